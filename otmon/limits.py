@@ -1,0 +1,74 @@
+"""Every cap on anything that can grow: value, reason, precedent.
+
+Reaching a cap is counted and said; nothing is dropped in silence.
+"""
+
+from typing import Final
+
+# --- capture files -------------------------------------------------------------------------------------------------
+MAX_FRAME_BYTES: Final = 262_144
+"""A longer record is damage, not traffic (tshark's own bound)."""
+READ_BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""One reused read buffer per input; larger ones leave the cache without being faster."""
+MAX_PCAPNG_BLOCK_BYTES: Final = 16 * 1024 * 1024
+MAX_PCAPNG_INTERFACES: Final = 256
+BATCH_FRAMES: Final = 32_768
+"""Most frames in one Batch: bounds the record table (32 bytes a frame)."""
+CLOCK_JUMP_NS: Final = 86_400 * 1_000_000_000
+"""A frame further than a day from both neighbours has a broken time stamp (DESIGN 1)."""
+HASH_BYTES: Final = 64 * 1024 * 1024
+"""Inputs up to this size are hashed without being asked."""
+
+# --- link and network layers ---------------------------------------------------------------------------------------
+MAX_LINK_LAYERS: Final = 16
+"""Tags, labels and tunnel headers taken off one frame before it is called unsupported."""
+MAX_IPV6_EXTENSIONS: Final = 8
+MAX_FRAGMENT_DATAGRAMS: Final = 4_096
+"""Incomplete datagrams held (Suricata: 65,535 trackers; a plant sees none)."""
+MAX_FRAGMENTS_PER_DATAGRAM: Final = 64
+FRAGMENT_TIMEOUT_NS: Final = 30 * 1_000_000_000
+
+# --- tables of the compiled path -----------------------------------------------------------------------------------
+MAX_CONNECTIONS: Final = 262_144
+"""Connection rows (both directions); beyond, frames of new connections are shed and counted."""
+MAX_HOSTS6: Final = 65_536
+"""IPv6 addresses with a number of their own."""
+MAX_SHAPES: Final = 131_072
+"""Shape rows; the table is a cache of what traffic means."""
+MAX_SHAPES_PER_FUNCTION: Final = 4_096
+"""Shapes of one (client, server, unit, function); further ones fold into one wide shape (DESIGN 1)."""
+MAX_KEY_WORDS: Final = 224
+"""Words of one shape's key; a longer key is judged message by message."""
+ARENA_WORDS: Final = 4 * 1024 * 1024
+"""Words of all long keys together."""
+MAX_PENDING_PER_CONNECTION: Final = 64
+"""Unanswered requests remembered (Modbus recommends at most 16 outstanding; Suricata's flood limit is 500)."""
+MAX_PENDING: Final = 262_144
+MAX_PDU_BYTES: Final = 8_192
+"""Longest unit carried over segment ends or assembled from fragments (S7 negotiates 240-960, DNP3 at most 2,048)."""
+MAX_CARRY_SLOTS: Final = 2_048
+MAX_BINDINGS: Final = 65_536
+"""(MAC, address or ethertype) pairs remembered from the link."""
+
+# --- streams -------------------------------------------------------------------------------------------------------
+MAX_HELD_SEGMENTS: Final = 64
+"""Out-of-order segments held for one direction (Suricata: 8 regions)."""
+MAX_HELD_BYTES: Final = 65_536
+HOLE_TIMEOUT_NS: Final = 2 * 1_000_000_000
+"""A hole that was not filled by then is a loss: retransmission timers start at 1 s (RFC 6298)."""
+IDENTIFY_BYTES: Final = 4_096
+"""Held per direction until a stream is identified (DESIGN 4)."""
+MAX_IDENTIFYING: Final = 4_096
+"""Connections in that state at once."""
+
+# --- site, alerts, records -----------------------------------------------------------------------------------------
+MAX_TEXT_CHARS: Final = 128
+"""Characters kept of any text from the wire."""
+MAX_ALERT_TARGETS: Final = 64
+MAX_ALERT_FRAMES: Final = 16
+EPISODE_QUIET_NS: Final = 3_600 * 1_000_000_000
+"""An episode ends when it has been quiet for an hour of capture time (DESIGN 1)."""
+SCAN_PORTS: Final = 64
+"""More service ports than this between a pair are one `scan` operation."""
+MAX_ASSETS: Final = 20_000
+MAX_POLICY_BYTES: Final = 1024 * 1024

@@ -1,0 +1,30 @@
+"""What a policy says of one operation."""
+
+from typing import Literal, NamedTuple
+
+AlertKind = Literal["segmentation", "command", "value", "asset", "protocol", "visibility"]
+Severity = Literal["info", "low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
+
+
+class Verdict(NamedTuple):
+    """Permit or deny, by which row, and if denied, how near the nearest row came."""
+
+    permit: bool
+    row: str | None = None
+    """Id of the row that permits; or of the `never` row that denies; None: denied by default."""
+    kind: AlertKind | None = None
+    """segmentation: no conduit joins the two for this protocol; command: one does, but not for this; value; None: permitted."""
+    severity: Severity = "info"
+    nearest: str | None = None
+    """Id of the row that comes closest."""
+    separation: str | None = None
+    """What separates the operation from that row: 'Row scada-polls-plcs allows holding registers 40001-40200 there.'"""
+    bounds: tuple[int, int] | None = None
+    """Permitted only while every written value lies within (inclusive)."""
+    inspect: bool = False
+    """Values decide, but not as one pair of bounds: each message must go through `judge_values`."""
+    review: str | None = None
+    """Why a person must look at it: the reason in the policy's `review` list."""
+    because: str | None = None
+    """The `because` of a never row."""

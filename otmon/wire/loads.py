@@ -1,0 +1,124 @@
+"""Big- and little-endian loads with one bounds check, and the `jit` every kernel uses.
+
+Compiled (Numba) and interpreted (plain Python) give the same values: signed 64-bit words, IndexError past the end.
+Set OTMON_INTERPRET=1 (or NUMBA_DISABLE_JIT=1) before import to run interpreted; Numba is then not imported at all.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+INTERPRETED = os.environ.get("OTMON_INTERPRET") == "1" or os.environ.get("NUMBA_DISABLE_JIT") == "1"
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+
+jit: Callable[[Any], Any]
+u8: Callable[[Any, int], int]
+be16: Callable[[Any, int], int]
+be32: Callable[[Any, int], int]
+be64: Callable[[Any, int], int]
+le16: Callable[[Any, int], int]
+le32: Callable[[Any, int], int]
+mix: Callable[[int, int], int]
+
+if INTERPRETED:
+
+    def jit(function: Any) -> Any:
+        """Interpreted: the function as it is."""
+        return function
+
+    def _load(width: int, order: Any) -> Callable[[Any, int], int]:
+        def load(buf: Any, off: int) -> int:
+            if off < 0 or off + width > len(buf):
+                raise IndexError
+            off = int(off)
+            return int.from_bytes(buf[off : off + width].tobytes(), order, signed=width == 8)
+
+        return load
+
+    u8, be16, be32, be64 = (_load(width, "big") for width in (1, 2, 4, 8))
+    le16, le32 = _load(2, "little"), _load(4, "little")
+
+    def mix(state: int, word: int) -> int:
+        """One round of the table hash, signed 64-bit in and out."""
+        word = ((int(state) ^ int(word)) & _MASK) * _GOLDEN & _MASK
+        word ^= word >> 32
+        return word - (1 << 64) if word >> 63 else word
+
+else:
+    from llvmlite import ir
+    from numba import njit, types
+    from numba.extending import intrinsic
+
+    # _nrt=False: nested calls that pass arrays pay no reference counting, and a kernel that allocates does not compile.
+    jit = njit(cache=True, boundscheck=True, nogil=True, _nrt=False)
+
+    def _raw(bits: int, swap: bool) -> Any:
+        @intrinsic
+        def load(_context: Any, arr: Any, off: Any) -> Any:
+            if not isinstance(arr, types.Array):
+                return None
+
+            def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                array = context.make_array(signature.args[0])(context, builder, args[0])
+                pointer = builder.bitcast(builder.gep(array.data, [args[1]]), ir.IntType(bits).as_pointer())
+                value = builder.load(pointer)
+                value.align = 1
+                if swap:
+                    value = builder.bswap(value)
+                return builder.zext(value, ir.IntType(64)) if bits < 64 else value
+
+            return types.int64(arr, types.int64), codegen
+
+        return load
+
+    _r8, _r16, _r32, _r64 = _raw(8, False), _raw(16, True), _raw(32, True), _raw(64, True)
+    _l16, _l32 = _raw(16, False), _raw(32, False)
+
+    @jit
+    def u8(buf: Any, off: int) -> int:
+        if off < 0 or off + 1 > len(buf):
+            raise IndexError
+        return _r8(buf, off)
+
+    @jit
+    def be16(buf: Any, off: int) -> int:
+        if off < 0 or off + 2 > len(buf):
+            raise IndexError
+        return _r16(buf, off)
+
+    @jit
+    def be32(buf: Any, off: int) -> int:
+        if off < 0 or off + 4 > len(buf):
+            raise IndexError
+        return _r32(buf, off)
+
+    @jit
+    def be64(buf: Any, off: int) -> int:
+        if off < 0 or off + 8 > len(buf):
+            raise IndexError
+        return _r64(buf, off)
+
+    @jit
+    def le16(buf: Any, off: int) -> int:
+        if off < 0 or off + 2 > len(buf):
+            raise IndexError
+        return _l16(buf, off)
+
+    @jit
+    def le32(buf: Any, off: int) -> int:
+        if off < 0 or off + 4 > len(buf):
+            raise IndexError
+        return _l32(buf, off)
+
+    @intrinsic
+    def _mix(_context: Any, state: Any, word: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = builder.mul(builder.xor(args[0], args[1]), ir.Constant(ir.IntType(64), _GOLDEN))
+            return builder.xor(value, builder.lshr(value, ir.Constant(ir.IntType(64), 32)))
+
+        return types.int64(types.int64, types.int64), codegen
+
+    @jit
+    def mix(state: int, word: int) -> int:
+        return _mix(state, word)
