@@ -1,0 +1,181 @@
+"""What one run of the engine over (a share of) the traffic yields, and how shares become one whole.
+
+Shares are disjoint (split by unordered address pair), so everything merges by adding or by union; the order of what
+comes out depends on its content alone, never on how the traffic was shared.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from otmon.model import (
+    Binding,
+    ConnectionRecord,
+    Counts,
+    Fact,
+    HostRecord,
+    OperationKey,
+    OperationRecord,
+    Target,
+    Unit,
+)
+
+_T = TypeVar("_T")
+_K = TypeVar("_K", bound=Hashable)
+
+
+@dataclass(slots=True)
+class Part:
+    """Everything the engine hands to the site. Counters first, then records; `merge` gives records in their order."""
+
+    frames: dict[str, int] = field(default_factory=dict)
+    """Frame buckets, with `captured`."""
+    ot_bytes: dict[str, int] = field(default_factory=dict)
+    """Byte buckets, with `seen`."""
+    protocols: dict[str, Any] = field(default_factory=dict)
+    """As in summary.json: numbers add, names stay."""
+    visibility: dict[str, int] = field(default_factory=dict)
+    """missing_bytes, one_sided, gaps, copies."""
+    unsupported: dict[str, int] = field(default_factory=dict)
+    """Frames of link layers, tags and tunnels that are not decoded: name -> frames."""
+    connections: list[ConnectionRecord] = field(default_factory=list)
+    operations: list[OperationRecord] = field(default_factory=list)
+    hosts: list[HostRecord] = field(default_factory=list)
+    bindings: list[Binding] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    episodes: list[Any] = field(default_factory=list)
+    """otmon.alerts episodes; here only their `sort_key` is used."""
+    partial: bool = False
+    """The run was interrupted."""
+
+
+def add_counts(left: Mapping[Any, int], right: Mapping[Any, int]) -> dict[Any, int]:
+    """Sum of two counters or histograms."""
+    out = dict(left)
+    for key, value in right.items():
+        out[key] = out.get(key, 0) + value
+    return out
+
+
+def _add_tree(left: dict[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """Counters nested in dicts: numbers add, names stay. `left` is changed and returned."""
+    for key, value in right.items():
+        if isinstance(value, Mapping):
+            left[key] = _add_tree(left.get(key, {}), value)
+        elif isinstance(value, int):
+            left[key] = left.get(key, 0) + value
+        else:
+            left[key] = value
+    return left
+
+
+def unit_order(unit: Unit) -> tuple[int, int]:
+    """Sort key of a sub-address: None before numbers before pairs."""
+    if unit is None:
+        return -1, -1
+    return unit if isinstance(unit, tuple) else (unit, -1)
+
+
+def _number(value: int | None) -> int:
+    return -1 if value is None else value
+
+
+def _target_order(target: Target | None) -> tuple[str, int, int, str]:
+    if target is None:
+        return "", -1, -1, ""
+    return target.space, _number(target.start), _number(target.end), target.name or ""
+
+
+def operation_order(key: OperationKey) -> tuple[Any, ...]:
+    """Sort key of an operation."""
+    realm, client, server, transport, port, protocol, unit, code, function, access, target, initiated_by = key
+    return (
+        *(realm, client, server, transport, _number(port), protocol, unit_order(unit), _number(code), function, access),
+        *(_target_order(target), initiated_by),
+    )
+
+
+def _connection_order(record: ConnectionRecord) -> tuple[Any, ...]:
+    return (
+        *(record.first_ts_ns, record.first_frame, record.realm, record.client, _number(record.client_port)),
+        *(record.server, _number(record.server_port), record.transport, record.protocol or "", record.last_ts_ns),
+        *(record.vlans, record.frames, record.bytes),
+    )
+
+
+def _strictest(left: OperationRecord, right: OperationRecord) -> tuple[str | None, str | None]:
+    """One operation, permitted in a time window and denied outside: the denial is what people must see."""
+    rank = {"deny": 0, "permit": 1, None: 2}
+    best = min((left, right), key=lambda record: (rank.get(record.verdict, 1), record.row or "~"))
+    return best.verdict, best.row
+
+
+def add_operations(left: OperationRecord, right: OperationRecord) -> OperationRecord:
+    """The same operation seen in two parts (or under two shapes); neither is changed."""
+    counts = Counts()
+    counts.add(left.counts)
+    counts.add(right.counts)
+    verdict, row = _strictest(left, right)
+    first_ts_ns, first_frame = min((left.first_ts_ns, left.first_frame), (right.first_ts_ns, right.first_frame))
+    return OperationRecord(
+        left.key,
+        counts,
+        left.bytes + right.bytes,
+        first_ts_ns,
+        max(left.last_ts_ns, right.last_ts_ns),
+        first_frame,
+        add_counts(left.intervals, right.intervals),
+        add_counts(left.responses, right.responses),
+        verdict,
+        row,
+    )
+
+
+def _add_hosts(left: HostRecord, right: HostRecord) -> HostRecord:
+    first_ts_ns, first_frame = min((left.first_ts_ns, left.first_frame), (right.first_ts_ns, right.first_frame))
+    last_ts_ns = max(left.last_ts_ns, right.last_ts_ns)
+    return HostRecord(left.realm, left.address, first_ts_ns, last_ts_ns, left.frames + right.frames, first_frame)
+
+
+def _earlier_binding(left: Binding, right: Binding) -> Binding:
+    return min(left, right, key=lambda binding: (binding.first_ts_ns, binding.first_frame))
+
+
+def _earlier_fact(left: Fact, right: Fact) -> Fact:
+    return min(left, right, key=lambda fact: (fact.ts_ns, fact.frame, -fact.confidence))
+
+
+def _united(items: Iterable[_T], key: Callable[[_T], _K], join: Callable[[_T, _T], _T]) -> dict[_K, _T]:
+    out: dict[_K, _T] = {}
+    for item in items:
+        name = key(item)
+        out[name] = join(out[name], item) if name in out else item
+    return out
+
+
+def merge(parts: Sequence[Part]) -> Part:
+    """Parts of one observation as one, records in the order of their content. One part gives itself, sorted.
+
+    Connections and episodes belong to one address pair and so to one part: they are only put together. Operations add,
+    hosts and bindings unite, of equal facts the earliest stays. The parts are not changed.
+    """
+    whole = Part(partial=any(part.partial for part in parts))
+    for part in parts:
+        whole.frames = add_counts(whole.frames, part.frames)
+        whole.ot_bytes = add_counts(whole.ot_bytes, part.ot_bytes)
+        whole.visibility = add_counts(whole.visibility, part.visibility)
+        whole.unsupported = add_counts(whole.unsupported, part.unsupported)
+        whole.protocols = _add_tree(whole.protocols, part.protocols)
+        whole.connections += part.connections
+        whole.episodes += part.episodes
+    whole.connections.sort(key=_connection_order)
+    whole.episodes.sort(key=lambda episode: episode.sort_key)
+    operations = _united((op for part in parts for op in part.operations), lambda op: op.key, add_operations)
+    whole.operations = sorted(operations.values(), key=lambda op: operation_order(op.key))
+    hosts = _united((host for part in parts for host in part.hosts), lambda host: host[:2], _add_hosts)
+    whole.hosts = sorted(hosts.values())
+    bindings = _united((b for part in parts for b in part.bindings), lambda b: b[:5], _earlier_binding)
+    whole.bindings = sorted(bindings.values(), key=lambda b: (b.realm, b.mac, b.address or "", *b[3:]))
+    facts = _united((fact for part in parts for fact in part.facts), lambda fact: fact[:6], _earlier_fact)
+    whole.facts = sorted(facts.values(), key=lambda fact: (fact.realm, fact.address, unit_order(fact.unit), *fact[3:]))
+    return whole
