@@ -68,6 +68,12 @@ MAX_ALERT_TARGETS: Final = 64
 MAX_ALERT_FRAMES: Final = 16
 EPISODE_QUIET_NS: Final = 3_600 * 1_000_000_000
 """An episode ends when it has been quiet for an hour of capture time (DESIGN 1)."""
+MAX_EPISODES: Final = 65_536
+"""Alerts of one run; further ones share one episode for all pairs (a person reads hundreds at most)."""
+MAX_EPISODE_TARGETS: Final = 4_096
+"""Targets (and units) one episode keeps apart; those beyond are summed."""
+MAX_EPISODE_TARGETS_HELD: Final = 262_144
+"""Targets that all episodes together keep apart beside their first (about 60 MB)."""
 SCAN_PORTS: Final = 64
 """More service ports than this between a pair are one `scan` operation."""
 MAX_ASSETS: Final = 20_000

@@ -1,0 +1,240 @@
+"""Episodes: runs of one violation, each of which is one alert (DESIGN 1)."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import orjson
+
+from otmon.limits import (
+    EPISODE_QUIET_NS,
+    MAX_ALERT_FRAMES,
+    MAX_EPISODE_TARGETS,
+    MAX_EPISODE_TARGETS_HELD,
+    MAX_EPISODES,
+)
+from otmon.model import Counts, FrameRef, Op, OperationKey, Outcome, Target, Unit
+from otmon.policy.verdict import AlertKind, Verdict
+
+ID_DIGITS: Final = 20
+MANY: Final = "*"
+"""Address of an episode that many pairs share, once MAX_EPISODES is reached."""
+WORST_FIRST: Final[tuple[Outcome, ...]] = ("accepted", "partial", "unseen", "unanswered", "pending", "rejected")
+"""What is not known to have been refused ranks before what was."""
+
+
+class EpisodeKey(NamedTuple):
+    """What makes occurrences one violation."""
+
+    kind: AlertKind
+    realm: str
+    client: str
+    server: str
+    protocol: str
+    function: str
+    row: str | None
+    """Id of the row that denies, or name of the rule; None: denied by default."""
+
+    @classmethod
+    def of(cls, op: OperationKey, verdict: Verdict) -> "EpisodeKey":
+        """The key of a denied operation; a verdict without a kind counts as `command`."""
+        kind: AlertKind = verdict.kind or "command"
+        row = None if verdict.permit else verdict.row
+        return cls(kind, op.realm, op.client, op.server, op.protocol, op.function, row)
+
+
+class _Room:
+    """Targets that all episodes together may still list."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+class Episode:
+    """One run of one violation. Mutable while it lasts; picklable."""
+
+    __slots__ = (
+        "_room",
+        "count",
+        "detail",
+        "first_ts_ns",
+        "flags",
+        "frames",
+        "key",
+        "last_ts_ns",
+        "op",
+        "other_targets",
+        "others",
+        "site",
+        "targets",
+        "total",
+        "units",
+        "verdict",
+        "written",
+    )
+
+    def __init__(
+        self, site: str, key: EpisodeKey, ts_ns: int, verdict: Verdict, op: OperationKey | None, room: _Room | None = None
+    ) -> None:
+        self.site = site
+        self.key = key
+        self.verdict = verdict
+        self.op = op
+        """Of the first occurrence; None: nobody's operation (visibility)."""
+        self.first_ts_ns = self.last_ts_ns = ts_ns
+        self.count = 0
+        """Occurrences: sum of `attempted`."""
+        self.total = Counts()
+        self.targets: dict[Target | None, Counts] = {}
+        """Exactly, as they were asked for; `coalesced` joins neighbours."""
+        self.others = Counts()
+        """Occurrences on targets past the cap."""
+        self.other_targets = 0
+        """Times a target past the cap was noted (an upper bound of how many there are)."""
+        self.units: set[Unit] = set()
+        self.frames: list[FrameRef] = []
+        """The first MAX_ALERT_FRAMES evidence frames, ascending."""
+        self.written: Sequence[tuple[Op, float]] = ()
+        """What the first occurrence wrote."""
+        self.flags: tuple[str, ...] = ()
+        """Of the first occurrence's message."""
+        self.detail: dict[str, int | str] = {}
+        """Figures for the sentence of an episode without an operation."""
+        self._room = room or _Room(MAX_EPISODE_TARGETS)
+
+    @property
+    def id(self) -> str:
+        """20 hex digits: the same for a replay, another one for another site or a later recurrence."""
+        key = self.key
+        named = [self.site, key.realm, key.client, key.server, key.protocol, key.function, key.kind, key.row, self.first_ts_ns]
+        return hashlib.sha256(orjson.dumps(named)).hexdigest()[:ID_DIGITS]
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The worst that happened; None if nothing was attempted."""
+        return next((name for name in WORST_FIRST if getattr(self.total, name)), "unseen" if self.count else None)
+
+    def note(
+        self,
+        target: Target | None,
+        counts: Counts,
+        first_ts_ns: int,
+        last_ts_ns: int,
+        frames: Iterable[FrameRef] = (),
+        unit: Unit = None,
+    ) -> None:
+        """Add occurrences on one target, in any order. `unit` if it is not that of the first occurrence."""
+        held = self.targets.get(target)
+        if held is not None:
+            held.add(counts)
+        elif not self.targets or (len(self.targets) < MAX_EPISODE_TARGETS and self._room.left > 0):
+            self._room.left -= 1
+            self.targets[target] = copied = Counts()
+            copied.add(counts)
+        else:
+            self.others.add(counts)
+            self.other_targets += 1
+        self.total.add(counts)
+        self.count += counts.attempted
+        self.first_ts_ns = min(self.first_ts_ns, first_ts_ns)
+        self.last_ts_ns = max(self.last_ts_ns, last_ts_ns)
+        unit = unit if unit is not None or self.op is None else self.op.unit
+        if unit is not None and len(self.units) < MAX_EPISODE_TARGETS:
+            self.units.add(unit)
+        self._evidence(frames)
+
+    def _evidence(self, frames: Iterable[FrameRef]) -> None:
+        for frame in frames:
+            if frame in self.frames or (len(self.frames) >= MAX_ALERT_FRAMES and frame > self.frames[-1]):
+                continue
+            self.frames = sorted([*self.frames, frame])[:MAX_ALERT_FRAMES]
+
+    def absorb(self, other: "Episode") -> None:
+        """Add an episode of the same id that another part of the traffic gave."""
+        for target, counts in other.targets.items():
+            self.note(target, counts, other.first_ts_ns, other.last_ts_ns)
+        self.others.add(other.others)
+        self.other_targets += other.other_targets
+        self.total.add(other.others)
+        self.count += other.others.attempted
+        self.units |= other.units
+        self._evidence(other.frames)
+
+    def coalesced(self) -> list[tuple[Target | None, Counts]]:
+        """Targets with touching or overlapping intervals of one space joined, counts added; in order of address."""
+        return list(_coalesce(self.targets))
+
+
+def _order(target: Target) -> tuple[str, str, bool, int, bool, int]:
+    start, end = target.start, target.end
+    return (target.space, target.name or "", start is not None, start or 0, end is not None, end or 0)
+
+
+def _touch(run: Target, target: Target) -> bool:
+    """Whether `target`, which begins no earlier, continues `run`: an interval that neighbours or overlaps it."""
+    if run.start is None or run.end is None or target.start is None or target.end is None:
+        return run == target
+    return (run.space, run.name) == (target.space, target.name) and target.start <= run.end + 1
+
+
+def _coalesce(targets: dict[Target | None, Counts]) -> Iterator[tuple[Target | None, Counts]]:
+    if None in targets:
+        yield None, targets[None]
+    named = sorted((target for target in targets if target is not None), key=_order)
+    while named:
+        run, end = named[0], 1
+        total = Counts()
+        total.add(targets[run])
+        while end < len(named) and _touch(run, named[end]):
+            total.add(targets[named[end]])
+            run = run._replace(end=max(run.end or 0, named[end].end or 0))
+            end += 1
+        yield run, total
+        named = named[end:]
+
+
+class Episodes:
+    """The episodes of a run: the live one of each key, and those that ended."""
+
+    def __init__(self, site_name: str, quiet_ns: int = EPISODE_QUIET_NS, max_episodes: int = MAX_EPISODES) -> None:
+        self.site_name = site_name
+        self.quiet_ns = quiet_ns
+        self.max_episodes = max_episodes
+        self.all: list[Episode] = []
+        """In the order of their start."""
+        self.folded = 0
+        """Occurrences handed to an episode that many pairs share."""
+        self._live: dict[EpisodeKey, Episode] = {}
+        self._room = _Room(MAX_EPISODE_TARGETS_HELD)
+
+    def touch(self, key: EpisodeKey, ts_ns: int, verdict: Verdict, op: OperationKey) -> Episode:
+        """The live episode of this key; a new one if there is none or it was quiet for more than `quiet_ns`.
+
+        To be called in the order of time. `count` of a new episode is 0 until something is noted. Past `max_episodes`
+        new keys share one episode for all pairs (client and server are `*`): memory ends there, reporting does not.
+        """
+        live = self._live.get(key)
+        if live is not None and ts_ns - live.last_ts_ns <= self.quiet_ns:
+            live.last_ts_ns = max(live.last_ts_ns, ts_ns)
+            return live
+        if len(self.all) >= self.max_episodes and key.client != MANY:
+            self.folded += 1
+            shared = key._replace(client=MANY, server=MANY)
+            return self.touch(shared, ts_ns, verdict, op._replace(client=MANY, server=MANY, unit=None))
+        episode = Episode(self.site_name, key, ts_ns, verdict, op, self._room)
+        self._live[key] = episode
+        self.all.append(episode)
+        return episode
+
+
+def merge(parts: Iterable[Iterable[Episode]]) -> list[Episode]:
+    """Episodes of disjoint parts of the traffic, by first occurrence and id; equal ids become one."""
+    merged: dict[str, Episode] = {}
+    for part in parts:
+        for episode in part:
+            known = merged.setdefault(episode.id, episode)
+            if known is not episode:
+                known.absorb(episode)
+    return [episode for _, episode in sorted(merged.items(), key=lambda item: (item[1].first_ts_ns, item[0]))]
