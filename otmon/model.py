@@ -90,6 +90,13 @@ class Counts:
 
     __slots__ = ("accepted", "attempted", "partial", "pending", "rejected", "unanswered", "unseen")
     FIELDS = ("attempted", "accepted", "rejected", "partial", "unanswered", "unseen", "pending")
+    attempted: int
+    accepted: int
+    rejected: int
+    partial: int
+    unanswered: int
+    unseen: int
+    pending: int
 
     def __init__(self, **counts: int) -> None:
         for field in self.FIELDS:

@@ -1,1 +1,1 @@
-
+"""What is said of violations: episodes, their sentence, their record."""

@@ -1,7 +1,7 @@
 """Episodes: runs of one violation, each of which is one alert (DESIGN 1)."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import orjson
@@ -76,7 +76,13 @@ class Episode:
     )
 
     def __init__(
-        self, site: str, key: EpisodeKey, ts_ns: int, verdict: Verdict, op: OperationKey | None, room: _Room | None = None
+        self,
+        site: str,
+        key: EpisodeKey,
+        ts_ns: int,
+        verdict: Verdict,
+        op: OperationKey | None,
+        room: _Room | None = None,
     ) -> None:
         self.site = site
         self.key = key
@@ -108,7 +114,17 @@ class Episode:
     def id(self) -> str:
         """20 hex digits: the same for a replay, another one for another site or a later recurrence."""
         key = self.key
-        named = [self.site, key.realm, key.client, key.server, key.protocol, key.function, key.kind, key.row, self.first_ts_ns]
+        named = [
+            self.site,
+            key.realm,
+            key.client,
+            key.server,
+            key.protocol,
+            key.function,
+            key.kind,
+            key.row,
+            self.first_ts_ns,
+        ]
         return hashlib.sha256(orjson.dumps(named)).hexdigest()[:ID_DIGITS]
 
     @property
@@ -164,7 +180,7 @@ class Episode:
 
     def coalesced(self) -> list[tuple[Target | None, Counts]]:
         """Targets with touching or overlapping intervals of one space joined, counts added; in order of address."""
-        return list(_coalesce(self.targets))
+        return _coalesce(self.targets)
 
 
 def _order(target: Target) -> tuple[str, str, bool, int, bool, int]:
@@ -172,27 +188,24 @@ def _order(target: Target) -> tuple[str, str, bool, int, bool, int]:
     return (target.space, target.name or "", start is not None, start or 0, end is not None, end or 0)
 
 
-def _touch(run: Target, target: Target) -> bool:
-    """Whether `target`, which begins no earlier, continues `run`: an interval that neighbours or overlaps it."""
+def _continues(run: Target, target: Target) -> bool:
+    """Whether `target`, which begins no earlier, neighbours or overlaps the interval `run`."""
     if run.start is None or run.end is None or target.start is None or target.end is None:
-        return run == target
+        return False
     return (run.space, run.name) == (target.space, target.name) and target.start <= run.end + 1
 
 
-def _coalesce(targets: dict[Target | None, Counts]) -> Iterator[tuple[Target | None, Counts]]:
-    if None in targets:
-        yield None, targets[None]
-    named = sorted((target for target in targets if target is not None), key=_order)
-    while named:
-        run, end = named[0], 1
-        total = Counts()
-        total.add(targets[run])
-        while end < len(named) and _touch(run, named[end]):
-            total.add(targets[named[end]])
-            run = run._replace(end=max(run.end or 0, named[end].end or 0))
-            end += 1
-        yield run, total
-        named = named[end:]
+def _coalesce(targets: dict[Target | None, Counts]) -> list[tuple[Target | None, Counts]]:
+    runs: list[tuple[Target, Counts]] = []
+    for target in sorted((target for target in targets if target is not None), key=_order):
+        if runs and _continues(runs[-1][0], target):
+            run, total = runs[-1]
+            runs[-1] = run._replace(end=max(run.end or 0, target.end or 0)), total
+        else:
+            total = Counts()
+            runs.append((target, total))
+        total.add(targets[target])
+    return [*((None, targets[None]) for _ in range(None in targets)), *runs]
 
 
 class Episodes:
