@@ -6,7 +6,7 @@ comes out depends on its content alone, never on how the traffic was shared.
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from otmon.model import (
     Binding,
@@ -22,6 +22,22 @@ from otmon.model import (
 
 _T = TypeVar("_T")
 _K = TypeVar("_K", bound=Hashable)
+
+
+class EpisodeLike(Protocol):
+    """What merging needs of an `otmon.alerts` episode, which this stage does not import."""
+
+    @property
+    def id(self) -> str:
+        """The same in every part for the same episode."""
+
+    first_ts_ns: int
+
+    def absorb(self, other: Self) -> None:
+        """Add what another part saw of it."""
+
+    def as_record(self, site: Any) -> dict[str, Any]:
+        """One line of alerts.jsonl."""
 
 
 @dataclass(slots=True)
@@ -43,8 +59,7 @@ class Part:
     hosts: list[HostRecord] = field(default_factory=list)
     bindings: list[Binding] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
-    episodes: list[Any] = field(default_factory=list)
-    """otmon.alerts episodes; here only their `sort_key` is used."""
+    episodes: list[EpisodeLike] = field(default_factory=list)
     partial: bool = False
     """The run was interrupted."""
 
@@ -145,6 +160,15 @@ def _earlier_fact(left: Fact, right: Fact) -> Fact:
     return min(left, right, key=lambda fact: (fact.ts_ns, fact.frame, -fact.confidence))
 
 
+def _first(pair: tuple[str, EpisodeLike]) -> str:
+    return pair[0]
+
+
+def _absorbed(left: tuple[str, EpisodeLike], right: tuple[str, EpisodeLike]) -> tuple[str, EpisodeLike]:
+    left[1].absorb(right[1])
+    return left
+
+
 def _united(items: Iterable[_T], key: Callable[[_T], _K], join: Callable[[_T, _T], _T]) -> dict[_K, _T]:
     out: dict[_K, _T] = {}
     for item in items:
@@ -156,8 +180,8 @@ def _united(items: Iterable[_T], key: Callable[[_T], _K], join: Callable[[_T, _T
 def merge(parts: Sequence[Part]) -> Part:
     """Parts of one observation as one, records in the order of their content. One part gives itself, sorted.
 
-    Connections and episodes belong to one address pair and so to one part: they are only put together. Operations add,
-    hosts and bindings unite, of equal facts the earliest stays. The parts are not changed.
+    Connections belong to one address pair and so to one part: they are only put together. Operations add, hosts and
+    bindings unite, of equal facts the earliest stays. Episodes of one id absorb each other; nothing else is changed.
     """
     whole = Part(partial=any(part.partial for part in parts))
     for part in parts:
@@ -167,9 +191,11 @@ def merge(parts: Sequence[Part]) -> Part:
         whole.unsupported = add_counts(whole.unsupported, part.unsupported)
         whole.protocols = _add_tree(whole.protocols, part.protocols)
         whole.connections += part.connections
-        whole.episodes += part.episodes
     whole.connections.sort(key=_connection_order)
-    whole.episodes.sort(key=lambda episode: episode.sort_key)
+    episodes = _united(((episode.id, episode) for part in parts for episode in part.episodes), _first, _absorbed)
+    whole.episodes = [
+        episode for _, episode in sorted(episodes.values(), key=lambda pair: (pair[1].first_ts_ns, pair[0]))
+    ]
     operations = _united((op for part in parts for op in part.operations), lambda op: op.key, add_operations)
     whole.operations = sorted(operations.values(), key=lambda op: operation_order(op.key))
     hosts = _united((host for part in parts for host in part.hosts), lambda host: host[:2], _add_hosts)

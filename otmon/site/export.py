@@ -1,0 +1,117 @@
+"""The graph as GraphML, GEXF, DOT and JSON: text, the same for the same graph.
+
+GraphML and DOT are written here (every run writes graph.graphml, and networkx takes longer to import than a small
+capture to analyze); GEXF and node-link JSON come from networkx. Names are already safe text; what XML 1.0 cannot carry
+is replaced once more, because one such character makes a whole file unreadable.
+"""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+from xml.sax.saxutils import escape, quoteattr
+
+from otmon.site.graph import Graph, node_attributes, to_networkx
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TYPES: Final = {str: "string", int: "long", float: "double"}
+_HEAD = (
+    '<?xml version="1.0" encoding="utf-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns"'
+    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="http://graphml.graphdrawing.org/xmlns'
+    ' http://graphml.graphdrawing.org/xmlns/1.0/graphml.xsd">\n'
+)
+_Attributes = Mapping[str, str | int | float]
+
+
+def _xml(text: object) -> str:
+    return escape(_NOT_XML.sub("\ufffd", str(text)))
+
+
+def _attr(text: object) -> str:
+    return quoteattr(_NOT_XML.sub("\ufffd", str(text)))
+
+
+class _Keys:
+    """GraphML declares each attribute once; `double` wins over `long` (a level may be 3 or 3.5)."""
+
+    def __init__(self) -> None:
+        self.types: dict[tuple[str, str], str] = {}
+
+    def learn(self, domain: str, attributes: _Attributes) -> None:
+        for name, value in attributes.items():
+            kind = "double" if name == "level" else _TYPES[type(value)]
+            self.types[domain, name] = kind
+
+    def lines(self) -> Iterator[str]:
+        for (domain, name), kind in self.types.items():
+            yield f'  <key id="{domain}_{name}" for="{domain}" attr.name="{name}" attr.type="{kind}"/>\n'
+
+
+def _data(domain: str, attributes: _Attributes) -> str:
+    return "".join(f'      <data key="{domain}_{name}">{_xml(value)}</data>\n' for name, value in attributes.items())
+
+
+def graphml(graph: Graph) -> str:
+    """GraphML 1.0, as Gephi, yEd, Cytoscape and networkx read it."""
+    keys, body = _Keys(), []
+    for node in graph.nodes:
+        attributes = node_attributes(node)
+        keys.learn("node", attributes)
+        body.append(f"    <node id={_attr(node.id)}>\n{_data('node', attributes)}    </node>\n")
+    for number, edge in enumerate(graph.edges):
+        values = edge.attributes()
+        keys.learn("edge", values)
+        ends = f'id="e{number}" source={_attr(edge.source)} target={_attr(edge.target)}'
+        body.append(f"    <edge {ends}>\n{_data('edge', values)}    </edge>\n")
+    parts = (_HEAD, *keys.lines(), '  <graph edgedefault="directed">\n', *body, "  </graph>\n</graphml>\n")
+    return "".join(parts)
+
+
+def gexf(graph: Graph) -> str:
+    """GEXF 1.2 for Gephi."""
+    import networkx
+
+    found = to_networkx(graph)
+    # networkx keeps an edge's attribute `key` for itself and writes times as they are: nothing to convert but text.
+    for _, data in found.nodes(data=True):
+        data.update({name: _NOT_XML.sub("\ufffd", value) for name, value in data.items() if isinstance(value, str)})
+    out = io.BytesIO()
+    networkx.write_gexf(found, out)
+    # The writer notes today's date: the same traffic must give the same file.
+    return re.sub(r' lastmodifieddate="[^"]*"', "", out.getvalue().decode())
+
+
+def node_link(graph: Graph) -> str:
+    """JSON in networkx's node-link form, as d3 and `networkx.node_link_graph` read it."""
+    import networkx
+
+    return json.dumps(networkx.node_link_data(to_networkx(graph), edges="edges"), indent=1, sort_keys=True) + "\n"
+
+
+def _quoted(text: object) -> str:
+    """A DOT string: only quotes and backslashes mean something in it."""
+    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def dot(graph: Graph) -> str:
+    """Graphviz DOT: devices clustered by zone; denied edges red, commands bold."""
+    lines = ["digraph otmon {", "  rankdir=LR;", "  node [shape=box, fontname=Helvetica];"]
+    for number, zone in enumerate(sorted({node.zone for node in graph.nodes})):
+        members = [
+            f"    {_quoted(node.id)} [label={_quoted(node.label + chr(10) + node.address)}];"
+            for node in graph.nodes
+            if node.zone == zone
+        ]
+        lines += (
+            [f"  subgraph cluster_{number} {{", f"    label={_quoted(zone)};", *members, "  }"] if zone else members
+        )
+    for edge in graph.edges:
+        style = ", color=red" if edge.verdict == "deny" else ""
+        style += ", penwidth=2" if edge.access in ("write", "control", "program") else ""
+        label = _quoted(f"{edge.protocol} {edge.function} ({edge.counts.attempted})")
+        lines.append(f"  {_quoted(edge.source)} -> {_quoted(edge.target)} [label={label}{style}];")
+    return "\n".join([*lines, "}", ""])
+
+
+FORMATS: Final[dict[str, Callable[[Graph], str]]] = {"graphml": graphml, "gexf": gexf, "dot": dot, "json": node_link}

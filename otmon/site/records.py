@@ -1,0 +1,61 @@
+"""Operations as JSON-ready dicts: the records of operations.jsonl (docs/records/operation.schema.json)."""
+
+from typing import Any
+
+from otmon.model import OperationKey, OperationRecord, Target
+from otmon.site.timing import period, quantile
+
+
+def target_record(target: Target | None) -> dict[str, Any] | None:
+    """`{"space": ..., "start": ..., "end": ...}` or `{"space": ..., "name": ...}`: what is None stays out."""
+    if target is None:
+        return None
+    return {name: value for name, value in zip(Target._fields, target, strict=True) if value is not None}
+
+
+def key_record(key: OperationKey, target: bool = True) -> dict[str, Any]:
+    """The operation itself. DNP3 has `link_source` (master) and `link_destination` (outstation) in place of `unit`."""
+    record: dict[str, Any] = {
+        "access": key.access,
+        "client": key.client,
+        "function": key.function,
+        "function_code": key.function_code,
+        "initiated_by": key.initiated_by,
+        "port": key.port,
+        "protocol": key.protocol,
+        "realm": key.realm,
+        "server": key.server,
+        "transport": key.transport,
+    }
+    if isinstance(key.unit, tuple):
+        record["link_source"], record["link_destination"] = key.unit
+    else:
+        record["unit"] = key.unit
+    if target:
+        record["target"] = target_record(key.target)
+    return record
+
+
+def operation_record(operation: OperationRecord) -> dict[str, Any]:
+    """One line of operations.jsonl."""
+    counts = operation.counts
+    timing = period(operation.intervals, counts.attempted, operation.first_ts_ns, operation.last_ts_ns)
+    median = quantile(operation.responses, 0.5)
+    return {
+        "accepted": counts.accepted,
+        "attempted": counts.attempted,
+        "bytes": operation.bytes,
+        "first_ts_ns": operation.first_ts_ns,
+        "last_ts_ns": operation.last_ts_ns,
+        "operation": key_record(operation.key),
+        "partial": counts.partial,
+        "pending": counts.pending,
+        "period_ns": timing and timing[0],
+        "period_spread_ns": timing and timing[1],
+        "rejected": counts.rejected,
+        "response_ns": None if median is None else {"p50": median, "p99": quantile(operation.responses, 0.99)},
+        "row": operation.row,
+        "unanswered": counts.unanswered,
+        "unseen": counts.unseen,
+        "verdict": operation.verdict,
+    }

@@ -1,0 +1,47 @@
+"""The site: what the engine saw, as devices with names, zones and roles. One object between engine and outputs."""
+
+from functools import cached_property
+from typing import Any
+
+from otmon.site.assets import Asset, Places, build_assets
+from otmon.site.evidence import Place, parsed
+from otmon.site.part import Part
+
+
+class Site:
+    """A merged part seen through a policy's names (or without any). Read-only."""
+
+    def __init__(self, part: Part, policy: Places | None = None) -> None:
+        self.part = part
+        self.policy = policy
+        self.name: str = policy.site if policy is not None else "default"
+        self.assets, self.assets_left_out = build_assets(part, self.name, policy)
+
+    @cached_property
+    def asset_of(self) -> dict[Place, Asset]:
+        """(realm, address or MAC) -> the device there; devices behind a gateway are found through their gateway."""
+        found: dict[Place, Asset] = {}
+        for asset in self.assets:
+            if asset.parent is None:
+                found.update(dict.fromkeys((endpoint[:2] for endpoint in asset.endpoints), asset))
+        return found
+
+    def who(self, realm: str, address: str) -> dict[str, Any]:
+        """Who an address is: `{"realm", "address", "asset": id, "name", "zone", "roles"}`; works for any address.
+
+        An address that never sent anything has no asset, but may still have a zone, a name and declared roles.
+        """
+        asset = self.asset_of.get((realm, address))
+        zone = name = None
+        roles = asset.roles if asset is not None else []
+        if self.policy is not None and parsed(address) is not None:
+            zone, name = self.policy.zone_of(realm, address), self.policy.asset_name(realm, address)
+            roles = roles if asset is not None else sorted(self.policy.roles_of(realm, address))
+        return {
+            "address": address,
+            "asset": asset.id if asset is not None else None,
+            "name": name if name is not None or asset is None else asset.name,
+            "realm": realm,
+            "roles": list(roles),
+            "zone": zone,
+        }

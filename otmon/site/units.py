@@ -1,0 +1,61 @@
+"""Devices behind one address: Modbus units and DNP3 outstations that say they are not each other.
+
+Only different identities are evidence. Native devices answer to 0, 255 and 1 alike, and a sweep over 247 units of one
+device must not create 247 assets.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from otmon.limits import MAX_ENDPOINTS_PER_ASSET
+from otmon.model import Fact, OperationRecord, Unit
+from otmon.site.evidence import Place
+from otmon.site.roles import PLAIN
+
+ServedUnit = tuple[str, int]
+"""(protocol, Modbus unit or DNP3 link address)."""
+
+
+def server_unit(unit: Unit) -> int | None:
+    """The server's own sub-address: of DNP3's pair (master, outstation) the outstation."""
+    return unit[1] if isinstance(unit, tuple) else unit
+
+
+def units_by_server(operations: Iterable[OperationRecord]) -> dict[Place, dict[ServedUnit, list[OperationRecord]]]:
+    """The sub-addresses that each server answered for (or, seen from one side only, may have)."""
+    found: dict[Place, dict[ServedUnit, list[OperationRecord]]] = defaultdict(lambda: defaultdict(list))
+    for operation in operations:
+        key, counts = operation.key, operation.counts
+        unit = server_unit(key.unit)
+        if unit is not None and key.protocol not in PLAIN and counts.accepted + counts.partial + counts.unseen:
+            found[key.realm, key.server][key.protocol, unit].append(operation)
+    return found
+
+
+def devices_behind(facts: Sequence[Fact]) -> list[list[ServedUnit]]:
+    """Units of each device behind one address; empty unless at least two devices contradict each other.
+
+    Two units are different devices if they give different values for the same attribute. `facts` are of one address.
+    """
+    said: dict[ServedUnit, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for fact in facts:
+        unit = server_unit(fact.unit)
+        if unit is not None:
+            said[fact.protocol, unit][fact.name].add(fact.value)
+    groups: list[tuple[list[ServedUnit], dict[str, set[str]]]] = []
+    for served in sorted(said)[:MAX_ENDPOINTS_PER_ASSET]:
+        identity = said[served]
+        for units, known in groups:
+            if units[0][0] == served[0] and all(
+                known[name] & identity[name] for name in known.keys() & identity.keys()
+            ):
+                units.append(served)
+                for name, values in identity.items():
+                    known.setdefault(name, set()).update(values)
+                break
+        else:
+            groups.append(([served], {name: set(values) for name, values in identity.items()}))
+    by_protocol: dict[str, int] = defaultdict(int)
+    for units, _ in groups:
+        by_protocol[units[0][0]] += 1
+    return [units for units, _ in groups if by_protocol[units[0][0]] > 1]
