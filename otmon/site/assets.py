@@ -96,11 +96,27 @@ class Asset:
             "zone": self.zone,
         }
 
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Asset":
+        """The asset of a line of assets.jsonl."""
+        fields = dict(record)
+        fields["endpoints"] = [Endpoint(**endpoint) for endpoint in record["endpoints"]]
+        fields["attributes"] = {
+            name: [Attribute(**{**known, "frame": tuple(known["frame"])}) for known in values]
+            for name, values in record["attributes"].items()
+        }
+        return cls(**fields)
+
 
 def asset_id(site: str, endpoint: Endpoint) -> str:
     """12 hex digits: the same device in the same site keeps its id from run to run."""
     named = "\0".join((site, endpoint.realm, endpoint.address, endpoint.protocol or "", str(endpoint.unit)))
     return hashlib.blake2s(named.encode(), digest_size=6).hexdigest()
+
+
+def by_place(assets: Iterable[Asset]) -> dict[Place, Asset]:
+    """(realm, address or MAC) -> the device there; devices behind a gateway are found through their gateway."""
+    return {endpoint[:2]: asset for asset in assets if asset.parent is None for endpoint in asset.endpoints}
 
 
 class _Seen(NamedTuple):

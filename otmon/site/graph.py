@@ -4,11 +4,13 @@
 quarter of a second to import, so nothing here imports it before it is needed).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
-from otmon.model import Counts
-from otmon.site.site import Site
+from otmon.model import Counts, OperationRecord
+from otmon.site.assets import Asset
+from otmon.site.evidence import Place
 
 if TYPE_CHECKING:
     import networkx
@@ -87,7 +89,30 @@ class Graph:
     edges: list[Edge]
 
 
-def build_graph(site: Site) -> Graph:
+class Seen(Protocol):
+    """What a graph is made of: a Site, or one read back from its database."""
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+
+    @property
+    def assets(self) -> Sequence[Asset]:
+        """Devices."""
+
+    @property
+    def operations(self) -> Sequence[OperationRecord]:
+        """What they did."""
+
+    @property
+    def asset_of(self) -> Mapping[Place, Asset]:
+        """(realm, address) -> device."""
+
+    def who(self, realm: str, address: str) -> dict[str, Any]:
+        """Zone, name and roles of any address."""
+
+
+def build_graph(site: Seen) -> Graph:
     """The graph of everything seen at the site."""
     nodes: dict[str, Node] = {}
     for asset in site.assets:
@@ -124,7 +149,7 @@ def build_graph(site: Site) -> Graph:
         return name
 
     edges: dict[tuple[str, ...], Edge] = {}
-    for operation in site.part.operations:
+    for operation in site.operations:
         key = operation.key
         unit = key.unit[1] if isinstance(key.unit, tuple) else key.unit
         source = node_at(key.realm, key.client)

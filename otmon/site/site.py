@@ -3,7 +3,8 @@
 from functools import cached_property
 from typing import Any
 
-from otmon.site.assets import Asset, Places, build_assets
+from otmon.model import OperationRecord
+from otmon.site.assets import Asset, Places, build_assets, by_place
 from otmon.site.evidence import Place, parsed
 from otmon.site.part import Part
 
@@ -17,14 +18,15 @@ class Site:
         self.name: str = policy.site if policy is not None else "default"
         self.assets, self.assets_left_out = build_assets(part, self.name, policy)
 
+    @property
+    def operations(self) -> list[OperationRecord]:
+        """In the order of their keys."""
+        return self.part.operations
+
     @cached_property
     def asset_of(self) -> dict[Place, Asset]:
         """(realm, address or MAC) -> the device there; devices behind a gateway are found through their gateway."""
-        found: dict[Place, Asset] = {}
-        for asset in self.assets:
-            if asset.parent is None:
-                found.update(dict.fromkeys((endpoint[:2] for endpoint in asset.endpoints), asset))
-        return found
+        return by_place(self.assets)
 
     def who(self, realm: str, address: str) -> dict[str, Any]:
         """Who an address is: `{"realm", "address", "asset": id, "name", "zone", "roles"}`; works for any address.
