@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -18,7 +18,7 @@ from otmon.policy.verdict import AlertKind, Verdict
 
 ID_DIGITS: Final = 20
 MANY: Final = "*"
-"""Address of an episode that many pairs share, once MAX_EPISODES is reached."""
+"""Address of an episode that concerns no single pair, or that pairs share once MAX_EPISODES is reached."""
 WORST_FIRST: Final[tuple[Outcome, ...]] = ("accepted", "partial", "unseen", "unanswered", "pending", "rejected")
 """What is not known to have been refused ranks before what was."""
 
@@ -130,7 +130,7 @@ class Episode:
     @property
     def outcome(self) -> Outcome | None:
         """The worst that happened; None if nothing was attempted."""
-        return next((name for name in WORST_FIRST if getattr(self.total, name)), "unseen" if self.count else None)
+        return next((name for name in WORST_FIRST if getattr(self.total, name)), None)
 
     def note(
         self,
@@ -159,9 +159,10 @@ class Episode:
         unit = unit if unit is not None or self.op is None else self.op.unit
         if unit is not None and len(self.units) < MAX_EPISODE_TARGETS:
             self.units.add(unit)
-        self._evidence(frames)
+        self.evidence(frames)
 
-    def _evidence(self, frames: Iterable[FrameRef]) -> None:
+    def evidence(self, frames: Iterable[FrameRef]) -> None:
+        """Keep the first MAX_ALERT_FRAMES of all that were ever given."""
         for frame in frames:
             if frame in self.frames or (len(self.frames) >= MAX_ALERT_FRAMES and frame > self.frames[-1]):
                 continue
@@ -176,7 +177,13 @@ class Episode:
         self.total.add(other.others)
         self.count += other.others.attempted
         self.units |= other.units
-        self._evidence(other.frames)
+        self.evidence(other.frames)
+
+    def as_record(self, site: Any) -> dict[str, Any]:
+        """One line of alerts.jsonl (otmon.alerts.record, which reads episodes and is therefore imported late)."""
+        from otmon.alerts.record import as_record
+
+        return as_record(self, site)
 
     def coalesced(self) -> list[tuple[Target | None, Counts]]:
         """Targets with touching or overlapping intervals of one space joined, counts added; in order of address."""

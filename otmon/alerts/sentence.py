@@ -1,0 +1,220 @@
+"""What happened, in one sentence as an operator would say it."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from otmon.alerts.episodes import MANY, Episode
+from otmon.alerts.places import place
+from otmon.model import Outcome, Unit
+from otmon.text import safe_text
+
+MAX_TITLE_CHARS: Final = 800
+MAX_NAME_CHARS: Final = 64
+
+Who = Mapping[str, Any]
+"""`{"realm", "address", "asset", "name", "zone", "roles"}` of an address."""
+
+
+class Names(Protocol):
+    """What the sentence asks of the site."""
+
+    def who(self, realm: str, address: str) -> Who:
+        """Asset, name, zone and roles of an address."""
+        ...
+
+
+DEEDS: Final[dict[tuple[str, str], str]] = {
+    # (protocol or "", function or access) -> deed; the first that is found holds: function before access.
+    ("tcp", "connect"): "opened a TCP connection to {place} of {server}",
+    ("udp", "connect"): "sent UDP datagrams to {place} of {server}",
+    ("icmp", "connect"): "sent ICMP to {server}",
+    ("", "connect"): "spoke {protocol} to {server}",
+    ("tcp", "scan"): "tried many TCP ports of {server}: {place}",
+    ("udp", "scan"): "tried many UDP ports of {server}: {place}",
+    ("", "scan"): "tried many services of {server}: {place}",
+    ("modbus", "mask_write_register"): "changed bits of {place} of {server}",
+    ("modbus", "diagnostics_restart"): "restarted the communication of {server}",
+    ("modbus", "diagnostics_force_listen_only"): "silenced {server} (listen only mode)",
+    ("modbus", "read_device_identification"): "asked {server} for its identification",
+    ("modbus", "report_server_id"): "asked {server} for its identification",
+    ("dnp3", "select"): "selected {place} of {server}",
+    ("dnp3", "operate"): "operated {place} of {server}",
+    ("dnp3", "direct_operate"): "operated {place} of {server}",
+    ("dnp3", "direct_operate_no_ack"): "operated {place} of {server}",
+    ("dnp3", "direct_operate_no_response"): "operated {place} of {server}",
+    ("dnp3", "write"): "wrote {value}{place} of {server}",
+    ("s7comm", "plc_stop"): "stopped the CPU of {server}",
+    ("s7comm", "warm_start"): "started the CPU of {server}",
+    ("s7comm", "warm_restart"): "restarted the CPU of {server}",
+    ("s7comm", "cold_start"): "restarted (cold) the CPU of {server}",
+    ("s7comm", "cold_restart"): "restarted (cold) the CPU of {server}",
+    ("s7comm", "plc_control"): "sent the program service {place} to {server}",
+    ("s7comm", "download"): "downloaded {place} to {server}",
+    ("s7comm", "request_download"): "downloaded {place} to {server}",
+    ("s7comm", "download_block"): "downloaded {place} to {server}",
+    ("s7comm", "download_ended"): "ended the download of {place} to {server}",
+    ("s7comm", "upload"): "uploaded {place} from {server}",
+    ("s7comm", "start_upload"): "uploaded {place} from {server}",
+    ("s7comm", "end_upload"): "ended an upload from {server}",
+    ("s7comm", "setup_communication"): "opened an S7 session with {server}",
+    ("", "read"): "read {place} of {server}",
+    ("", "write"): "wrote {value}{place} of {server}",
+    ("", "control"): "sent {function} for {place} to {server}",
+    ("", "program"): "sent {function} for {place} to {server}",
+    ("", "diagnose"): "asked {server} for {function}",
+    ("", "identify"): "asked {server} who it is ({function})",
+}
+WITHOUT_PLACE: Final = "sent {function} to {server}"
+"""For a deed that names its target when there is none."""
+CONNECT_FAILED: Final = "tried to open a TCP connection to {place} of {server}"
+DARK: Final[dict[str, str]] = {
+    "gap": "{bytes} of the conversation between {client} and {server} were not captured ({gaps})",
+    "one_sided": "Only one direction of {connections} between {client} and {server} was captured ({bytes})",
+    "encrypted": "{bytes} between {client} and {server} are encrypted: what they say cannot be judged",
+    "malformed": "{bytes} between {client} and {server} are not valid {protocol}",
+    "unrecognised": "{bytes} between {client} and {server} on a port of {protocol} are not {protocol}",
+    "truncated": "The capture cut off {frames}: what they carried was not seen whole",
+    "unsupported": "{frames} could not be taken apart ({layers})",
+    "shed": "{frames} were left out because tables were full",
+    "internal": "{frames} could not be read because of a fault in otmon",
+}
+"""Reason -> what could not be seen. Figures come from the episode's detail."""
+OUTCOMES: Final[dict[Outcome, str]] = {
+    "accepted": "accepted",
+    "partial": "partly accepted",
+    "rejected": "rejected",
+    "unanswered": "not answered",
+    "unseen": "answer not seen",
+    "pending": "answer still open",
+}
+BROADCAST_UNITS: Final = frozenset({0, 1, 255})
+"""Modbus units a native device answers to: not worth a word."""
+
+
+def identify(site: Names, realm: str, address: str) -> Who:
+    """What the site says of an address; of `*` it knows nothing."""
+    if address == MANY:
+        return {"realm": realm, "address": MANY, "asset": None, "name": None, "zone": None, "roles": ()}
+    return site.who(realm, address)
+
+
+def someone(who: Who) -> str:
+    """`PLC-3 (10.0.1.13, control)`, or without a name `10.0.1.13 (control)`."""
+    address = safe_text(str(who["address"]), MAX_NAME_CHARS)
+    if address == MANY:
+        return "many addresses"
+    name, zone = (safe_text(str(who[part]), MAX_NAME_CHARS) if who.get(part) else "" for part in ("name", "zone"))
+    where = ", ".join(part for part in (address if name and name != address else "", zone) if part)
+    return f"{name or address} ({where})" if where else name or address
+
+
+def _unit(protocol: str, unit: Unit) -> str:
+    if isinstance(unit, tuple):
+        return f"outstation {unit[1]} of " if protocol == "dnp3" else ""
+    return f"unit {unit} of " if unit is not None and unit not in BROADCAST_UNITS else ""
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 byte`, `2 bytes`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else f"{value:.6g}"
+
+
+def _value(episode: Episode) -> str:
+    """`900 to `: what was written first; `values such as` when other occurrences may have written others."""
+    written = episode.written
+    if not written:
+        return "to "
+    first = _number(written[0][1])
+    if episode.count > 1:
+        return f"values such as {first} to "
+    return f"{first} to " if len(written) == 1 else f"{first} and {plural(len(written) - 1, 'more value')} to "
+
+
+def _place(episode: Episode) -> str:
+    """The first occurrence's target, or its whole neighbourhood; then how many more."""
+    runs = [(target, counts) for target, counts in episode.coalesced() if target is not None]
+    if not runs:
+        return ""
+    first = runs[0][0]
+    if episode.op is not None and (asked := episode.op.target) is not None:
+        around = (t for t, _ in runs if t == asked or _within(asked, t))
+        first = next(around, first)
+    more = len(runs) - 1 + episode.other_targets
+    return place(first) + (f" and {more:,} more" if more else "")
+
+
+def _within(asked: Any, run: Any) -> bool:
+    if (asked.space, asked.name) != (run.space, run.name) or None in (asked.start, run.start, run.end):
+        return False
+    return bool(run.start <= asked.start <= run.end)
+
+
+def _happened(episode: Episode) -> str:
+    """`accepted`, or `300 times: 298 accepted, 2 rejected`."""
+    counts = episode.total.as_dict()
+    parts = [(name, counts[name]) for name in OUTCOMES if counts[name]]
+    if episode.count <= 1:
+        return OUTCOMES[parts[0][0]] if parts else ""
+    times = f"{episode.count:,} times"
+    if len(parts) == 1:
+        return f"{times}, {OUTCOMES[parts[0][0]]}"
+    return f"{times}: " + ", ".join(f"{number:,} {OUTCOMES[name]}" for name, number in parts) if parts else times
+
+
+def _because(episode: Episode) -> str:
+    """Why it is an alert: the row that forbids it, or what the nearest one allows."""
+    verdict = episode.verdict
+    if verdict.row and not verdict.permit:
+        return f"Row {verdict.row} forbids it" + (f": {verdict.because}" if verdict.because else "")
+    if verdict.separation:
+        return verdict.separation
+    return "No row permits it" if verdict.review is None else f"To be reviewed: {verdict.review}"
+
+
+def _stop(text: str) -> str:
+    return text if text.endswith((".", "…")) else text + "."
+
+
+def _deed(episode: Episode, place_words: str) -> str:
+    key, access = episode.key, episode.op.access if episode.op else "connect"
+    if (key.protocol, key.function) == ("tcp", "connect") and episode.outcome not in ("accepted", "partial"):
+        return CONNECT_FAILED
+    names = ((key.protocol, key.function), ("", key.function), (key.protocol, access), ("", access))
+    deed = next((DEEDS[name] for name in names if name in DEEDS), WITHOUT_PLACE)
+    return deed if place_words or "{place}" not in deed else WITHOUT_PLACE
+
+
+def sentence(episode: Episode, site: Names) -> str:
+    """Who did what to which part of whom, with what outcome, and what the policy says there. Safe text."""
+    key = episode.key
+    client, server = (someone(identify(site, key.realm, address)) for address in (key.client, key.server))
+    if episode.op is None:
+        return safe_text(_stop(dark(episode, client, server)), MAX_TITLE_CHARS)
+    words = _place(episode)
+    if not words and key.function == "connect" and episode.op.port is not None:
+        words = f"port {episode.op.port}"
+    unit = _unit(key.protocol, episode.op.unit) if len(episode.units) < 2 else f"{len(episode.units)} units of "
+    did = _deed(episode, words).format(
+        place=words,
+        server=unit + server,
+        value=_value(episode),
+        function=safe_text(key.function.replace("_", " "), MAX_NAME_CHARS),
+        protocol=key.protocol,
+    )
+    happened = _happened(episode)
+    what = f"{client} {did}" + (f"; {happened}" if happened else "")
+    return safe_text(f"{_stop(what)} {_stop(_because(episode))}", MAX_TITLE_CHARS)
+
+
+def dark(episode: Episode, client: str, server: str) -> str:
+    """What could not be seen, and between whom."""
+    figures: dict[str, str] = {name: str(value) for name, value in episode.detail.items()}
+    for name in ("bytes", "gaps", "frames", "connections"):
+        figures[name] = plural(int(episode.detail.get(name, 0)), name[:-1])
+    figures.setdefault("layers", "unknown layers")
+    template = DARK.get(episode.key.function, "{bytes} between {client} and {server} could not be seen")
+    return template.format(**{**figures, "client": client, "server": server, "protocol": episode.key.protocol})

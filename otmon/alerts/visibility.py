@@ -1,0 +1,108 @@
+"""What a run could not see, as findings: one for each (pair, reason), made once the run is over."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from otmon.alerts.episodes import MANY, Episode, EpisodeKey
+from otmon.model import ConnectionRecord, FrameRef
+from otmon.policy.verdict import AlertKind, Severity, Verdict
+
+REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
+    "gap": ("visibility", "low"),
+    "one_sided": ("visibility", "low"),
+    "encrypted": ("visibility", "info"),
+    "truncated": ("visibility", "low"),
+    "unsupported": ("visibility", "info"),
+    "shed": ("visibility", "medium"),
+    "internal": ("visibility", "medium"),
+    "malformed": ("protocol", "low"),
+    "unrecognised": ("protocol", "low"),
+}
+
+
+class Dark(NamedTuple):
+    """Something that was not seen, or seen and not understood."""
+
+    reason: str
+    """A key of REASONS."""
+    realm: str
+    client: str
+    server: str
+    protocol: str
+    first_ts_ns: int
+    last_ts_ns: int
+    frame: FrameRef | None
+    bytes: int = 0
+    frames: int = 0
+    gaps: int = 0
+    layers: Mapping[str, int] | None = None
+    """Of `unsupported`: name -> frames."""
+
+
+def of_connections(connections: Iterable[ConnectionRecord]) -> Iterator[Dark]:
+    """Gaps, half conversations and encryption in the connections of control protocols.
+
+    A one-sided TCP connection of no known protocol is reported as well if it carried anything: from one direction a
+    stream on another port cannot be identified, so it may have been control traffic.
+    """
+    for c in connections:
+        known, carried = c.protocol is not None, c.bytes[0] + c.bytes[1]
+        at = (c.realm, c.client, c.server, c.protocol or c.transport, c.first_ts_ns, c.last_ts_ns, c.first_frame)
+        if known and (c.gaps or c.missing_bytes):
+            yield Dark("gap", *at, bytes=c.missing_bytes, gaps=c.gaps)
+        if c.one_sided and (known or (c.transport == "tcp" and carried)):
+            yield Dark("one_sided", *at, bytes=carried)
+        if c.encrypted_bytes:
+            yield Dark("encrypted", *at, bytes=c.encrypted_bytes)
+
+
+def of_capture(
+    frames: Mapping[str, int], unsupported: Mapping[str, int], realm: str, first_ts_ns: int, last_ts_ns: int
+) -> Iterator[Dark]:
+    """The frame buckets of summary.json (and the names of what is unsupported) that mean something was not seen.
+
+    They concern no pair: client and server are `*`.
+    """
+    for reason in ("truncated", "unsupported", "shed", "internal"):
+        if frames.get(reason, 0):
+            layers = unsupported if reason == "unsupported" else None
+            at = (realm, MANY, MANY, "", first_ts_ns, last_ts_ns, None)
+            yield Dark(reason, *at, frames=frames[reason], layers=layers)
+
+
+def visibility(site_name: str, dark: Iterable[Dark]) -> list[Episode]:
+    """One episode for each (reason, pair in either order, protocol), figures added; in the order of first time and id.
+
+    The order in which `dark` comes does not matter.
+    """
+    found: dict[tuple[str, ...], list[Dark]] = {}
+    for item in dark:
+        low, high = sorted((item.client, item.server))
+        found.setdefault((item.reason, item.realm, low, high, item.protocol), []).append(item)
+    episodes = [_episode(site_name, items) for items in found.values()]
+    return sorted(episodes, key=lambda episode: (episode.first_ts_ns, episode.id))
+
+
+def _episode(site_name: str, items: list[Dark]) -> Episode:
+    first = min(items, key=lambda item: (item.first_ts_ns, item.frame or (0, 0), item.client, item.server))
+    kind, severity = REASONS[first.reason]
+    key = EpisodeKey(kind, first.realm, first.client, first.server, first.protocol, first.reason, None)
+    verdict = Verdict(permit=False, kind=kind, severity=severity)
+    episode = Episode(site_name, key, first.first_ts_ns, verdict, None)
+    frames = sorted(item.frame for item in items if item.frame is not None)
+    episode.last_ts_ns = max(item.last_ts_ns for item in items)
+    episode.evidence(frames)
+    layers: dict[str, int] = {}
+    for item in items:
+        for name, number in (item.layers or {}).items():
+            layers[name] = layers.get(name, 0) + number
+    episode.count = sum(item.gaps or item.frames or 1 for item in items)
+    episode.detail = {
+        "bytes": sum(item.bytes for item in items),
+        "connections": len(items),
+        "frames": sum(item.frames for item in items),
+        "gaps": sum(item.gaps for item in items),
+    }
+    if layers:
+        episode.detail["layers"] = ", ".join(f"{name}: {layers[name]:,}" for name in sorted(layers))
+    return episode
