@@ -1,10 +1,9 @@
 """Episodes: runs of one violation, each of which is one alert (DESIGN 1)."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
-
-import orjson
 
 from otmon.limits import (
     EPISODE_QUIET_NS,
@@ -125,7 +124,7 @@ class Episode:
             key.row,
             self.first_ts_ns,
         ]
-        return hashlib.sha256(orjson.dumps(named)).hexdigest()[:ID_DIGITS]
+        return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:ID_DIGITS]
 
     @property
     def outcome(self) -> Outcome | None:

@@ -68,11 +68,11 @@ WITHOUT_PLACE: Final = "sent {function} to {server}"
 """For a deed that names its target when there is none."""
 CONNECT_FAILED: Final = "tried to open a TCP connection to {place} of {server}"
 DARK: Final[dict[str, str]] = {
-    "gap": "{bytes} of the conversation between {client} and {server} were not captured ({gaps})",
+    "gap": "{bytes} of the conversation between {client} and {server} {were} not captured ({gaps})",
     "one_sided": "Only one direction of {connections} between {client} and {server} was captured ({bytes})",
-    "encrypted": "{bytes} between {client} and {server} are encrypted: what they say cannot be judged",
-    "malformed": "{bytes} between {client} and {server} are not valid {protocol}",
-    "unrecognised": "{bytes} between {client} and {server} on a port of {protocol} are not {protocol}",
+    "encrypted": "{bytes} between {client} and {server} {are} encrypted: what they say cannot be judged",
+    "malformed": "{bytes} between {client} and {server} {are} not valid {protocol}",
+    "unrecognised": "{bytes} between {client} and {server} on a port of {protocol} {are} not {protocol}",
     "truncated": "The capture cut off {frames}: what they carried was not seen whole",
     "unsupported": "{frames} could not be taken apart ({layers})",
     "shed": "{frames} were left out because tables were full",
@@ -215,6 +215,7 @@ def dark(episode: Episode, client: str, server: str) -> str:
     figures: dict[str, str] = {name: str(value) for name, value in episode.detail.items()}
     for name in ("bytes", "gaps", "frames", "connections"):
         figures[name] = plural(int(episode.detail.get(name, 0)), name[:-1])
+    figures["are"], figures["were"] = ("is", "was") if episode.detail.get("bytes") == 1 else ("are", "were")
     figures.setdefault("layers", "unknown layers")
     template = DARK.get(episode.key.function, "{bytes} between {client} and {server} could not be seen")
     return template.format(**{**figures, "client": client, "server": server, "protocol": episode.key.protocol})
