@@ -55,6 +55,16 @@ class Attribute(NamedTuple):
     ts_ns: int
     confidence: float
 
+    def as_record(self) -> dict[str, Any]:
+        """With the frame as [input number from 1, frame number from 1]."""
+        return {**self._asdict(), "frame": (self.frame[0] + 1, self.frame[1])}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Attribute":
+        """The attribute of a record."""
+        number, frame = record["frame"]
+        return cls(**{**record, "frame": (number - 1, frame)})
+
 
 @dataclass(slots=True)
 class Asset:
@@ -82,7 +92,7 @@ class Asset:
         """One line of assets.jsonl."""
         return {
             "attributes": {
-                name: [attribute._asdict() for attribute in known] for name, known in sorted(self.attributes.items())
+                name: [attribute.as_record() for attribute in known] for name, known in sorted(self.attributes.items())
             },
             "endpoints": [endpoint._asdict() for endpoint in self.endpoints],
             "first_ts_ns": self.first_ts_ns,
@@ -102,8 +112,7 @@ class Asset:
         fields = dict(record)
         fields["endpoints"] = [Endpoint(**endpoint) for endpoint in record["endpoints"]]
         fields["attributes"] = {
-            name: [Attribute(**{**known, "frame": tuple(known["frame"])}) for known in values]
-            for name, values in record["attributes"].items()
+            name: [Attribute.from_record(known) for known in values] for name, values in record["attributes"].items()
         }
         return cls(**fields)
 

@@ -13,6 +13,7 @@ from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
 from otmon.site.graph import Graph, node_attributes, to_networkx
+from otmon.text import safe_text
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPES: Final = {str: "string", int: "long", float: "double"}
@@ -21,6 +22,7 @@ _HEAD = (
     ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="http://graphml.graphdrawing.org/xmlns'
     ' http://graphml.graphdrawing.org/xmlns/1.0/graphml.xsd">\n'
 )
+_LABEL_CHARS: Final = 512
 _Attributes = Mapping[str, str | int | float]
 
 
@@ -90,8 +92,9 @@ def node_link(graph: Graph) -> str:
 
 
 def _quoted(text: object) -> str:
-    """A DOT string: only quotes and backslashes mean something in it."""
-    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    """A DOT string: only quotes and backslashes mean something in it; lines are joined by its own `\\n`."""
+    lines = (safe_text(line, _LABEL_CHARS) for line in str(text).split("\n"))
+    return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
 
 
 def dot(graph: Graph) -> str:

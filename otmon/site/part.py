@@ -36,9 +36,6 @@ class EpisodeLike(Protocol):
     def absorb(self, other: Self) -> None:
         """Add what another part saw of it."""
 
-    def as_record(self, site: Any) -> dict[str, Any]:
-        """One line of alerts.jsonl."""
-
 
 @dataclass(slots=True)
 class Part:

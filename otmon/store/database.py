@@ -4,7 +4,7 @@ Write-ahead log while it is open; closed, it is one plain file that can be read 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -84,7 +84,7 @@ def _insert(db: sqlite3.Connection, table: str, columns: int, rows: Iterable[Seq
     db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * columns)})", rows)
 
 
-def write_database(path: Path, site: Site, alerts: Iterable[dict[str, Any]]) -> None:
+def write_database(path: Path, site: Site, alerts: Iterable[Mapping[str, Any]]) -> None:
     """A new database at `path`; `alerts` are records as in alerts.jsonl. Same content, same logical dump."""
     db = sqlite3.connect(path, isolation_level=None)
     try:

@@ -1,0 +1,138 @@
+"""The summary on the terminal: what was seen, who is there, what is not allowed, what could not be seen."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from otmon.outputs.tables import (
+    STYLES,
+    WORST_FIRST,
+    alerts_table,
+    assets_table,
+    cell,
+    conduits_table,
+    moment,
+    new_table,
+    number,
+)
+from otmon.site.graph import build_graph
+from otmon.site.site import Site
+
+PLAIN_WIDTH: Final = 140
+"""Columns where there is no terminal to ask."""
+SHOWN: Final = {"assets": 25, "conduits": 10, "alerts": 25}
+"""Rows of each table; the rest is in the folder."""
+
+
+def console(file: IO[str] | None = None) -> Console:
+    """A console that takes nothing in the data for markup, emoji or links."""
+    out = Console(file=file, highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out = Console(file=file, highlight=False, markup=False, emoji=False, width=PLAIN_WIDTH, color_system=None)
+    return out
+
+
+def show_summary(
+    out: Console, site: Site, summary: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], folder: Path
+) -> None:
+    """Print the summary of a run whose results lie in `folder`."""
+    out.print(_headline(summary))
+    out.print(_protocols(summary))
+    if site.assets:
+        out.print(assets_table(site.assets, SHOWN["assets"]))
+    if site.operations:
+        out.print(conduits_table(build_graph(site), SHOWN["conduits"]))
+    out.print(_severities(summary))
+    if alerts:
+        out.print(alerts_table(alerts, SHOWN["alerts"]))
+    blind = list(not_seen(site, summary))
+    out.print(Text("What could not be seen", style="bold"))
+    for line in blind or ["nothing: every captured frame and byte is accounted for"]:
+        out.print(Text("  ") + cell(line))
+    out.print()
+    out.print(Text("Results: ", style="bold") + cell(folder))
+
+
+def _headline(summary: Mapping[str, Any]) -> Text:
+    inputs = summary["inputs"]
+    times = [entry[name] for entry in inputs for name in ("first_ts_ns", "last_ts_ns") if entry[name] is not None]
+    policy = summary["policy"]
+    frames = summary["frames"]
+    text = Text(f"otmon {summary['otmon']}", style="bold") + Text(", site ") + cell(summary["site"])
+    text += cell(", no policy" if policy is None else f", policy {policy['path']}") + Text("\n")
+    text += Text(f"{frames.get('captured', 0):,} frames, {frames.get('ot', 0):,} of them with control traffic, from ")
+    names = [entry["path"] for entry in inputs]
+    text += cell(", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""))
+    if times:
+        text += Text(f"\n{moment(min(times))} to {moment(max(times))}")
+    if summary.get("partial"):
+        text += Text("\nInterrupted: these results are partial.", style="bold yellow")
+    return text
+
+
+def _protocols(summary: Mapping[str, Any]) -> Table | Text:
+    if not summary["protocols"]:
+        return Text("\nNo control protocol was seen.")
+    table = new_table(
+        "Protocols", "protocol", "PDUs", "exceptions", "malformed", "functions", right=("PDUs", "exceptions")
+    )
+    for name, counts in sorted(summary["protocols"].items()):
+        functions = [
+            (int(function.get("requests", 0)) + int(function.get("responses", 0)), str(function.get("name", key)))
+            for section in ("functions", "userdata")
+            for key, function in counts.get(section, {}).items()
+        ]
+        busiest = [function for _, function in sorted(functions, key=lambda entry: (-entry[0], entry[1]))]
+        table.add_row(
+            cell(name),
+            number(counts.get("pdus", 0)),
+            number(counts.get("exceptions", 0)),
+            number(counts.get("malformed", 0)),
+            cell(", ".join(busiest[:6]) + (f" and {len(busiest) - 6} more" if len(busiest) > 6 else "")),
+        )
+    return table
+
+
+def _severities(summary: Mapping[str, Any]) -> Text:
+    counts = [(severity, summary["alerts"][severity]) for severity in WORST_FIRST if summary["alerts"][severity]]
+    if not counts:
+        return Text("\nNo alerts.\n")
+    parts = [Text(f"{count:,} {severity}", style=STYLES[severity]) for severity, count in counts]
+    return Text("\nAlerts: ", style="bold") + Text(", ").join(parts)
+
+
+BLIND: Final = (
+    ("frames", "truncated", "{:,} frames were cut off when they were captured (snap length)"),
+    ("frames", "unsupported", "{:,} frames could not be taken apart"),
+    ("frames", "malformed", "{:,} frames are malformed"),
+    ("frames", "shed", "{:,} frames were left out because a table was full"),
+    ("frames", "internal", "{:,} frames could not be read because of a fault in otmon: please report it"),
+    ("visibility", "missing_bytes", "{:,} bytes of TCP connections were never captured"),
+    ("visibility", "gaps", "{:,} gaps in TCP connections"),
+    ("visibility", "one_sided", "{:,} connections of which only one direction was captured"),
+    ("visibility", "copies", "{:,} frames were copies made by the mirror"),
+    ("ot_bytes", "gap", "{:,} bytes of control traffic could not be decoded beside a gap"),
+    ("ot_bytes", "malformed", "{:,} bytes of control traffic are malformed"),
+    ("ot_bytes", "unrecognised", "{:,} bytes on a port of a control protocol are something else"),
+    ("ot_bytes", "encrypted", "{:,} bytes are encrypted"),
+    ("ot_bytes", "shed", "{:,} bytes were left out because a table was full"),
+)
+"""Section and key of the summary -> sentence, if the figure is not 0."""
+
+
+def not_seen(site: Site, summary: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences on what the run could not see."""
+    for entry in summary["inputs"]:
+        if entry["damaged"]:
+            yield f"{entry['path']}: {entry['damaged']}"
+    for section, key, sentence in BLIND:
+        value = summary[section].get(key, 0)
+        if value:
+            layers = ", ".join(f"{name}: {count:,}" for name, count in sorted(site.part.unsupported.items()))
+            yield sentence.format(value) + (f" ({layers})" if key == "unsupported" and layers else "")
+    if site.assets_left_out:
+        yield f"{site.assets_left_out:,} more assets are not listed: the table of assets is full"

@@ -1,0 +1,70 @@
+"""All files of a run, from the site and its alerts."""
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from otmon import __version__
+from otmon.outputs.jsonl import document, write_lines
+from otmon.outputs.summary import InputInfo, summary_record
+from otmon.site.export import graphml
+from otmon.site.graph import build_graph
+from otmon.site.records import operation_record
+from otmon.site.site import Site
+from otmon.store.database import write_database
+
+
+class Clock:
+    """Wall and processor time since it was made: figures for run.json alone."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self._wall, self._cpu = time.perf_counter(), self._processor()
+
+    @staticmethod
+    def _processor() -> float:
+        used = os.times()
+        return used.user + used.system + used.children_user + used.children_system
+
+    def record(self, frames: int, jobs: int, interrupted: bool) -> dict[str, Any]:
+        """run.json: the only record that differs between two runs over the same input."""
+        wall, cpu = time.perf_counter() - self._wall, self._processor() - self._cpu
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return {
+            "cpu_s": round(cpu, 3),
+            "elapsed_s": round(wall, 3),
+            "frames_per_cpu_s": round(frames / cpu) if cpu > 0 else None,
+            "interrupted": interrupted,
+            "jobs": jobs,
+            "otmon": __version__,
+            "peak_rss_kib": peak,
+            "python": platform.python_version(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
+        }
+
+
+def write_results(
+    folder: Path,
+    site: Site,
+    inputs: Iterable[InputInfo],
+    alerts: Sequence[Mapping[str, Any]],
+    policy: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Write every file but messages.jsonl (the engine does) and run.json (last, see `Clock`); gives the summary."""
+    summary = summary_record(site, inputs, alerts, policy)
+    write_lines(folder / "assets.jsonl", (asset.as_record() for asset in site.assets))
+    write_lines(folder / "operations.jsonl", map(operation_record, site.operations))
+    write_lines(folder / "alerts.jsonl", alerts)
+    (folder / "graph.graphml").write_text(graphml(build_graph(site)), encoding="utf-8")
+    write_database(folder / "site.db", site, alerts)
+    (folder / "summary.json").write_bytes(document(summary))
+    return summary
+
+
+def write_run(folder: Path, record: Mapping[str, Any]) -> None:
+    """run.json: written last, it marks the folder as whole and otmon's."""
+    (folder / "run.json").write_bytes(document(record))

@@ -1,0 +1,71 @@
+"""summary.json: everything that can be counted, and nothing that differs from run to run."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from otmon import __version__
+from otmon.policy.verdict import SEVERITIES
+from otmon.site.site import Site
+from otmon.text import safe_text
+
+SCHEMA: Final = 1
+_PATH_CHARS: Final = 1024
+
+
+class InputInfo(Protocol):
+    """What otmon.capture tells of one input."""
+
+    path: str
+    sha256: str | None
+    format: str
+    link_types: Sequence[str]
+    frames: int
+    bytes: int
+    truncated: int
+    damaged: str | None
+    first_ts_ns: int | None
+    last_ts_ns: int | None
+
+
+def input_record(info: InputInfo) -> dict[str, Any]:
+    """One entry of `inputs`."""
+    return {
+        "bytes": info.bytes,
+        "damaged": info.damaged,
+        "first_ts_ns": info.first_ts_ns,
+        "format": info.format,
+        "frames": info.frames,
+        "last_ts_ns": info.last_ts_ns,
+        "link_types": list(info.link_types),
+        "path": safe_text(str(info.path), _PATH_CHARS),
+        "sha256": info.sha256,
+        "truncated": info.truncated,
+    }
+
+
+def summary_record(
+    site: Site,
+    inputs: Iterable[InputInfo],
+    alerts: Iterable[Mapping[str, Any]],
+    policy: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The record; `policy` is `{"path", "sha256"}`. An interrupted run has `partial: true`, others lack the key."""
+    part = site.part
+    severities = Counter(alert["severity"] for alert in alerts)
+    record: dict[str, Any] = {
+        "alerts": {severity: severities[severity] for severity in SEVERITIES},
+        "assets": len(site.assets),
+        "connections": len(part.connections),
+        "frames": part.frames,
+        "inputs": [input_record(info) for info in inputs],
+        "operations": len(part.operations),
+        "ot_bytes": part.ot_bytes,
+        "otmon": __version__,
+        "policy": None if policy is None else dict(policy),
+        "protocols": part.protocols,
+        "schema": SCHEMA,
+        "site": site.name,
+        "visibility": part.visibility,
+    }
+    return record | {"partial": True} if part.partial else record

@@ -1,0 +1,187 @@
+"""Tables for people: assets, operations, alerts, conduits. Data becomes `Text` objects, never markup."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from otmon.model import OperationRecord, Target
+from otmon.policy.verdict import SEVERITIES
+from otmon.site.assets import Asset
+from otmon.site.graph import Graph
+from otmon.site.timing import period
+from otmon.text import safe_text
+
+CELL_CHARS: Final = 400
+STYLES: Final = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
+"""Severity -> style."""
+WORST_FIRST: Final = tuple(reversed(SEVERITIES))
+
+
+def cell(value: object, style: str = "") -> Text:
+    """Anything as harmless text; None is empty."""
+    return Text("" if value is None else safe_text(str(value), CELL_CHARS), style=style)
+
+
+def number(value: int) -> Text:
+    """With thousands separated."""
+    return Text(f"{value:,}", justify="right")
+
+
+def moment(ts_ns: int) -> str:
+    """UTC, to the second."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(ts_ns // 1_000_000_000))
+    except (OverflowError, ValueError, OSError):
+        return f"{ts_ns} ns"
+
+
+def duration(ns: int) -> str:
+    """1.5 s, 20 ms: three digits and the unit that fits."""
+    for unit, size in (("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}"
+    return f"{ns / 1000:.3g} µs"
+
+
+def new_table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
+    """A light table; columns named in `right` are numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    numbers = set(right)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table
+
+
+def _more(table: Table, shown: int, total: int) -> None:
+    if total > shown:
+        table.caption = f"… and {total - shown:,} more (all of them with --json or --csv, and in the result folder)"
+        table.caption_justify = "left"
+
+
+def assets_table(assets: Sequence[Asset], limit: int, title: str = "Assets") -> Table:
+    """Address, name, zone, roles, what it is, since when."""
+    table = new_table(title, "address", "name", "zone", "roles", "vendor and model", "speaks", "first seen")
+    for asset in assets[:limit]:
+        base = [e.address for e in asset.endpoints if e.protocol is None or asset.parent is not None]
+        what = " ".join(filter(None, map(asset.best, ("vendor", "model", "firmware"))))
+        speaks: dict[str, list[int]] = defaultdict(list)
+        for endpoint in asset.endpoints:
+            if endpoint.protocol is not None and endpoint.unit is not None:
+                speaks[endpoint.protocol].append(endpoint.unit)
+        units = "; ".join(f"{protocol} {_ranges(numbers)}" for protocol, numbers in sorted(speaks.items()))
+        table.add_row(
+            cell("\n".join(dict.fromkeys(base)).replace("\n", ", ")),
+            cell(asset.name),
+            cell(asset.zone),
+            cell(", ".join(asset.roles)),
+            cell(what),
+            cell(units),
+            cell(moment(asset.first_ts_ns)),
+        )
+    _more(table, limit, len(assets))
+    return table
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """1, 2, 3, 7 as `1-3, 7`."""
+    runs: list[list[int]] = []
+    for value in sorted(set(numbers)):
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
+
+
+def target_text(target: Target | None) -> str:
+    """`holding_register 0-9`, `DB10 0-255`, `block DB10`."""
+    if target is None:
+        return ""
+    interval = "" if target.start is None else str(target.start)
+    if target.end is not None and target.end != target.start:
+        interval += f"-{target.end}"
+    return " ".join(filter(None, (target.space, target.name, interval)))
+
+
+def operations_table(operations: Sequence[OperationRecord], limit: int, title: str = "Operations") -> Table:
+    """Busiest first."""
+    columns = (
+        "client",
+        "server",
+        "protocol",
+        "unit",
+        "function",
+        "target",
+        "attempted",
+        "accepted",
+        "period",
+        "verdict",
+    )
+    table = new_table(title, *columns, right=("attempted", "accepted", "period"))
+    busiest = sorted(operations, key=lambda operation: -operation.counts.attempted)[:limit]
+    for operation in busiest:
+        key, counts = operation.key, operation.counts
+        unit = "→".join(map(str, key.unit)) if isinstance(key.unit, tuple) else key.unit
+        timing = period(operation.intervals, counts.attempted, operation.first_ts_ns, operation.last_ts_ns)
+        port = "" if key.port is None else f":{key.port}"
+        table.add_row(
+            cell(key.client),
+            cell(f"[{key.server}]{port}" if port and ":" in key.server else key.server + port),
+            cell(key.protocol),
+            cell(unit),
+            cell(key.function),
+            cell(target_text(key.target)),
+            number(counts.attempted),
+            number(counts.accepted),
+            cell(duration(timing[0]) if timing else ""),
+            cell(operation.verdict, "red" if operation.verdict == "deny" else ""),
+        )
+    _more(table, limit, len(operations))
+    return table
+
+
+def conduits_table(graph: Graph, limit: int) -> Table:
+    """Who speaks what with whom, busiest first: edges of one pair and protocol added up."""
+    table = new_table(
+        "Busiest conduits", "from", "to", "protocol", "functions", "attempted", "denied", right=["attempted"]
+    )
+    labels = {node.id: (f"{node.label} ({node.zone})" if node.zone else node.label) for node in graph.nodes}
+    found: dict[tuple[str, str, str], list[tuple[int, str, bool]]] = defaultdict(list)
+    for edge in graph.edges:
+        denied = edge.verdict == "deny"
+        found[edge.source, edge.target, edge.protocol].append((edge.counts.attempted, edge.function, denied))
+    totals = sorted(found.items(), key=lambda item: (-sum(entry[0] for entry in item[1]), item[0]))
+    for (source, target, protocol), entries in totals[:limit]:
+        functions = [function for _, function, _ in sorted(entries, key=lambda entry: (-entry[0], entry[1]))]
+        refused = sorted(function for _, function, denied in entries if denied)
+        table.add_row(
+            cell(labels[source]),
+            cell(labels[target]),
+            cell(protocol),
+            cell(", ".join(functions[:4]) + (", …" if len(functions) > 4 else "")),
+            number(sum(entry[0] for entry in entries)),
+            cell(", ".join(refused), "red"),
+        )
+    _more(table, limit, len(totals))
+    return table
+
+
+def alerts_table(alerts: Sequence[Mapping[str, Any]], limit: int, title: str = "Alerts") -> Table:
+    """Worst first, one sentence each."""
+    table = new_table(title, "severity", "what happened", "times", "first", right=["times"])
+    worst = sorted(alerts, key=lambda alert: WORST_FIRST.index(alert["severity"]))
+    for alert in worst[:limit]:
+        severity = alert["severity"]
+        table.add_row(
+            cell(severity, STYLES[severity]),
+            cell(alert["title"]),
+            number(alert["count"]),
+            cell(moment(alert["first_ts_ns"])),
+        )
+    _more(table, limit, len(alerts))
+    return table
