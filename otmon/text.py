@@ -25,6 +25,8 @@ def safe_text(raw: bytes | str, limit: int = MAX_TEXT_CHARS) -> str:
     them.
     """
     text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     # One character can become ten: cut first, so that a megabyte of NULs costs nothing.
     out = "".join(map(_safe_char, text[: limit + 1]))
     return out if len(out) <= limit else out[: limit - 1] + "…"

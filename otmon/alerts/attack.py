@@ -4,6 +4,7 @@ Version 19 (April 2026) gave some techniques new ids; consumers still hold both,
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from otmon.policy.verdict import AlertKind
@@ -97,7 +98,8 @@ def techniques(kind: AlertKind, access: str, function: str) -> list[Technique]:
     return [TECHNIQUES[technique] for technique in sorted(set(ids))]
 
 
-def attack_ids(kind: AlertKind, access: str, function: str) -> list[str]:
-    """Both ids of each technique, ascending: `["T0836", "T0855", "T1692.001"]`."""
+@lru_cache(maxsize=1024)
+def attack_ids(kind: AlertKind, access: str, function: str) -> tuple[str, ...]:
+    """Both ids of each technique, ascending: `("T0836", "T0855", "T1692.001")`."""
     found = techniques(kind, access, function)
-    return sorted({name for t in found for name in (t.id, t.older_id) if name is not None})
+    return tuple(sorted({name for t in found for name in (t.id, t.older_id) if name is not None}))

@@ -202,6 +202,8 @@ def _continues(run: Target, target: Target) -> bool:
 
 
 def _coalesce(targets: dict[Target | None, Counts]) -> list[tuple[Target | None, Counts]]:
+    if len(targets) == 1:  # most alerts
+        return list(targets.items())
     runs: list[tuple[Target, Counts]] = []
     for target in sorted((target for target in targets if target is not None), key=_order):
         if runs and _continues(runs[-1][0], target):

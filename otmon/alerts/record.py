@@ -35,7 +35,7 @@ def as_record(episode: Episode, site: Names) -> dict[str, Any]:
     targets = episode.coalesced()
     nearest = {"row": verdict.nearest, "separation": verdict.separation} if verdict.nearest else None
     return {
-        "attack": attack_ids(key.kind, op.access if op else "", key.function),
+        "attack": list(attack_ids(key.kind, op.access if op else "", key.function)),
         "client": _party(identify(site, key.realm, key.client)),
         "count": episode.count,
         "first_ts_ns": episode.first_ts_ns,

@@ -79,12 +79,12 @@ def test_attack_tables_name_known_techniques() -> None:
 
 
 def test_attack_ids_of_both_versions() -> None:
-    assert attack_ids("command", "write", "write_single_register") == ["T0836", "T0855", "T1692.001"]
-    assert attack_ids("segmentation", "write", "write_single_register") == ["T0836", "T0848", "T0855", "T1692.001"]
-    assert attack_ids("segmentation", "connect", "connect") == ["T0886"]
-    assert attack_ids("segmentation", "connect", "scan") == ["T0846", "T0846.001"]
-    assert attack_ids("visibility", "", "gap") == []
-    assert attack_ids("command", "program", "upload") == ["T0845"]
+    assert attack_ids("command", "write", "write_single_register") == ("T0836", "T0855", "T1692.001")
+    assert attack_ids("segmentation", "write", "write_single_register") == ("T0836", "T0848", "T0855", "T1692.001")
+    assert attack_ids("segmentation", "connect", "connect") == ("T0886",)
+    assert attack_ids("segmentation", "connect", "scan") == ("T0846", "T0846.001")
+    assert attack_ids("visibility", "", "gap") == ()
+    assert attack_ids("command", "program", "upload") == ("T0845",)
 
 
 def test_permitted_rows_do_not_deny() -> None:
