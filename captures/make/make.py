@@ -1,0 +1,192 @@
+"""Makes every capture of this folder's parent, its labels, its expectations and PROVENANCE.md.
+
+    sudo python3 make.py setup            # virtual environments and the libmodbus client, under /tmp/otmon-captures
+    sudo python3 make.py [NAME ...]       # all captures, or those named; then what `labels` does
+    python3 make.py labels                # labels, expectations and PROVENANCE.md, from the captures that exist
+
+Needs root, iproute2, ethtool, tcpdump, tshark and Python 3.11; for `setup` also gcc, libmodbus-dev, pkg-config and a
+CPython 3.10 (named by PYTHON310, else python3.10: the opendnp3 wheels end there). No frame leaves its namespaces.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from counts import count, tshark_version
+from lab import Host, Lab, lab
+from provenance import write_provenance
+from violations import labels
+
+HERE = Path(__file__).resolve().parent
+CAPTURES = HERE.parent
+ENDPOINTS = HERE / "endpoints"
+WORK = Path("/tmp/otmon-captures")
+LIBMODBUS_TOUR = WORK / "libmodbus_tour"
+
+PLANT = [
+    Host("plc-1", "10.0.1.11", "00:80:f4:0e:51:1a"),
+    Host("plc-2", "10.0.1.12", "28:63:36:a2:07:c4"),
+    Host("plc-3", "10.0.1.13", "00:30:de:43:90:2f"),
+    Host("rtu-1", "10.0.1.21", "00:30:a7:06:b8:51"),
+    Host("hmi-1", "10.0.2.10", "00:d0:c9:d7:22:10"),
+    Host("hmi-2", "10.0.2.11", "00:d0:c9:d7:22:4b"),
+    Host("scada", "10.0.2.12", "3c:d9:2b:f1:60:0c"),
+    Host("historian", "10.0.2.20", "3c:d9:2b:f1:73:e8"),
+    Host("engineering", "10.0.2.30", "00:14:22:9a:3d:07"),
+    Host("server", "10.0.3.5", "00:25:90:5c:18:e2"),
+    Host("workstation", "10.0.3.50", "00:1b:21:b4:66:d9"),
+]
+PAIR = [Host("client", "10.0.2.10", "00:d0:c9:d7:22:10"), Host("server", "10.0.1.10", "00:80:f4:0e:51:1a")]
+SERVER = PAIR[1].ip
+SHIFTS = "".join(f"2026-11-{day:02} {crew}\n" for day in range(1, 29) for crew in ("early A", "late B", "night C"))
+
+
+def python(environment: str) -> Path:
+    return WORK / "venvs" / environment / "bin" / "python"
+
+
+def setup() -> None:
+    """Virtual environments with pinned packages, and the compiled libmodbus client."""
+    for requirements in sorted((HERE / "requirements").glob("*.txt")):
+        name = requirements.stem
+        interpreter = os.environ.get("PYTHON310", "python3.10") if name == "opendnp3" else sys.executable
+        subprocess.run([interpreter, "-m", "venv", str(WORK / "venvs" / name)], check=True)
+        subprocess.run([str(python(name)), "-m", "pip", "install", "-q", "-r", str(requirements)], check=True)
+    libmodbus = ["pkg-config", "--cflags", "--libs", "libmodbus"]
+    flags = subprocess.run(libmodbus, check=True, capture_output=True, text=True)
+    source = str(ENDPOINTS / "libmodbus_tour.c")
+    subprocess.run(["gcc", "-O2", "-Wall", "-o", str(LIBMODBUS_TOUR), source, *flags.stdout.split()], check=True)
+
+
+def script(name: str) -> Path:
+    return ENDPOINTS / f"{name}.py"
+
+
+def plant(stage: Lab, capture: Path) -> None:
+    """Ordinary operation, permitted office traffic and the violations, about 27 seconds."""
+    web = Path(tempfile.mkdtemp(prefix="web-", dir=WORK))
+    (web / "index.html").write_text("<!doctype html><title>Office</title><p><a href=shifts.txt>Shift plan</a></p>\n")
+    (web / "shifts.txt").write_text(SHIFTS)
+    stage.start("plc-1", "plc-1", python("modbus"), script("modbus_server"), "10.0.1.11", "plc-1")
+    stage.start("plc-2", "plc-2", python("s7native"), script("s7_server"), "10.0.1.12")
+    stage.start("plc-3", "plc-3", python("modbus"), script("modbus_server"), "10.0.1.13", "plc-3")
+    stage.start("rtu-1", "rtu-1", python("opendnp3"), script("dnp3_outstation"), "10.0.1.21", "5", "10")
+    http = ["-m", "http.server", "80", "--bind", "10.0.3.5", "--directory"]
+    stage.start("server", "web", python("modbus"), *http, web)
+    stage.start("server", "names", python("modbus"), script("plant_office"), "names", "10.0.3.5")
+    for host, port in (("plc-1", 502), ("plc-2", 102), ("plc-3", 502), ("rtu-1", 20000), ("server", 80)):
+        stage.wait_for(host, port)
+    with stage.capture(capture):
+        start = str(time.time() + 1.5)
+        clients = [
+            stage.start(role, f"{role}-modbus", python("modbus"), script("plant_modbus"), role, start)
+            for role in ("hmi-1", "hmi-2", "historian", "engineering")
+        ]
+        clients += [
+            stage.start(role, f"{role}-s7", python("s7native"), script("plant_s7"), role, start)
+            for role in ("hmi-1", "historian", "engineering")
+        ]
+        clients.append(
+            stage.start("scada", "scada", python("opendnp3"), script("dnp3_master"), "10.0.1.21", start, "plant")
+        )
+        clients.append(
+            stage.start("workstation", "workstation", python("modbus"), script("plant_office"), "workstation", start)
+        )
+        stage.finish(clients)
+
+
+def pair(port: int, server: list[str | Path], client: list[str | Path]) -> Callable[[Lab, Path], None]:
+    """A capture of one server and one client."""
+
+    def make(stage: Lab, capture: Path) -> None:
+        stage.start("server", f"{capture.stem}-server", *server)
+        stage.wait_for("server", port)
+        with stage.capture(capture):
+            stage.finish([stage.start("client", f"{capture.stem}-client", *client)])
+
+    return make
+
+
+def modbus_server() -> list[str | Path]:
+    return [python("modbus"), script("modbus_server"), SERVER, "tour"]
+
+
+RECIPES: dict[str, tuple[list[Host], Callable[[Lab, Path], None]]] = {
+    "plant": (PLANT, plant),
+    "modbus_pymodbus": (PAIR, pair(502, modbus_server(), [python("modbus"), script("modbus_tour"), SERVER])),
+    "modbus_libmodbus": (PAIR, pair(502, modbus_server(), [LIBMODBUS_TOUR, SERVER])),
+    "s7_snap7": (
+        PAIR,
+        pair(
+            102,
+            [python("s7native"), script("s7_server"), SERVER],
+            [python("s7native"), script("s7_tour"), SERVER],
+        ),
+    ),
+    "s7_download": (
+        PAIR,
+        pair(
+            102,
+            [python("s7pure"), script("s7_server"), SERVER],
+            [python("s7pure"), script("s7_program"), SERVER],
+        ),
+    ),
+    "dnp3_opendnp3": (
+        PAIR,
+        pair(
+            20000,
+            [python("opendnp3"), script("dnp3_outstation"), SERVER, "1", "3"],
+            [python("opendnp3"), script("dnp3_master"), SERVER, "0", "tour"],
+        ),
+    ),
+    "dnp3_dnp3py": (
+        PAIR,
+        pair(
+            20000,
+            [python("dnp3py"), script("dnp3py_outstation"), SERVER],
+            [python("dnp3py"), script("dnp3py_tour"), SERVER],
+        ),
+    ),
+}
+
+
+def record(name: str) -> None:
+    """Write into the folder what was captured."""
+    hosts, make = RECIPES[name]
+    with lab(hosts, WORK / "logs") as stage:
+        make(stage, CAPTURES / f"{name}.pcap")
+
+
+def write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def describe() -> None:
+    """Labels, expectations and PROVENANCE.md, all from the captures themselves."""
+    for name in RECIPES:
+        capture = CAPTURES / f"{name}.pcap"
+        write_json(capture.with_suffix(".expected.json"), {"tshark": tshark_version(), **count(capture)})
+    write_json(CAPTURES / "plant.labels.json", labels(CAPTURES / "plant.pcap"))
+    write_provenance(CAPTURES, list(RECIPES))
+
+
+def main(words: list[str]) -> None:
+    WORK.mkdir(parents=True, exist_ok=True)
+    if words == ["setup"]:
+        setup()
+        return
+    if words != ["labels"]:
+        for name in words or RECIPES:
+            record(name)
+    describe()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
