@@ -1,1 +1,59 @@
+"""The command line: one module a command group; parses arguments and renders, nothing else.
 
+Nothing heavy is imported before a command needs it: `otmon --help` must answer at once.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from otmon import __version__
+from otmon.cli.alerts import alerts
+from otmon.cli.analyze import analyze
+from otmon.cli.common import INTERRUPTED, USAGE, complain
+from otmon.cli.learn import learn
+from otmon.cli.policy import policy
+from otmon.cli.show import assets, graph, operations
+from otmon.cli.warm import warm
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="otmon", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Passive network security monitor for industrial (OT) networks.
+
+    Reads captures (or, later, a mirror port) and says what is on the network, what they do to each other, what of that
+    is not allowed, and what could not be seen. Never sends a byte.
+
+    \b
+    otmon analyze plant.pcap                            inventory, operations and graph
+    otmon learn plant.pcap -o baseline.yaml             what was seen, as a policy
+    otmon analyze new.pcap --policy baseline.yaml       what is not allowed
+    otmon alerts list                                   show it again
+
+    Exit codes: 0 ran; 1 a check that was asked for failed; 2 nothing was run (usage, policy, no such file); 3 an input
+    is damaged or unreadable, all else was processed; 130 interrupted.
+    """
+
+
+for command in (analyze, learn, policy, assets, operations, graph, alerts, warm):
+    cli.add_command(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; gives the exit code. Errors become one line on stderr."""
+    try:
+        code = cli.main(args=arguments, prog_name="otmon", standalone_mode=False)
+    except click.ClickException as error:
+        complain(error.format_message())
+        return error.exit_code or USAGE
+    except click.Abort:
+        complain("interrupted")
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Console script."""
+    sys.exit(run())

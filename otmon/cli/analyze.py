@@ -1,0 +1,136 @@
+"""`otmon analyze`: captures in; inventory, operations, graph and alerts out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from otmon.cli.common import (
+    CHECK_FAILED,
+    DAMAGED,
+    DEFAULT_FOLDER,
+    INTERRUPTED,
+    RAN,
+    SEVERITIES,
+    Stop,
+    complain,
+    emit,
+    emit_rich,
+    existing,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from otmon.policy import Policy
+
+_EPILOG = """\b
+Examples:
+  otmon analyze plant.pcap
+  otmon analyze monday.pcapng.gz tuesday.pcap.zst --policy rules/plant.yaml --out results/week
+  tcpdump -r big.pcap -w - port 502 | otmon analyze - --json
+  otmon analyze plant.pcap --policy rules/plant.yaml --fail-on high
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
+@click.option("--policy", "policy_path", metavar="FILE", type=click.Path(path_type=Path), help="Judge by this policy.")
+@click.option(
+    *("--out", "folder"),
+    metavar="DIR",
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Result folder; replaces a previous one of otmon, and nothing else.",
+)
+@click.option("--messages", is_flag=True, help="Also write messages.jsonl: every PDU decoded.")
+@click.option("--hash", "hash_all", is_flag=True, help="Also hash inputs over 64 MiB.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary for people.")
+@click.option(
+    "--fail-on", metavar="SEVERITY", type=click.Choice(SEVERITIES), help="Exit with 1 on such an alert or worse."
+)
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to use.")
+def analyze(
+    captures: tuple[str, ...],
+    policy_path: Path | None,
+    folder: Path,
+    messages: bool,
+    hash_all: bool,
+    as_json: bool,
+    fail_on: str | None,
+    jobs: int,
+) -> int:
+    """Read captures and write what is on the network, what they do, and what is not allowed.
+
+    CAPTURE is pcap or pcapng, as it is or compressed with gzip or zstd; `-` is standard input.
+    """
+    paths = existing(captures)
+    from otmon.alerts.record import as_record
+    from otmon.capture import CaptureError
+    from otmon.outputs.folder import FolderError, ResultFolder
+    from otmon.outputs.results import Clock, write_results, write_run
+    from otmon.site.site import Site
+
+    clock = Clock()
+    policy = load(policy_path) if policy_path is not None else None
+    try:
+        with ResultFolder(folder) as place:
+            from otmon.engine import analyze as run_engine
+
+            with progress_bar() as progress:
+                result = run_engine(
+                    paths,
+                    policy=policy,
+                    messages_path=place.work / "messages.jsonl" if messages else None,
+                    hash_all=hash_all,
+                    jobs=jobs,
+                    progress=progress,
+                )
+            result.part.partial |= result.interrupted
+            site = Site(result.part, policy)
+            alerts = [as_record(episode, site) for episode in result.part.episodes]
+            named = None if policy is None else {"path": str(policy_path), "sha256": policy.sha256}
+            summary = write_results(place.work, site, result.inputs, alerts, named)
+            write_run(place.work, clock.record(summary["frames"].get("captured", 0), jobs, result.interrupted))
+    except FolderError as error:
+        raise Stop(str(error)) from None
+    except CaptureError as error:
+        raise Stop(str(error), DAMAGED) from None
+
+    _render(as_json, site, summary, alerts, folder)
+    for entry in summary["inputs"]:
+        if entry["damaged"]:
+            complain(f"{entry['path']}: {entry['damaged']}")
+    if result.interrupted:
+        complain(f"interrupted: partial results are in {folder}")
+    return _exit_code(summary, fail_on, result.interrupted)
+
+
+def load(path: Path) -> "Policy":
+    """The policy of a file. Raises Stop with file, line and column of what is wrong."""
+    from otmon.policy import PolicyError, load_policy
+
+    try:
+        return load_policy(path)
+    except PolicyError as error:
+        raise Stop(str(error)) from None
+
+
+def _render(as_json: bool, site: Any, summary: dict[str, Any], alerts: list[dict[str, Any]], folder: Path) -> None:
+    if as_json:
+        from otmon.outputs.jsonl import document
+
+        emit(document(summary).decode())
+    else:
+        from otmon.outputs.console import show_summary
+
+        emit_rich(lambda out: show_summary(out, site, summary, alerts, folder))
+
+
+def _exit_code(summary: dict[str, Any], fail_on: str | None, interrupted: bool) -> int:
+    if interrupted:
+        return INTERRUPTED
+    if any(entry["damaged"] for entry in summary["inputs"]):
+        return DAMAGED
+    asked = SEVERITIES[SEVERITIES.index(fail_on) :] if fail_on is not None else ()
+    return CHECK_FAILED if any(summary["alerts"][severity] for severity in asked) else RAN

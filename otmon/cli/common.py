@@ -1,0 +1,125 @@
+"""What every command needs: exit codes, one-line errors, and output that survives a closed pipe."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from otmon.text import safe_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from otmon.store.database import SiteDatabase
+
+RAN: Final = 0
+CHECK_FAILED: Final = 1
+USAGE: Final = 2
+DAMAGED: Final = 3
+INTERRUPTED: Final = 130
+SEVERITIES: Final = ("info", "low", "medium", "high", "critical")
+"""As otmon.policy.verdict.SEVERITIES, which is not imported for --help."""
+DEFAULT_FOLDER: Final = "otmon-out"
+_LINE_CHARS: Final = 2000
+
+
+class Stop(click.ClickException):
+    """Ends the command with one line on stderr and an exit code."""
+
+    def __init__(self, message: str, exit_code: int = USAGE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def complain(message: str, level: str = "error") -> None:
+    """`otmon: error: ...` on stderr, one line for each line of the message; quiet if nobody listens."""
+    try:
+        for line in message.splitlines():
+            sys.stderr.write(f"otmon: {level}: {safe_text(line, _LINE_CHARS)}\n")
+        sys.stderr.flush()
+    except (BrokenPipeError, ValueError):
+        pass
+
+
+def emit(text: str) -> None:
+    """Write to stdout; if the reader has gone away (`| head`), what is left is dropped in silence."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def emit_json(records: Iterable[Mapping[str, Any]]) -> None:
+    """A JSON array with one record a line."""
+    from otmon.outputs.jsonl import line
+
+    lines = [line(record).decode().rstrip("\n") for record in records]
+    emit("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n")
+
+
+def emit_rich(render: "Callable[[Console], None]") -> None:
+    """What `render` prints to a console, as one text: colours and width are those of stdout."""
+    from otmon.outputs.console import console
+
+    out = console(sys.stdout)
+    with out.capture() as captured:
+        render(out)
+    emit(captured.get())
+
+
+def existing(paths: Iterable[str]) -> list[str]:
+    """The captures named on the command line. Raises Stop if one is not there: then nothing is run."""
+    named = list(paths)
+    for path in named:
+        if path != "-" and not Path(path).exists():
+            raise Stop(f"{path}: no such file")
+        if path != "-" and Path(path).is_dir():
+            raise Stop(f"{path}: is a directory: name the capture files in it")
+    if named.count("-") > 1:
+        raise Stop("-: standard input can be read only once")
+    return named
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int | None], None] | None]:
+    """A callback (bytes done, bytes in all or None) that draws a bar on stderr; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def folder_argument(function: Any) -> Any:
+    """The DIR of commands that show results."""
+    return click.argument("folder", metavar="[DIR]", default=DEFAULT_FOLDER, type=click.Path(path_type=Path))(function)
+
+
+def form_options(function: Any) -> Any:
+    """--json and --csv."""
+    function = click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")(function)
+    return click.option("--json", "form", flag_value="json", help="Print JSON records.")(function)
+
+
+def open_results(folder: Path) -> "SiteDatabase":
+    """The site database of a result folder (or named itself). Raises Stop if there is none."""
+    from otmon.store.database import SiteDatabase, StoreError
+
+    path = folder / "site.db" if folder.is_dir() else folder
+    if not path.is_file():
+        raise Stop(f"{folder}: no results of otmon there; `otmon analyze CAPTURE --out {folder}` makes them")
+    try:
+        return SiteDatabase(path)
+    except StoreError as error:
+        raise Stop(str(error)) from None

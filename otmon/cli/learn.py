@@ -1,0 +1,51 @@
+"""`otmon learn`: what was seen, written as a policy."""
+
+from pathlib import Path
+
+import click
+
+from otmon.cli.common import DAMAGED, INTERRUPTED, RAN, Stop, complain, emit, existing, progress_bar
+
+
+@click.command(epilog="\b\nExample:\n  otmon learn monday.pcap tuesday.pcap -o baseline.yaml\n")
+@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="FILE", required=True, help="Where to write the policy; - is standard output.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to use.")
+def learn(captures: tuple[str, ...], output: str, jobs: int) -> int:
+    """Write the operations seen in captures as a policy that permits exactly them.
+
+    Dangerous operations (stop, program transfer, firmware, restart, force) are never permitted by learning: they are
+    listed under `review`, with the reason.
+    """
+    paths = existing(captures)
+    from otmon.capture import CaptureError
+    from otmon.engine import analyze as run_engine
+    from otmon.policy import learn_policy
+
+    try:
+        with progress_bar() as progress:
+            result = run_engine(paths, policy=None, messages_path=None, hash_all=False, jobs=jobs, progress=progress)
+    except CaptureError as error:
+        raise Stop(str(error), DAMAGED) from None
+    _write(output, learn_policy(result.part))
+    damaged = [info for info in result.inputs if info.damaged]
+    for info in damaged:
+        complain(f"{info.path}: {info.damaged}")
+    if result.interrupted:
+        complain(f"interrupted: {output} holds what was seen until then")
+        return INTERRUPTED
+    return DAMAGED if damaged else RAN
+
+
+def _write(output: str, text: str) -> None:
+    if output == "-":
+        emit(text)
+        return
+    path = Path(output)
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise Stop(f"{output}: {error.strerror or error}") from None

@@ -1,0 +1,109 @@
+"""`otmon assets`, `operations` and `graph`: what a result folder holds, as a table or exported."""
+
+from pathlib import Path
+
+import click
+
+from otmon.cli.common import emit, emit_json, emit_rich, folder_argument, form_options, open_results
+
+ROWS = 500
+"""Rows of a table for people; --json and --csv give all."""
+_ASSET_COLUMNS = (
+    *("id", "address", "realm", "name", "parent", "zone", "level", "roles", "macs", "vendor", "model", "firmware"),
+    *("first_ts_ns", "last_ts_ns"),
+)
+_OPERATION_COLUMNS = (
+    *("realm", "client", "server", "transport", "port", "protocol", "unit", "link_source", "link_destination"),
+    *(
+        "function_code",
+        "function",
+        "access",
+        "initiated_by",
+        "target.space",
+        "target.start",
+        "target.end",
+        "target.name",
+    ),
+)
+_OPERATION_FIGURES = (
+    *("attempted", "accepted", "rejected", "partial", "unanswered", "unseen", "pending", "bytes", "first_ts_ns"),
+    *("last_ts_ns", "period_ns", "period_spread_ns", "response_ns.p50", "response_ns.p99", "verdict", "row"),
+)
+
+
+@click.command(epilog="\b\nExamples:\n  otmon assets\n  otmon assets results/week --csv > assets.csv\n")
+@folder_argument
+@form_options
+def assets(folder: Path, form: str | None) -> None:
+    """Show the devices found: addresses, roles, vendor, model, and the evidence (--json)."""
+    with open_results(folder) as results:
+        found = results.assets
+    if form == "json":
+        emit_json(asset.as_record() for asset in found)
+    elif form == "csv":
+        from otmon.outputs.csvtext import to_csv
+
+        rows = (
+            asset.as_record()
+            | {"address": asset.endpoints[0].address, "realm": asset.endpoints[0].realm}
+            | {name: asset.best(name) for name in ("vendor", "model", "firmware")}
+            for asset in found
+        )
+        emit(to_csv(rows, _ASSET_COLUMNS))
+    else:
+        from otmon.outputs.tables import assets_table
+
+        emit_rich(lambda out: out.print(assets_table(found, ROWS)))
+
+
+@click.command(
+    epilog="\b\nExamples:\n  otmon operations\n  otmon operations results/week --json | jq '.[].operation'\n"
+)
+@folder_argument
+@form_options
+def operations(folder: Path, form: str | None) -> None:
+    """Show what was done to what: client, server, function, target, how often, with which outcome."""
+    from otmon.site.records import operation_record
+
+    with open_results(folder) as results:
+        found = results.operations
+    if form == "json":
+        emit_json(map(operation_record, found))
+    elif form == "csv":
+        from otmon.outputs.csvtext import to_csv
+
+        rows = ({**record, **record["operation"]} for record in map(operation_record, found))
+        emit(to_csv(rows, (*_OPERATION_COLUMNS, *_OPERATION_FIGURES)))
+    else:
+        from otmon.outputs.tables import operations_table
+
+        emit_rich(lambda out: out.print(operations_table(found, ROWS)))
+
+
+@click.command(
+    epilog="\b\nExamples:\n  otmon graph\n  otmon graph results/week --format dot | dot -Tsvg > plant.svg\n"
+    "  otmon graph --format graphml > plant.graphml\n"
+)
+@folder_argument
+@click.option("--format", "form", type=click.Choice(["graphml", "gexf", "dot", "json"]), help="Print the graph so.")
+@form_options
+def graph(folder: Path, form: str | None) -> None:
+    """Show who speaks with whom, or export it: an edge for each pair, protocol and function."""
+    from otmon.site.export import FORMATS
+    from otmon.site.graph import build_graph
+
+    with open_results(folder) as results:
+        found = build_graph(results)
+    if form == "csv":
+        from otmon.outputs.csvtext import to_csv
+
+        label = {node.id: node.label for node in found.nodes}
+        rows = ({"from": label[edge.source], "to": label[edge.target], **edge.attributes()} for edge in found.edges)
+        columns = list(found.edges[0].attributes()) if found.edges else []
+        emit(to_csv(rows, ["from", "to", *columns]))
+    elif form is not None:
+        emit(FORMATS[form](found))
+    else:
+        from otmon.outputs.tables import conduits_table
+
+        emit_rich(lambda out: out.print(conduits_table(found, ROWS)))
