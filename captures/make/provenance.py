@@ -38,7 +38,7 @@ TAIL = """
 - `s7_snap7.pcap`: Snap7's server refuses upload and download; the requests are on the wire.
 - `modbus_pymodbus.pcap`: "force listen only" (8/4) is not answered, as the standard says.
 - `modbus_libmodbus.pcap`: pymodbus answers the unknown function 90 with function byte 0x80; tshark counts function 0.
-- `dnp3_opendnp3.pcap`: functions the outstation does not support are answered with an error in IIN2; some requests carry no
+- `dnp3_opendnp3.pcap`: functions the outstation does not support get an error in IIN2; some requests carry no
   object where the standard wants one (open file, delete file, authentication): the stack sends them so, and tshark
   calls two of them malformed.
 """
