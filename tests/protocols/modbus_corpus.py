@@ -15,9 +15,14 @@ def adu(code: int, data: bytes, unit: int = 1, transaction: int = 1) -> bytes:
     return struct.pack(">HHHBB", transaction, 0, 2 + len(data), unit, code) + data
 
 
+def _words(rng: random.Random, few: int) -> bytes:
+    """Registers at random, or so alike that bounds and padding bits matter."""
+    return rng.choice((rng.randbytes(2 * few), bytes(rng.choice((0, 0, 1, 7, 128, 255)) for _ in range(2 * few))))
+
+
 def _request(rng: random.Random, code: int) -> bytes:
     address, few = rng.randrange(65536), rng.randrange(1, 20)
-    words = rng.randbytes(2 * few)
+    words = _words(rng, few)
     match code:
         case 1 | 2 | 3 | 4:
             return struct.pack(">HH", rng.choice((address, 0x300, 0x400)), rng.choice((few, 0, 126, 2001, 65535)))
@@ -27,7 +32,9 @@ def _request(rng: random.Random, code: int) -> bytes:
             return struct.pack(">HH", address, rng.randrange(65536))
         case 15:
             quantity = rng.randrange(1, 8 * len(words) + 1)
-            bits = rng.choice((words, bytes(len(words)), b"\xff" * len(words)))[: (quantity + 7) // 8]
+            bits = rng.choice((words, bytes(len(words) - 1) + b"\x80", b"\xff" * (len(words) - 1) + b"\x01"))[
+                : (quantity + 7) // 8
+            ]
             return struct.pack(">HHB", address, quantity, len(bits)) + bits
         case 16:
             return struct.pack(">HHB", address, rng.choice((few, few, few + 1, 0)), len(words)) + words
@@ -55,7 +62,7 @@ def _request(rng: random.Random, code: int) -> bytes:
 
 def _response(rng: random.Random, code: int) -> bytes:
     few = rng.randrange(1, 20)
-    words = rng.randbytes(2 * few)
+    words = _words(rng, few)
     if rng.random() < 0.1:
         return rng.randbytes(1)
     match code:
@@ -77,6 +84,7 @@ def _response(rng: random.Random, code: int) -> bytes:
             data = b"".join(bytes([1 + len(group), 6]) + group for group in groups)
             return bytes([len(data)]) + data
         case 24:
+            words += rng.choice((b"", b"", b"\0"))
             return struct.pack(">HH", 2 + len(words), few) + words
         case 43:
             texts = [b"Acme", b"\x1b]0;pwn\x07", "Größe".encode(), b"\xff\x00", b""][: few % 6]
