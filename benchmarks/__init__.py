@@ -1,0 +1,1 @@
+"""Captures of realistic traffic made from a seed, and otmon measured beside tshark on them."""
