@@ -3,7 +3,7 @@
 A length that contradicts the function is Malformed; a value the specification forbids is a flag beside the value:
 quantity_out_of_range, address_overflow, byte_count_mismatch, coil_value_invalid, reference_type_invalid,
 record_out_of_range, sub_function_reserved, device_id_code_invalid, exception_code_reserved, echo_mismatch,
-unit_reserved, unknown_function.
+unit_reserved, unknown_function, status_unknown (UMAS). `exception` marks a response that says no.
 """
 
 import struct
