@@ -43,10 +43,8 @@ def office(clients: list[Host], servers: list[Host], rng: Random) -> Second:
         for tcp in files:
             if moment == 0:
                 events.extend((moment + 400 * n, frame) for n, frame in enumerate(tcp.handshake()))
-            body = b"\xfeSMB\x40\0" + rng.randbytes(58)
-            transfer(
-                events, tcp, moment + 10_000 + rng.randrange(900_000), netbios(body), netbios(body + rng.randbytes(300))
-            )
+            number, at = moment // 1_000_000, moment + 10_000 + rng.randrange(900_000)
+            transfer(events, tcp, at, smb_echo(number, 0), smb_echo(number, 1))
         one, other = rng.choice(clients), rng.choice(servers)
         for ask, tell in (arp(one, other), icmp_echo(one, other, moment // 1_000_000)):
             at = moment + rng.randrange(990_000)

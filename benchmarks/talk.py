@@ -23,7 +23,7 @@ class Faults:
 
 
 DATA_SHARE = 0.65
-"""Of all frames: those of control conversations that carry data. Faults that happen to these alone are likelier there."""
+"""Of all frames: those of control conversations that carry data, to which alone some faults happen."""
 FRAMES_PER_EXCHANGE = 2.8
 
 
