@@ -1,0 +1,70 @@
+"""System status lists (SZL, in English SSL): the records that say what a device is."""
+
+from typing import Any, Final
+
+from otmon.protocols.s7comm.tables import SZL
+from otmon.text import safe_text
+
+MODULE_IDENTIFICATION: Final = 0x11
+COMPONENT_IDENTIFICATION: Final = 0x1C
+_MAX_RECORDS: Final = 64
+_MODULE_PARTS: Final = {1: "module", 6: "hardware", 7: "firmware", 0x81: "boot_loader"}
+_COMPONENTS: Final = {
+    1: "system_name",
+    2: "module_name",
+    3: "plant_identification",
+    4: "copyright",
+    5: "serial_number",
+    7: "module_type",
+    8: "memory_card_serial",
+    10: "oem_identification",
+    11: "location",
+}
+_VENDOR_INDEX: Final = 9
+_VENDORS: Final = {42: "Siemens AG"}
+"""PROFIBUS/PROFINET manufacturer ids (I&M)."""
+
+
+def decode_szl(payload: bytes) -> dict[str, Any]:
+    """Header of an SZL response and, for identification lists, its whole records (a list may come in several parts)."""
+    if len(payload) < 8:
+        return {}
+    szl_id, index, size, count = (int.from_bytes(payload[i : i + 2], "big") for i in (0, 2, 4, 6))
+    body: dict[str, Any] = {
+        "szl_id": szl_id,
+        "szl_index": index,
+        "szl": SZL.get(szl_id & 0xFF),
+        "record_bytes": size,
+        "records": count,
+    }
+    records = [payload[i : i + size] for i in range(8, len(payload) - size + 1, size)] if size else []
+    records = records[: min(count, _MAX_RECORDS)]
+    if szl_id & 0xFF == MODULE_IDENTIFICATION and size >= 28:
+        body["modules"] = [_module(record) for record in records]
+    elif szl_id & 0xFF == COMPONENT_IDENTIFICATION and size >= 4:
+        body["components"] = dict(part for record in records if (part := _component(record)))
+    return body
+
+
+def _text(raw: bytes) -> str:
+    return safe_text(raw.split(b"\0", 1)[0].strip())
+
+
+def _module(record: bytes) -> dict[str, Any]:
+    index = int.from_bytes(record[:2], "big")
+    module: dict[str, Any] = {"index": index, "part": _MODULE_PARTS.get(index), "order_number": _text(record[2:22])}
+    # Release: 'V' and the first digit in one word, the other two in the next.
+    if record[24:25] == b"V":
+        module["version"] = f"V{record[25]}.{record[26]}.{record[27]}"
+    elif index == 1 and record[27]:
+        module["release"] = int.from_bytes(record[26:28], "big")
+    return module
+
+
+def _component(record: bytes) -> tuple[str, str] | None:
+    index = int.from_bytes(record[:2], "big")
+    if index == _VENDOR_INDEX:
+        number = int.from_bytes(record[2:4], "big")
+        return "manufacturer", _VENDORS.get(number, f"manufacturer {number}")
+    name, value = _COMPONENTS.get(index), _text(record[2:])
+    return (name, value) if name is not None and value else None

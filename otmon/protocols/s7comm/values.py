@@ -1,0 +1,148 @@
+"""Items of read and write variable, fully decoded: addresses, values, return codes."""
+
+import math
+import struct
+from typing import Any, Final
+
+from otmon.model import Malformed, Op, Target
+from otmon.protocols.s7comm.items import DBREAD, S7ANY
+from otmon.protocols.s7comm.tables import (
+    BIT,
+    BLOCK_AREAS,
+    DATA_IN_BITS,
+    DATA_TRANSPORT,
+    ELEMENT_AREAS,
+    RETURN_CODES,
+    SYNTAX,
+    TRANSPORT,
+)
+from otmon.protocols.s7comm.targets import any_target, area_name, db_target, raw_target
+
+_FORMATS: Final = {
+    4: ">H",
+    5: ">h",
+    6: ">I",
+    7: ">i",
+    8: ">f",
+    9: ">H",
+    10: ">I",
+    11: ">i",
+    12: ">H",
+    28: ">H",
+    29: ">H",
+}
+"""Transport size of an address -> how one element is stored (big-endian)."""
+_WHOLE: Final = {1: ">B", 2: ">H", 4: ">I"}
+"""Bytes written as one item -> how they read as one number."""
+
+Item = dict[str, Any]
+
+
+def parse_items(data: bytes, count: int) -> tuple[list[Item], list[Target]]:
+    """`count` address items from the start of `data`, and all that they touch. Raises Malformed if one is cut off."""
+    items: list[Item] = []
+    targets: list[Target] = []
+    pos = 0
+    for _ in range(count):
+        size = data[pos + 1] if pos + 2 < len(data) else 0
+        stop = pos + 2 + size
+        if not size or stop > len(data):
+            raise Malformed
+        item, touched = _item(data[pos:stop])
+        items.append(item)
+        targets += touched
+        pos = stop + (size & 1)
+    return items, targets
+
+
+def _item(raw: bytes) -> tuple[Item, list[Target]]:
+    syntax, body = raw[2], raw[3:]
+    if raw[0] == 0x12 and syntax == S7ANY and len(raw) == 12:
+        transport, count, block, area = body[0], *struct.unpack(">HHB", body[1:6])
+        address = int.from_bytes(body[6:9], "big")
+        target = any_target(area, block, transport, count, address)
+        item = {
+            "syntax": "s7any",
+            "area": area_name(area, 0).rstrip("0") if area in BLOCK_AREAS else area_name(area, block),
+            "area_raw": area,
+            "db": block,
+            "address": address if area in ELEMENT_AREAS else address >> 3,
+            "bit": None if area in ELEMENT_AREAS else address & 7,
+            "transport": TRANSPORT[transport][0] if transport in TRANSPORT else None,
+            "transport_raw": transport,
+            "count": count,
+            "length": None if target.start is None or target.end is None else target.end - target.start + 1,
+        }
+        return item, [target]
+    if raw[0] == 0x12 and syntax == DBREAD and len(raw) >= 9 and body[0] * 5 == len(body) - 1:
+        areas = [struct.unpack(">BHH", body[i : i + 5]) for i in range(1, len(body), 5)]
+        listed = [{"db": block, "address": first, "length": size} for size, block, first in areas]
+        return {"syntax": "db_read", "areas": listed}, [db_target(block, first, size) for size, block, first in areas]
+    return {"syntax": SYNTAX.get(syntax), "syntax_raw": syntax, "raw": raw.hex()}, [raw_target(syntax, body)]
+
+
+def parse_data(data: bytes, count: int) -> list[Item]:
+    """`count` data items (return code, transport size, length, bytes), or as many as there are; a cut one as it is."""
+    items: list[Item] = []
+    pos = 0
+    while len(items) < count and pos < len(data):
+        code = data[pos]
+        item: Item = {"return_code": code, "status": RETURN_CODES.get(code)}
+        items.append(item)
+        if pos + 4 > len(data):
+            break
+        transport, size = data[pos + 1], int.from_bytes(data[pos + 2 : pos + 4], "big")
+        if transport in DATA_IN_BITS:
+            size = (size + 7) >> 3
+        content = data[pos + 4 : pos + 4 + size]
+        item["transport"] = DATA_TRANSPORT.get(transport)
+        item["transport_raw"] = transport
+        item["raw"] = content.hex()
+        if len(content) < size:
+            item["missing_bytes"] = size - len(content)
+        elif 0 < size <= 4 and transport != 7:
+            item["value"] = int.from_bytes(content, "big")
+        elif size == 4:
+            item["value"] = finite(struct.unpack(">f", content)[0])
+        pos += 4 + size + (size & 1)
+    return items
+
+
+def finite(value: float) -> float | None:
+    """JSON knows neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
+
+
+def element_values(item: Item, content: bytes) -> list[tuple[Target, float]]:
+    """Each number that an S7ANY item holds, with where it lies; nothing if its bytes do not fit its address.
+
+    Bytes and characters are one big-endian number where the item has 1, 2 or 4: many stacks write words like that.
+    """
+    if item.get("syntax") != "s7any" or len(content) > 4096:
+        return []
+    area, block, first, transport = item["area_raw"], item["db"], item["address"], item["transport_raw"]
+    space = area_name(area, block)
+    if transport == BIT:
+        return [(Target(space, first, first), float(content[0] & 1))] if len(content) == 1 else []
+    if transport in (2, 3) and len(content) == item["count"]:
+        form = _WHOLE.get(len(content))
+        return [(Target(space, first, first + len(content) - 1), struct.unpack(form, content)[0])] if form else []
+    form = _FORMATS.get(transport)
+    if form is None or len(content) != struct.calcsize(form) * item["count"]:
+        return []
+    step = 1 if area in ELEMENT_AREAS else struct.calcsize(form)
+    numbers = [number for (number,) in struct.iter_unpack(form, content)]
+    return [
+        (Target(space, first + i * step, first + (i + 1) * step - 1), number)
+        for i, number in enumerate(numbers)
+        if math.isfinite(number)
+    ]
+
+
+def written_values(code: int, name: str, items: list[Item]) -> list[tuple[Op, float]]:
+    """Each (operation, value) of a write request's items, whose content is under `written`."""
+    return [
+        (Op(code, name, "write", None, target), value)
+        for item in items
+        for target, value in element_values(item, bytes.fromhex(item.get("written", {}).get("raw", "")))
+    ]
