@@ -44,7 +44,7 @@ def conversations(rng: Random, count: int, panels: int, plcs: int, fastest: int)
         kind = PROTOCOLS[number % len(PROTOCOLS)]
         version = 6 if rng.random() < IPV6 else 4
         server = servers[version][number % plcs]
-        ports = (1_024 + number // panels, kind.ports[0])
+        ports = (40_000 + number // panels, kind.ports[0])
         tcp = Tcp(clients[version][number % panels], server, ports, _vlans(rng))
         rate, phase = rng.randrange(1, fastest + 1), 0.1 + 0.5 * rng.random()
         made.append(Conversation(tcp, kind(rng), rate, phase, rng.random() < MIDSTREAM))
@@ -105,7 +105,7 @@ def alerts(rng: Random) -> Iterator[Event]:
     moment = 0
     for number in range(4_000):
         client, server = host(f"10.40.0.{number % 40 + 1}"), host(f"10.20.0.{number // 40 + 1}")
-        tcp = Tcp(client, server, (1_024 + number // 40, 502), (None, None))
+        tcp = Tcp(client, server, (40_000 + number // 40, 502), (None, None))
         frames = [*tcp.handshake()]
         for turn, (code, quantity) in enumerate(WRITES):
             ask = pdus.modbus_request(rng, code, 100, quantity)
