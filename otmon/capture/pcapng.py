@@ -118,7 +118,8 @@ def time_ns(high: int, low: int, table: Any, row: int) -> int:
         ns = min(high // divisor << 32 | (high % divisor << 32 | low) // divisor, MAX_TS_NS)
     else:
         ns = _binary_ns(high, low, shift)
-    return max(0, min(MAX_TS_NS, ns + table[row, OFFSET_NS]))
+    ns = max(0, min(MAX_TS_NS, ns + table[row, OFFSET_NS]))
+    return int(ns)
 
 
 @jit

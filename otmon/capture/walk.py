@@ -1,7 +1,7 @@
 """What the compiled record walkers of pcap and pcapng share: slots of their state and the statuses they return.
 
 A walker `walk(buf, state, ..., records) -> status` reads record headers in buf[state[POS]:state[FILL]] and appends rows
-to `records` (int64, REC_COLUMNS) until something stops it; it touches no frame bytes and moves POS only past what it took.
+to `records` (int64, REC_COLUMNS) until something stops it; it touches no frame bytes, and POS moves past what it took.
 """
 
 from typing import Final
