@@ -1,0 +1,61 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help venv demo test test-long bench lint types fmt clean
+
+help:
+	@echo "make demo       install everything into .venv and analyse captures/plant.pcap"
+	@echo "make venv       only install (PYTHON=python3.12 chooses another Python, 3.11 to 3.13)"
+	@echo "make test       the tests, under 8 minutes on two cores"
+	@echo "make test-long  the tests that take longer"
+	@echo "make bench      speed and memory, beside tshark"
+	@echo "make lint types style and types, as CI checks them"
+	@echo "make fmt        format"
+	@echo "make clean      remove what these made"
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu:  apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "otmon needs Python 3.11 to 3.13; choose one:  make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP) -e '.[all]'
+	@touch $@
+
+.venv/.tests: .venv/.installed
+	$(PIP) -e '.[all,test]'
+	@touch $@
+
+venv: .venv/.installed
+
+demo: .venv/.installed
+	$(BIN)/otmon warm
+	$(BIN)/otmon analyze captures/plant.pcap --policy rules/plant.yaml --out out/demo
+
+# Kernels are compiled once before, so that the two workers do not both do it.
+test: .venv/.tests
+	$(BIN)/otmon warm
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
+
+test-long: .venv/.tests
+	$(BIN)/otmon warm
+	$(BIN)/python -m pytest -m long -n 2 --dist worksteal
+
+bench: .venv/.installed
+	$(BIN)/python -m benchmarks.run
+
+lint: .venv/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.tests
+	$(BIN)/mypy
+
+fmt: .venv/.tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/data
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
