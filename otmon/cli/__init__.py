@@ -11,7 +11,7 @@ import click
 from otmon import __version__
 from otmon.cli.alerts import alerts
 from otmon.cli.analyze import analyze
-from otmon.cli.common import INTERRUPTED, USAGE, complain
+from otmon.cli.common import INTERRUPTED, USAGE, Stop, complain
 from otmon.cli.learn import learn
 from otmon.cli.policy import policy
 from otmon.cli.show import assets, graph, operations
@@ -45,9 +45,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; gives the exit code. Errors become one line on stderr."""
     try:
         code = cli.main(args=arguments, prog_name="otmon", standalone_mode=False)
+    except Stop as error:
+        complain(error.message)
+        return error.code
     except click.ClickException as error:
         complain(error.format_message())
-        return error.exit_code or USAGE
+        return USAGE
     except click.Abort:
         complain("interrupted")
         return INTERRUPTED

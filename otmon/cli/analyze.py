@@ -60,15 +60,16 @@ def analyze(
     fail_on: str | None,
     jobs: int,
 ) -> int:
-    """Read captures and write what is on the network, what they do, and what is not allowed.
+    """Inventory, operations, graph and alerts from captures.
 
     CAPTURE is pcap or pcapng, as it is or compressed with gzip or zstd; `-` is standard input.
     """
     paths = existing(captures)
     from otmon.alerts.record import as_record
-    from otmon.capture import CaptureError
+    from otmon.capture.errors import CaptureError
     from otmon.outputs.folder import FolderError, ResultFolder
     from otmon.outputs.results import Clock, write_results, write_run
+    from otmon.outputs.summary import damage
     from otmon.site.site import Site
 
     clock = Clock()
@@ -99,8 +100,8 @@ def analyze(
 
     _render(as_json, site, summary, alerts, folder)
     for entry in summary["inputs"]:
-        if entry["damaged"]:
-            complain(f"{entry['path']}: {entry['damaged']}")
+        if (line := damage(entry)) is not None:
+            complain(line)
     if result.interrupted:
         complain(f"interrupted: partial results are in {folder}")
     return _exit_code(summary, fail_on, result.interrupted)

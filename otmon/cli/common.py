@@ -28,11 +28,11 @@ _LINE_CHARS: Final = 2000
 
 
 class Stop(click.ClickException):
-    """Ends the command with one line on stderr and an exit code."""
+    """Ends the command with one line on stderr and an exit code (`code`)."""
 
-    def __init__(self, message: str, exit_code: int = USAGE) -> None:
+    def __init__(self, message: str, code: int = USAGE) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.code = code
 
 
 def complain(message: str, level: str = "error") -> None:

@@ -12,14 +12,16 @@ from otmon.cli.common import DAMAGED, INTERRUPTED, RAN, Stop, complain, emit, ex
 @click.option("-o", "--output", metavar="FILE", required=True, help="Where to write the policy; - is standard output.")
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to use.")
 def learn(captures: tuple[str, ...], output: str, jobs: int) -> int:
-    """Write the operations seen in captures as a policy that permits exactly them.
+    """Write what was seen as a policy.
 
+    It permits exactly the operations that the captures show.
     Dangerous operations (stop, program transfer, firmware, restart, force) are never permitted by learning: they are
     listed under `review`, with the reason.
     """
     paths = existing(captures)
-    from otmon.capture import CaptureError
+    from otmon.capture.errors import CaptureError
     from otmon.engine import analyze as run_engine
+    from otmon.outputs.summary import damage, input_record
     from otmon.policy import learn_policy
 
     try:
@@ -28,9 +30,9 @@ def learn(captures: tuple[str, ...], output: str, jobs: int) -> int:
     except CaptureError as error:
         raise Stop(str(error), DAMAGED) from None
     _write(output, learn_policy(result.part))
-    damaged = [info for info in result.inputs if info.damaged]
-    for info in damaged:
-        complain(f"{info.path}: {info.damaged}")
+    damaged = [line for info in result.inputs if (line := damage(input_record(info))) is not None]
+    for line in damaged:
+        complain(line)
     if result.interrupted:
         complain(f"interrupted: {output} holds what was seen until then")
         return INTERRUPTED

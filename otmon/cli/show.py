@@ -35,7 +35,10 @@ _OPERATION_FIGURES = (
 @folder_argument
 @form_options
 def assets(folder: Path, form: str | None) -> None:
-    """Show the devices found: addresses, roles, vendor, model, and the evidence (--json)."""
+    """Show the devices found.
+
+    Their addresses, zones, roles, vendor and model; with --json also the evidence.
+    """
     with open_results(folder) as results:
         found = results.assets
     if form == "json":
@@ -62,7 +65,10 @@ def assets(folder: Path, form: str | None) -> None:
 @folder_argument
 @form_options
 def operations(folder: Path, form: str | None) -> None:
-    """Show what was done to what: client, server, function, target, how often, with which outcome."""
+    """Show who did what to what.
+
+    Client, server, function, target, how often, with which outcome, in which rhythm.
+    """
     from otmon.site.records import operation_record
 
     with open_results(folder) as results:
@@ -88,7 +94,10 @@ def operations(folder: Path, form: str | None) -> None:
 @click.option("--format", "form", type=click.Choice(["graphml", "gexf", "dot", "json"]), help="Print the graph so.")
 @form_options
 def graph(folder: Path, form: str | None) -> None:
-    """Show who speaks with whom, or export it: an edge for each pair, protocol and function."""
+    """Show who speaks with whom, or export it.
+
+    The graph has an edge for each pair of devices, protocol and function.
+    """
     from otmon.site.export import FORMATS
     from otmon.site.graph import build_graph
 

@@ -9,8 +9,9 @@ from otmon.cli.common import emit
 
 @click.command()
 def warm() -> None:
-    """Compile the packet engine into its cache, so that later runs start at once.
+    """Compile the packet engine once.
 
+    Later runs then start at once.
     Done by set-up; needed again after an upgrade. Takes up to half a minute.
     """
     from otmon.engine import warm as compile_all

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from otmon.outputs.summary import damage
 from otmon.outputs.tables import (
     STYLES,
     WORST_FIRST,
@@ -127,8 +128,8 @@ BLIND: Final = (
 def not_seen(site: Site, summary: Mapping[str, Any]) -> Iterator[str]:
     """Sentences on what the run could not see."""
     for entry in summary["inputs"]:
-        if entry["damaged"]:
-            yield f"{entry['path']}: {entry['damaged']}"
+        if (line := damage(entry)) is not None:
+            yield line
     for section, key, sentence in BLIND:
         value = summary[section].get(key, 0)
         if value:

@@ -6,16 +6,19 @@ import resource
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otmon import __version__
 from otmon.outputs.jsonl import document, write_lines
-from otmon.outputs.summary import InputInfo, summary_record
+from otmon.outputs.summary import summary_record
 from otmon.site.export import graphml
 from otmon.site.graph import build_graph
 from otmon.site.records import operation_record
 from otmon.site.site import Site
 from otmon.store.database import write_database
+
+if TYPE_CHECKING:
+    from otmon.capture.reader import InputInfo
 
 
 class Clock:
@@ -50,7 +53,7 @@ class Clock:
 def write_results(
     folder: Path,
     site: Site,
-    inputs: Iterable[InputInfo],
+    inputs: Iterable["InputInfo"],
     alerts: Sequence[Mapping[str, Any]],
     policy: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:

@@ -1,34 +1,22 @@
 """summary.json: everything that can be counted, and nothing that differs from run to run."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from otmon import __version__
 from otmon.policy.verdict import SEVERITIES
 from otmon.site.site import Site
 from otmon.text import safe_text
 
+if TYPE_CHECKING:
+    from otmon.capture.reader import InputInfo
+
 SCHEMA: Final = 1
 _PATH_CHARS: Final = 1024
 
 
-class InputInfo(Protocol):
-    """What otmon.capture tells of one input."""
-
-    path: str
-    sha256: str | None
-    format: str
-    link_types: Sequence[str]
-    frames: int
-    bytes: int
-    truncated: int
-    damaged: str | None
-    first_ts_ns: int | None
-    last_ts_ns: int | None
-
-
-def input_record(info: InputInfo) -> dict[str, Any]:
+def input_record(info: "InputInfo") -> dict[str, Any]:
     """One entry of `inputs`."""
     return {
         "bytes": info.bytes,
@@ -44,9 +32,15 @@ def input_record(info: InputInfo) -> dict[str, Any]:
     }
 
 
+def damage(entry: Mapping[str, Any]) -> str | None:
+    """What is wrong with an input of the summary, as one line; None if nothing is."""
+    wrong = entry["damaged"]
+    return None if wrong is None else f"{entry['path']}: {wrong['reason']} (at byte {wrong['offset']:,})"
+
+
 def summary_record(
     site: Site,
-    inputs: Iterable[InputInfo],
+    inputs: Iterable["InputInfo"],
     alerts: Iterable[Mapping[str, Any]],
     policy: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:

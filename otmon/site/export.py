@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from otmon.site.graph import Graph, node_attributes, to_networkx
 from otmon.text import safe_text
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPES: Final = {str: "string", int: "long", float: "double"}
 _HEAD = (
     '<?xml version="1.0" encoding="utf-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns"'
