@@ -12,7 +12,7 @@ from otmon.protocols.modbus.tables import (
     MEI_DEVICE_ID,
     UMAS_ERROR,
 )
-from otmon.wire.loads import be16, jit, u8
+from otmon.wire.loads import be16, jit, jit_inline, u8
 
 
 def _table(rows: dict[int, int]) -> Sequence[int]:
@@ -41,7 +41,7 @@ _RESPONSES = _table({
 _NAMED = _table(dict.fromkeys(FUNCTIONS, 1))
 
 
-@jit
+@jit_inline
 def _counted(buf: Any, start: int, end: int, layout: int) -> bool:
     at = start - layout
     return at < end and at + 1 + u8(buf, at) == end
@@ -78,7 +78,7 @@ def _walks_objects(buf: Any, start: int, end: int) -> bool:
     return left == 0 and at == end
 
 
-@jit
+@jit_inline
 def asks(buf: Any, start: int, end: int, code: int) -> bool:
     """Whether an ADU of this length and these counts can be a request."""
     if code > 127:
@@ -102,7 +102,7 @@ def asks(buf: Any, start: int, end: int, code: int) -> bool:
     return True
 
 
-@jit
+@jit_inline
 def answers(buf: Any, start: int, end: int, code: int) -> bool:
     """Whether it can be a response."""
     size = end - start
@@ -130,7 +130,7 @@ def answers(buf: Any, start: int, end: int, code: int) -> bool:
     return True
 
 
-@jit
+@jit_inline
 def certain(buf: Any, start: int, code: int) -> bool:
     """Whether a layout that fits also proves something: many bytes fit where nothing is fixed."""
     if code > 127:
