@@ -63,6 +63,8 @@ def place(target: Target) -> str:
         words = "ports" if target.start is None else _counted("port", target.start, target.end)
     elif re.fullmatch(r"g\d+(v\d+)?", target.space):
         words = space if target.start is None else f"{space} {_counted('index', target.start, target.end, 'indexes')}"
+    elif target.space == "szl":
+        words = "SZL" if target.start is None else f"SZL {target.start:#06x}"
     else:
         words = space.replace("_", " ")
         if name:

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from otmon.alerts.episodes import MANY, Episode
 from otmon.alerts.places import place
-from otmon.model import Outcome, Unit
+from otmon.model import OperationKey, Outcome, Unit
 from otmon.text import safe_text
 
 MAX_TITLE_CHARS: Final = 800
@@ -37,25 +37,37 @@ DEEDS: Final[dict[tuple[str, str], str]] = {
     ("modbus", "diagnostics_force_listen_only"): "silenced {server} (listen only mode)",
     ("modbus", "read_device_identification"): "asked {server} for its identification",
     ("modbus", "report_server_id"): "asked {server} for its identification",
+    ("modbus", "write_file_record"): "wrote {place} of {server}",
     ("dnp3", "select"): "selected {place} of {server}",
     ("dnp3", "operate"): "operated {place} of {server}",
     ("dnp3", "direct_operate"): "operated {place} of {server}",
     ("dnp3", "direct_operate_no_ack"): "operated {place} of {server}",
-    ("dnp3", "direct_operate_no_response"): "operated {place} of {server}",
-    ("dnp3", "write"): "wrote {value}{place} of {server}",
+    ("dnp3", "immediate_freeze"): "froze {place} of {server}",
+    ("dnp3", "immediate_freeze_no_ack"): "froze {place} of {server}",
+    ("dnp3", "freeze_clear"): "froze and cleared {place} of {server}",
+    ("dnp3", "freeze_clear_no_ack"): "froze and cleared {place} of {server}",
+    ("dnp3", "assign_class"): "assigned event classes to {place} of {server}",
+    ("dnp3", "enable_unsolicited"): "enabled unsolicited reports of {server}",
+    ("dnp3", "disable_unsolicited"): "disabled unsolicited reports of {server}",
     ("s7comm", "plc_stop"): "stopped the CPU of {server}",
     ("s7comm", "warm_start"): "started the CPU of {server}",
-    ("s7comm", "warm_restart"): "restarted the CPU of {server}",
-    ("s7comm", "cold_start"): "restarted (cold) the CPU of {server}",
-    ("s7comm", "cold_restart"): "restarted (cold) the CPU of {server}",
-    ("s7comm", "plc_control"): "sent the program service {place} to {server}",
-    ("s7comm", "download"): "downloaded {place} to {server}",
-    ("s7comm", "request_download"): "downloaded {place} to {server}",
-    ("s7comm", "download_block"): "downloaded {place} to {server}",
-    ("s7comm", "download_ended"): "ended the download of {place} to {server}",
-    ("s7comm", "upload"): "uploaded {place} from {server}",
-    ("s7comm", "start_upload"): "uploaded {place} from {server}",
-    ("s7comm", "end_upload"): "ended an upload from {server}",
+    ("s7comm", "cold_start"): "started the CPU of {server} anew (cold)",
+    ("s7comm", "memory_reset"): "reset the memory of {server}",
+    ("s7comm", "pi_service"): "sent {place} to {server}",
+    ("s7comm", "request_download"): "began to download {block} to {server}",
+    ("s7comm", "download_block"): "downloaded {block} to {server}",
+    ("s7comm", "download_ended"): "ended the download of {block} to {server}",
+    ("s7comm", "activate_block"): "activated {block} of {server}",
+    ("s7comm", "delete_block"): "deleted {block} of {server}",
+    ("s7comm", "start_upload"): "began to upload {block} from {server}",
+    ("s7comm", "upload"): "uploaded {block} from {server}",
+    ("s7comm", "end_upload"): "ended the upload of {block} from {server}",
+    ("s7comm", "list_blocks"): "listed the blocks of {server}",
+    ("s7comm", "read_szl"): "read {place} of {server}",
+    ("s7comm", "force"): "forced {place} of {server}",
+    ("s7comm", "modify_variable"): "modified {place} of {server}",
+    ("s7comm", "set_clock"): "set the clock of {server}",
+    ("s7comm", "encrypted"): "exchanged encrypted messages with {server}",
     ("s7comm", "setup_communication"): "opened an S7 session with {server}",
     ("", "read"): "read {place} of {server}",
     ("", "write"): "wrote {value}{place} of {server}",
@@ -64,6 +76,13 @@ DEEDS: Final[dict[tuple[str, str], str]] = {
     ("", "diagnose"): "asked {server} for {function}",
     ("", "identify"): "asked {server} who it is ({function})",
 }
+SERVED: Final[dict[str, str]] = {
+    "download_block": "fetched {block} from {client}",
+    "download_ended": "ended the download of {block} from {client}",
+    "unsolicited_response": "reported unasked to {client}",
+}
+"""What a server does of its own accord."""
+SERVER_SENT: Final = "sent {function} to {client} unasked"
 WITHOUT_PLACE: Final = "sent {function} to {server}"
 """For a deed that names its target when there is none."""
 CONNECT_FAILED: Final = "tried to open a TCP connection to {place} of {server}"
@@ -179,11 +198,13 @@ def _stop(text: str) -> str:
     return text if text.endswith((".", "…")) else text + "."
 
 
-def _deed(episode: Episode, place_words: str) -> str:
-    key, access = episode.key, episode.op.access if episode.op else "connect"
+def _deed(episode: Episode, op: OperationKey, place_words: str) -> str:
+    key = episode.key
+    if op.initiated_by == "server":
+        return SERVED.get(key.function, SERVER_SENT)
     if (key.protocol, key.function) == ("tcp", "connect") and episode.outcome not in ("accepted", "partial"):
         return CONNECT_FAILED
-    names = ((key.protocol, key.function), ("", key.function), (key.protocol, access), ("", access))
+    names = ((key.protocol, key.function), ("", key.function), (key.protocol, op.access), ("", op.access))
     deed = next((DEEDS[name] for name in names if name in DEEDS), WITHOUT_PLACE)
     return deed if place_words or "{place}" not in deed else WITHOUT_PLACE
 
@@ -198,15 +219,18 @@ def sentence(episode: Episode, site: Names) -> str:
     if not words and key.function == "connect" and episode.op.port is not None:
         words = f"port {episode.op.port}"
     unit = _unit(key.protocol, episode.op.unit) if len(episode.units) < 2 else f"{len(episode.units)} units of "
-    did = _deed(episode, words).format(
+    did = _deed(episode, episode.op, words).format(
         place=words,
+        block=words or "a block",
+        client=client,
         server=unit + server,
         value=_value(episode),
         function=safe_text(key.function.replace("_", " "), MAX_NAME_CHARS),
         protocol=key.protocol,
     )
     happened = _happened(episode)
-    what = f"{client} {did}" + (f"; {happened}" if happened else "")
+    who = server if episode.op.initiated_by == "server" else client
+    what = f"{who} {did}" + (f"; {happened}" if happened else "")
     return safe_text(f"{_stop(what)} {_stop(_because(episode))}", MAX_TITLE_CHARS)
 
 

@@ -1,14 +1,20 @@
 import unicodedata
+from types import ModuleType
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otmon.alerts.attack import BY_FUNCTION
 from otmon.alerts.episodes import MANY, Episode
 from otmon.alerts.places import place
-from otmon.alerts.sentence import MAX_TITLE_CHARS, sentence
-from otmon.model import Counts, Op, Target
+from otmon.alerts.sentence import DEEDS, MAX_TITLE_CHARS, SERVED, sentence
+from otmon.model import Access, Counts, Function, Op, Target
 from otmon.policy.verdict import Verdict
+from otmon.protocols.dnp3 import tables as dnp3
+from otmon.protocols.modbus import tables as modbus
+from otmon.protocols.s7comm import tables as s7comm
 from tests.alerts.stub import DENIED, Site, episode, operation
 
 REGISTER_45 = Target("holding_register", 45, 45)
@@ -45,6 +51,7 @@ def test_a_forbidden_value() -> None:
         (Target("g12", 0, 3), "g12 indexes 0-3"),
         (Target("g60"), "g60"),
         (Target("block", name="OB1"), "block OB1"),
+        (Target("szl", 0x424, 0x424, "mode"), "SZL 0x0424 (mode)"),
         (Target("port", 80, 80), "port 80"),
         (Target("port", 1, 200), "ports 1-200"),
         (Target("file", 1, 3), "file 1-3"),
@@ -75,7 +82,7 @@ def test_sentences_by_protocol() -> None:
         ),
         (operation(**s7, function="plc_stop", access="control"), {}, f"stopped the CPU of {PLC}; accepted"),
         (
-            operation(**s7, function="download", access="program", target=Target("block", name="OB1")),
+            operation(**s7, function="download_block", access="program", target=Target("block", name="OB1")),
             {"unseen": 1},
             f"downloaded block OB1 to {PLC}; answer not seen",
         ),
@@ -95,6 +102,32 @@ def test_sentences_by_protocol() -> None:
     for op, outcomes, words in cases:
         made = episode(op, DENIED, **outcomes)
         assert sentence(made, Site()) == f"HMI-2 (10.0.2.11, supervision) {words}. No row permits it."
+
+
+def test_what_a_server_does_unasked() -> None:
+    op = operation("s7comm", "download_block", "program", target=Target("block", name="OB1"))
+    assert sentence(episode(op._replace(initiated_by="server")), Site()) == (
+        f"{PLC} fetched block OB1 from HMI-2 (10.0.2.11, supervision); accepted. No row permits it."
+    )
+
+
+def functions_of(tables: ModuleType) -> set[str]:
+    """Names of all functions in the tables of a protocol."""
+    found = set()
+    for value in vars(tables).values():
+        rows = value.values() if isinstance(value, dict) else [value]
+        found |= {row.name for row in rows if isinstance(row, Function)}
+    return found
+
+
+@pytest.mark.parametrize(("protocol", "tables"), [("modbus", modbus), ("dnp3", dnp3), ("s7comm", s7comm)])
+def test_tables_speak_of_functions_that_exist(protocol: str, tables: ModuleType) -> None:
+    assert {function for name, function in DEEDS if name == protocol} - set(get_args(Access)) <= functions_of(tables)
+
+
+def test_attack_speaks_of_functions_that_exist() -> None:
+    assert BY_FUNCTION.keys() - {"scan"} <= functions_of(modbus) | functions_of(dnp3) | functions_of(s7comm)
+    assert SERVED.keys() <= functions_of(dnp3) | functions_of(s7comm)
 
 
 def test_a_scan_names_where_it_began_and_how_much_more() -> None:
@@ -137,7 +170,7 @@ def clean(text: str) -> bool:
 HOSTILE = "\x1b]0;x\x07{server}{0}%s\r\n\u202e<script>" + "A" * 10_000
 
 
-@pytest.mark.parametrize("function", ["download", HOSTILE])
+@pytest.mark.parametrize("function", ["download_block", HOSTILE])
 def test_hostile_names_reach_nobody(function: str) -> None:
     target = Target("block", name=HOSTILE)
     verdict = DENIED._replace(separation=HOSTILE, nearest=HOSTILE, because=HOSTILE)
