@@ -151,11 +151,13 @@ def make(name: str, out: Path = DATA, frames: int | None = None, seed: int = 1) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.make", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*RECIPES, []], help="default: " + " ".join(USUAL))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; default: {' '.join(USUAL)}")
     parser.add_argument("--frames", type=int, help="so many instead of the usual number")
     parser.add_argument("--out", type=Path, default=DATA)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if unknown := set(args.names) - RECIPES.keys():
+        parser.error(f"no such capture: {' '.join(sorted(unknown))}")
     for name in args.names or USUAL:
         make(name, args.out, args.frames, args.seed)
 
