@@ -44,6 +44,8 @@ ARENA_WORDS: Final = 4 * 1024 * 1024
 MAX_PENDING_PER_CONNECTION: Final = 64
 """Unanswered requests remembered (Modbus recommends at most 16 outstanding; Suricata's flood limit is 500)."""
 MAX_PENDING: Final = 262_144
+RESPONSE_TIMEOUT_NS: Final = 5 * 1_000_000_000
+"""A request younger than this at the end of a capture is pending, not unanswered."""
 MAX_PDU_BYTES: Final = 8_192
 """Longest unit carried over segment ends or assembled from fragments (S7 negotiates 240-960, DNP3 at most 2,048)."""
 MAX_CARRY_SLOTS: Final = 2_048
@@ -80,3 +82,5 @@ MAX_ASSETS: Final = 20_000
 MAX_ENDPOINTS_PER_ASSET: Final = 256
 """Protocol sub-addresses listed of one asset: a gateway's 247 Modbus units fit, a sweep of 65,536 DNP3 addresses not."""
 MAX_POLICY_BYTES: Final = 1024 * 1024
+MAX_POLICY_CACHE: Final = 65_536
+"""Addresses, pairs and functions whose rows are remembered; a full cache is begun anew."""

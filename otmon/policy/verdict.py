@@ -14,7 +14,10 @@ class Verdict(NamedTuple):
     row: str | None = None
     """Id of the row that permits; or of the `never` row that denies; None: denied by default."""
     kind: AlertKind | None = None
-    """segmentation: no conduit joins the two for this protocol; command: one does, but not for this; value; None: permitted."""
+    """segmentation: no conduit joins the two for this protocol; command: one does, but not for this; value.
+
+    None: permitted.
+    """
     severity: Severity = "info"
     nearest: str | None = None
     """Id of the row that comes closest."""

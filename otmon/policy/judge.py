@@ -1,0 +1,281 @@
+"""The policy at work: one operation in, one verdict out.
+
+What a verdict hangs on besides the target (hosts, protocol, port, unit, function, windows) is worked out once and kept
+as a `_Cover`; a new target of a known function then costs one lookup and a search in sorted ranges.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from otmon.limits import MAX_POLICY_CACHE
+from otmon.model import Op, OperationKey
+from otmon.policy.chatter import is_chatter
+from otmon.policy.nearest import Candidate, Near, rank, separation
+from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
+from otmon.policy.values import Permit, bounds, concerned, covering, limits
+from otmon.policy.verdict import AlertKind, Severity, Verdict
+from otmon.policy.windows import NEVER_NS, Window
+from otmon.policy.wording import values_text
+from otmon.policy.zones import Hosts, HostsIndex, Place, Realms, Sites
+
+SEVERITY: Final[dict[tuple[AlertKind, str], Severity]] = {
+    ("segmentation", "read"): "medium",
+    ("segmentation", "identify"): "medium",
+    ("segmentation", "diagnose"): "medium",
+    ("segmentation", "connect"): "medium",
+    ("segmentation", "write"): "high",
+    ("segmentation", "control"): "critical",
+    ("segmentation", "program"): "critical",
+    ("command", "read"): "medium",
+    ("command", "identify"): "low",
+    ("command", "diagnose"): "medium",
+    ("command", "connect"): "medium",
+    ("command", "write"): "high",
+    ("command", "control"): "critical",
+    ("command", "program"): "critical",
+    ("value", "write"): "high",
+    ("value", "control"): "high",
+}
+"""By kind of violation and access class; what a `never` row denies is critical."""
+PERMIT: Final = Verdict(True)
+
+
+class Rule(NamedTuple):
+    """A conduit, `never` or `review` entry: its rows hold from one set of hosts to another."""
+
+    from_hosts: tuple[Hosts, ...]
+    to_hosts: tuple[Hosts, ...]
+    from_text: str
+    to_text: str
+    rows: tuple[Row, ...]
+
+
+class Rules:
+    """Many rules, asked which of them join two places."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = tuple(rules)
+        self._from, self._from_of = _index([rule.from_hosts for rule in rules])
+        self._to, self._to_of = _index([rule.to_hosts for rule in rules])
+
+    def clients(self, realm: str, place: Place) -> frozenset[int]:
+        """Numbers of the rules whose `from` contains the place."""
+        found = self._from.containing(realm, place.at, place.path[0] == "outside")
+        return frozenset(self._from_of[number] for number in found)
+
+    def servers(self, realm: str, place: Place) -> frozenset[int]:
+        """Numbers of the rules whose `to` contains the place."""
+        found = self._to.containing(realm, place.at, place.path[0] == "outside")
+        return frozenset(self._to_of[number] for number in found)
+
+    def joining(self, realm: str, client: Place, server: Place) -> list[Row]:
+        """Rows between the two, in the order of the file."""
+        both = self.clients(realm, client) & self.servers(realm, server)
+        return [row for number in sorted(both) for row in self.rules[number].rows]
+
+
+def _index(sides: Sequence[tuple[Hosts, ...]]) -> tuple[HostsIndex, list[int]]:
+    flat = [(number, hosts) for number, side in enumerate(sides) for hosts in side]
+    return HostsIndex(hosts for _, hosts in flat), [number for number, _ in flat]
+
+
+class _Pair(NamedTuple):
+    """What holds between two hosts, whatever they say."""
+
+    client: Place
+    server: Place
+    judged: bool
+    rows: tuple[Row, ...]
+    never: tuple[Row, ...]
+    review: tuple[Row, ...]
+
+
+class _Cover:
+    """What holds for one function between two hosts, whatever its target."""
+
+    __slots__ = ("free", "joined", "near", "never", "permits", "review")
+
+    def __init__(self, free: bool, joined: bool, never: list[Row], permits: list[Permit], review: list[Permit]) -> None:
+        self.free = free
+        """Permitted without a row."""
+        self.joined = joined
+        self.never = never
+        self.permits = permits
+        self.review = review
+        self.near: Near | bool | None = False
+        """False: not yet looked for."""
+
+
+class Policy:
+    """A loaded policy. Made by `load_policy`; its answers depend on nothing but their arguments."""
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        sha256: str,
+        site: str,
+        realms: Realms,
+        sites: Sites,
+        chatter: bool,
+        conduits: Rules,
+        never: Rules,
+        review: Rules,
+    ) -> None:
+        self.path = path
+        self.sha256 = sha256
+        self.site = site
+        self.realms = realms
+        self._sites = sites
+        self._chatter = chatter
+        self.conduits = conduits
+        self.never = never
+        self.review = review
+        rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
+        self._windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
+        self._open: frozenset[Window] = frozenset()
+        self._since, self._until = (NEVER_NS, -NEVER_NS) if self._windows else (-NEVER_NS, NEVER_NS)
+        self._pairs: dict[tuple[str, str, str], _Pair] = {}
+        self._covers: dict[Any, _Cover] = {}
+
+    # --- who is who ---------------------------------------------------------------------------------------------------
+    def zone_of(self, realm: str, address: str) -> str:
+        """Innermost zone; `outside` for none."""
+        return self._sites.place(realm, address).path[-1]
+
+    def zone_path(self, realm: str, address: str) -> tuple[str, ...]:
+        """Zones from the outermost to the innermost."""
+        return self._sites.place(realm, address).path
+
+    def level_of(self, realm: str, address: str) -> float | None:
+        """Purdue level of the zone."""
+        return self._sites.place(realm, address).level
+
+    def asset_name(self, realm: str, address: str) -> str | None:
+        """The name that people read."""
+        return self._sites.place(realm, address).asset
+
+    def roles_of(self, realm: str, address: str) -> tuple[str, ...]:
+        """Roles by name."""
+        return self._sites.place(realm, address).roles
+
+    def is_chatter(self, op: OperationKey) -> bool:
+        """Broadcast, multicast or discovery; whether the policy permits the class is another question."""
+        client, server = self._sites.place(op.realm, op.client), self._sites.place(op.realm, op.server)
+        same_zone = client.path == server.path
+        return is_chatter(op, client.at, server.at, self._sites.is_broadcast(server.at), same_zone)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+    def horizon(self, ts_ns: int) -> int:
+        """First moment after `ts_ns` at which any window opens or closes; 2**63-1 for never."""
+        if not self._since <= ts_ns < self._until:
+            self._turn(ts_ns)
+        return self._until
+
+    def _turn(self, ts_ns: int) -> None:
+        self._open = frozenset(window for window in self._windows if window.open(ts_ns))
+        self._since = ts_ns
+        self._until = min(window.next_change(ts_ns) for window in self._windows)
+        self._covers.clear()
+
+    def _is_open(self, row: Row) -> bool:
+        return row.window is None or row.window in self._open
+
+    # --- verdicts -----------------------------------------------------------------------------------------------------
+    def judge(self, op: OperationKey, ts_ns: int) -> Verdict:
+        """Verdict of an operation at a moment; never raises. Its `bounds` and `inspect` say whether values decide."""
+        cover = self._cover(op, ts_ns)
+        for row in cover.never:
+            if touches(row, op.target):
+                return _forbidden(row)
+        if cover.free:
+            return PERMIT
+        target = op.target
+        if target is None:
+            return Verdict(True, cover.permits[0][0].id) if cover.permits else self._denied(cover, op)
+        rows = covering(cover.permits, target)
+        if rows is None:
+            return self._denied(cover, op)
+        if op.access not in WRITING or all(row.values is None for row, _ in cover.permits):
+            return Verdict(True, rows[0].id)
+        pair, inspect = bounds(ranges for _, ranges in limits(cover.permits, target))
+        return Verdict(True, rows[0].id, bounds=pair, inspect=inspect)
+
+    def judge_values(self, op: OperationKey, written: Sequence[tuple[Op, float]], ts_ns: int) -> Verdict:
+        """As judge, for the values that a message sets; elements of other operations in it are passed over."""
+        verdict = self.judge(op, ts_ns)
+        if not verdict.permit or not (verdict.inspect or verdict.bounds is not None):
+            return verdict
+        permits = self._cover(op, ts_ns).permits
+        for element, value in written:
+            if not concerned(op, element):
+                continue
+            for row, ranges in limits(permits, element.target):
+                if ranges is not None and not any(low <= value <= high for low, high in ranges):
+                    text = f"Row {row.title} allows {values_text(ranges)} there."
+                    return Verdict(False, None, "value", SEVERITY["value", op.access], row.id, text)
+        return verdict
+
+    def _cover(self, op: OperationKey, ts_ns: int) -> _Cover:
+        if not self._since <= ts_ns < self._until:
+            self._turn(ts_ns)
+        key = op[:10]
+        cover = self._covers.get(key)
+        if cover is None:
+            if len(self._covers) >= MAX_POLICY_CACHE:
+                self._covers.clear()
+            cover = self._covers[key] = self._find_cover(op)
+        return cover
+
+    def _find_cover(self, op: OperationKey) -> _Cover:
+        pair = self._pair(op)
+        never = [row for row in pair.never if forbids(row, op) and self._is_open(row)]
+        permits = [(row, permitted(row, op)) for row in pair.rows if fits(row, op) and self._is_open(row)]
+        review = [(row, permitted(row, op)) for row in pair.review if fits(row, op)]
+        free = not pair.judged or (self._chatter and self.is_chatter(op))
+        return _Cover(free, any(row.protocol == op.protocol for row in pair.rows), never, permits, review)
+
+    def _pair(self, op: OperationKey) -> _Pair:
+        key = op[:3]
+        pair = self._pairs.get(key)
+        if pair is None:
+            if len(self._pairs) >= MAX_POLICY_CACHE:
+                self._pairs.clear()
+            client, server = self._sites.place(op.realm, op.client), self._sites.place(op.realm, op.server)
+            joining = [
+                tuple(rules.joining(op.realm, client, server)) for rules in (self.conduits, self.never, self.review)
+            ]
+            pair = self._pairs[key] = _Pair(client, server, client.monitored or server.monitored, *joining)
+        return pair
+
+    # --- denials ------------------------------------------------------------------------------------------------------
+    def _denied(self, cover: _Cover, op: OperationKey) -> Verdict:
+        kind: AlertKind = "command" if cover.joined and op.access != "connect" else "segmentation"
+        if cover.near is False:
+            cover.near = rank(self._candidates(op), op, self._is_open)
+        nearest, text = separation(cover.near, op) if isinstance(cover.near, Near) else (None, None)
+        return Verdict(False, None, kind, SEVERITY[kind, op.access], nearest, text, review=_reason(cover.review, op))
+
+    def _candidates(self, op: OperationKey) -> Iterator[Candidate]:
+        """Rows that could have been meant: of this pair; else towards this server, else from this client."""
+        pair = self._pair(op)
+        clients = self.conduits.clients(op.realm, pair.client)
+        servers = self.conduits.servers(op.realm, pair.server)
+        for numbers in (clients & servers, servers - clients, clients - servers):
+            rules = [(number, self.conduits.rules[number]) for number in sorted(numbers)]
+            for same_protocol in (True, False):
+                for number, rule in rules:
+                    for row in rule.rows:
+                        if joins(row, op) == same_protocol:
+                            yield Candidate(row, number in clients, number in servers, rule.from_text, rule.to_text)
+
+
+def _forbidden(row: Row) -> Verdict:
+    kind: AlertKind = "segmentation" if row.protocol == EVERY_PROTOCOL else "command"
+    text = f"Row {row.title} forbids it" + (f": {row.note}." if row.note else ".")
+    return Verdict(False, row.id, kind, "critical", row.id, text, because=row.note)
+
+
+def _reason(review: list[Permit], op: OperationKey) -> str | None:
+    rows = [row for row, _ in review] if op.target is None else covering(review, op.target) or []
+    return rows[0].note if rows else None

@@ -1,0 +1,126 @@
+"""From a policy file to a `Policy`: read, validate, resolve names, compile. All errors of a step are told together."""
+
+import hashlib
+from pathlib import Path as FilePath
+from typing import Any, Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ValidationError
+
+from otmon.policy.compile import Compiler
+from otmon.policy.errors import Path, PolicyError, Problem, did_you_mean, quoted
+from otmon.policy.judge import Policy, Rules
+from otmon.policy.models import MODEL_AT, PolicyModel
+from otmon.policy.reader import Document, parse, read_bytes
+from otmon.policy.zones import Sites
+from otmon.text import safe_text
+
+_EXPECTED: Final = {
+    "dict_type": "a mapping (`key: value` lines)",
+    "model_type": "a mapping (`key: value` lines)",
+    "list_type": "a list",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+"""pydantic's error types in the words of people who write YAML."""
+
+
+def load_policy(path: str | FilePath) -> Policy:
+    """The policy in a file. PolicyError: it cannot be read or used; every problem with its place."""
+    return load_bytes(read_bytes(str(path)), str(path))
+
+
+def load_bytes(raw: bytes, path: str) -> Policy:
+    """The policy in the bytes of a file; `path` is for errors and records."""
+    document = parse(raw, path)
+    model = _validated(document, path)
+    problems: list[Problem] = []
+
+    def report(at: Path, wrong: str, right: str) -> None:
+        problems.append(document.problem(at, wrong, right))
+
+    zone = _time_zone(model.timezone)
+    if zone is None:
+        right = did_you_mean(model.timezone, available_timezones(), "write an IANA name such as Europe/Vienna")
+        report(("timezone",), f"unknown time zone {quoted(model.timezone)}", right)
+    compiler = Compiler(model, zone or ZoneInfo("UTC"), report)
+    policy = Policy(
+        path=path,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        site=safe_text(model.site),
+        realms=compiler.realms,
+        sites=Sites(compiler.zones, compiler.assets, compiler.roles),
+        chatter=model.chatter == "permit",
+        conduits=Rules(compiler.conduits),
+        never=Rules(compiler.never),
+        review=Rules(compiler.review),
+    )
+    if problems:
+        raise PolicyError(path, problems)
+    return policy
+
+
+def _time_zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return None
+
+
+def _validated(document: Document, path: str) -> PolicyModel:
+    if not isinstance(document.data, dict):
+        wrong = "the file is empty" if document.data is None else "not a mapping"
+        raise PolicyError(path, [document.problem((), wrong, "a policy begins with `otmon: 1`")])
+    try:
+        return PolicyModel.model_validate(document.data, strict=False)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        raise PolicyError(path, [_problem(document, dict(detail)) for detail in details]) from None
+
+
+def _problem(document: Document, detail: dict[str, Any]) -> Problem:
+    kind, context = detail["type"], detail.get("ctx") or {}
+    at: Path = tuple(part for part in detail["loc"] if part != "[key]")
+    if kind == "policy":
+        return document.problem(at, context["what"], context["right"])
+    if kind == "extra_forbidden":
+        return document.problem(at, f"unknown key {quoted(at[-1])}", did_you_mean(str(at[-1]), _keys(at[:-1])))
+    if kind == "missing":
+        return document.problem(at, "missing", _MISSING.get(str(at[-1]), "add it"))
+    if kind in ("literal_error", "enum"):
+        given = quoted(detail["input"])
+        known = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
+        return document.problem(at, f"{given} is not known here", did_you_mean(str(detail["input"]), known))
+    if kind in _EXPECTED:
+        return document.problem(at, f"{_shown(detail['input'])} is not {_EXPECTED[kind]}", f"write {_EXPECTED[kind]}")
+    return document.problem(at, f"{_shown(detail['input'])}: {safe_text(detail['msg'])}", "")
+
+
+_MISSING: Final = {
+    "otmon": "the file begins with `otmon: 1`",
+    "from": "say who: a zone, asset, address, {role: name} or any",
+    "to": "say towards whom: a zone, asset, address, {role: name} or any",
+    "protocol": "write modbus, dnp3, s7comm, tcp, udp or icmp",
+    "id": "give it a name, which alerts then show",
+    "allow": "list what is permitted",
+}
+
+
+def _shown(value: object) -> str:
+    return {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value)) or quoted(value)
+
+
+def _keys(at: Path) -> list[str]:
+    """Keys that the mapping at this path may have."""
+    model: type[BaseModel] | None = PolicyModel if not at else None
+    for pattern, candidate in MODEL_AT.items():
+        tail = at[len(at) - len(pattern) :] if pattern and len(pattern) <= len(at) else ()
+        if tail and all(want in ("*", have) for want, have in zip(pattern, tail, strict=True)):
+            model = candidate
+    return [field.alias or name for name, field in model.model_fields.items()] if model else []

@@ -1,0 +1,125 @@
+"""Which row comes closest to an operation that none permits, and what separates the two."""
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Final, NamedTuple
+
+from otmon.model import OperationKey, Target
+from otmon.policy.rows import Parts, Row, fits_function, fits_port, fits_unit, joins, part, permitted, span
+from otmon.policy.wording import functions_text, limits_text, ports_text, units_text
+
+MAX_CANDIDATES: Final = 256
+"""Rows compared: each new alert pays for this."""
+WEIGHTS: Final = {"protocol": 32, "server": 12, "client": 8, "function": 5, "unit": 3, "port": 3, "window": 2}
+"""How far each difference puts a row away; a differing target counts 1."""
+FAR: Final = 1 << 70
+
+
+class Candidate(NamedTuple):
+    """A row, and whether its conduit joins these clients and servers."""
+
+    row: Row
+    client: bool
+    server: bool
+    from_text: str
+    to_text: str
+    parts: Parts | None = None
+    """What the row permits for the function in question."""
+
+
+class Near(NamedTuple):
+    """The best rows for an operation whose target does not matter yet, and their differences."""
+
+    candidates: tuple[Candidate, ...]
+    differences: frozenset[str]
+
+
+def rank(candidates: Iterable[Candidate], op: OperationKey, is_open: Callable[[Row], bool]) -> Near | None:
+    """The candidates with the least differences apart from the target."""
+    best: list[Candidate] = []
+    least, found = FAR, frozenset[str]()
+    for candidate in islice(candidates, MAX_CANDIDATES):
+        differences = _differences(candidate, op, is_open)
+        weight = sum(WEIGHTS[name] for name in differences)
+        if weight < least:
+            best, least, found = [candidate], weight, differences
+        elif weight == least and differences == found:
+            best.append(candidate)
+    return Near(tuple(item._replace(parts=permitted(item.row, op)) for item in best), found) if best else None
+
+
+def _differences(candidate: Candidate, op: OperationKey, is_open: Callable[[Row], bool]) -> frozenset[str]:
+    row = candidate.row
+    found = set()
+    if not candidate.client:
+        found.add("client")
+    if not candidate.server:
+        found.add("server")
+    if not is_open(row):
+        found.add("window")
+    if row.protocol != op.protocol:
+        if not joins(row, op):
+            found.add("protocol")
+        return frozenset(found)
+    if not fits_function(row, op):
+        found.add("function")
+    if not fits_unit(row, op.unit):
+        found.add("unit")
+    if not fits_port(row, op):
+        found.add("port")
+    return frozenset(found)
+
+
+def separation(near: Near, op: OperationKey) -> tuple[str, str]:
+    """(id of the nearest row, one sentence on what separates it from the operation)."""
+    candidate = min(near.candidates, key=lambda item: _distance(item, op.target))
+    row = candidate.row
+    differences = set(near.differences)
+    if "protocol" not in differences and _distance(candidate, op.target) > 0:
+        differences.add("target")
+    return row.id, f"Row {row.title} allows {_difference_text(candidate, differences, op.target)}."
+
+
+def _difference_text(candidate: Candidate, differences: set[str], target: Target | None) -> str:
+    row = candidate.row
+    if "protocol" in differences:
+        what = (
+            functions_text(row)
+            if row.functions is None and row.accesses is None
+            else f"{functions_text(row)} of {row.protocol}"
+        )
+    elif "function" in differences:
+        what = functions_text(row)
+    else:
+        what = "it"
+    tail = []
+    if "target" in differences:
+        shown = limits_text(row.targets or (), target.space if target else None)
+        what, where = (shown, "") if what == "it" else (what, f"at {shown}")
+        tail.append(where)
+    if "unit" in differences:
+        tail.append(f"for {units_text(row)}" if units_text(row) else "without a unit")
+    if "port" in differences:
+        tail.append(f"on {ports_text(row)}")
+    if "client" in differences:
+        tail.append(f"from {candidate.from_text}")
+    if "server" in differences:
+        tail.append(f"to {candidate.to_text}")
+    if "window" in differences and row.window is not None:
+        tail.append(f"in its window: {row.window.text()}")
+    text = " ".join(word for word in (what, *tail) if word)
+    # Without a place of its own the sentence speaks of the two at hand.
+    return text if what == "it" or "client" in differences or "server" in differences else f"{text} there"
+
+
+def _distance(candidate: Candidate, target: Target | None) -> int:
+    """How far the target is from what the row permits: 0 inside, FAR in another space."""
+    if target is None or candidate.parts is None:
+        return 0
+    ranges = part(candidate.parts, target)
+    if ranges is None:
+        return 0
+    if not ranges or target.start is None:
+        return FAR
+    first, last = span(target)
+    return min(max(low - first, 0) + max(last - high, 0) for low, high in ranges)

@@ -1,0 +1,212 @@
+"""YAML 1.2 text to plain data, with the place of every key and value.
+
+Built from the parser's events rather than from its nodes: nothing recurses, the depth is bounded before it is reached,
+and what makes YAML dangerous or surprising (aliases, merge keys, tags, duplicate keys) never becomes data.
+"""
+
+import re
+from pathlib import Path as FilePath
+from typing import Any, Final, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.reader import ReaderError
+
+from otmon.limits import MAX_POLICY_BYTES
+from otmon.policy.errors import Path, PolicyError, Problem, key_text, quoted
+from otmon.text import safe_text
+
+MAX_DEPTH: Final = 16
+"""The deepest policy needs 7 levels."""
+
+_NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUE: Final = frozenset({"true", "True", "TRUE"})
+_FALSE: Final = frozenset({"false", "False", "FALSE"})
+_INT: Final = re.compile(r"[-+]?[0-9]{1,40}\Z")
+_OCTAL: Final = re.compile(r"0o[0-7]{1,40}\Z")
+_HEX: Final = re.compile(r"0x[0-9a-fA-F]{1,40}\Z")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?\Z")
+
+
+class Document(NamedTuple):
+    """`data` as dicts, lists, str, int, float, bool, None; `places` gives (line, column) from 1 for each path."""
+
+    data: Any
+    places: dict[Path, tuple[int, int]]
+
+    def problem(self, path: Path, wrong: str, right: str = "") -> Problem:
+        """An error at `path`, or at the nearest place above it that is in the file."""
+        at = path
+        while at and at not in self.places:
+            at = at[:-1]
+        line, column = self.places.get(at, (1, 1))
+        return Problem(line, column, key_text(path), wrong, right)
+
+
+def read_bytes(path: str) -> bytes:
+    """The file's bytes. PolicyError if it cannot be read or is larger than MAX_POLICY_BYTES."""
+    try:
+        with FilePath(path).open("rb") as file:
+            raw = file.read(MAX_POLICY_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise PolicyError(path, [Problem(0, 0, "", f"cannot be read: {reason}", "")]) from None
+    if len(raw) > MAX_POLICY_BYTES:
+        wrong = f"larger than {MAX_POLICY_BYTES} bytes"
+        raise PolicyError(path, [Problem(0, 0, "", wrong, "merge rows into ranges, or split the site")])
+    return raw
+
+
+def parse(raw: bytes, path: str) -> Document:
+    """The document. PolicyError for what is not one YAML 1.2 document of plain data."""
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        column = error.start - (before.rfind(b"\n") + 1) + 1
+        place = Problem(before.count(b"\n") + 1, column, "", "not UTF-8 text", "save the file as UTF-8")
+        raise PolicyError(path, [place]) from None
+    builder = _Builder()
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            builder.take(event)
+    except _Refused as refused:
+        builder.problems.append(refused.args[0])
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        builder.problems.append(Problem(line, column, "", f"not YAML: {safe_text(error.problem or '')}", ""))
+    except ReaderError as error:
+        before_text = text[: int(error.position)]
+        column = len(before_text) - (before_text.rfind("\n") + 1) + 1
+        wrong = "a character that YAML does not allow"
+        builder.problems.append(Problem(before_text.count("\n") + 1, column, "", wrong, "remove it"))
+    except (YAMLError, ValueError, RecursionError) as error:
+        builder.problems.append(Problem(1, 1, "", f"not YAML: {safe_text(str(error))}", ""))
+    if builder.problems:
+        raise PolicyError(path, builder.problems)
+    return Document(builder.root, builder.places)
+
+
+class _Refused(Exception):
+    """Carries the Problem after which reading on makes no sense."""
+
+
+class _Open:
+    """A mapping or list whose end has not come yet."""
+
+    __slots__ = ("key", "path", "value")
+
+    def __init__(self, path: Path, value: dict[str, Any] | list[Any]) -> None:
+        self.path = path
+        self.value = value
+        self.key: str | None = None
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.root: Any = None
+        self.places: dict[Path, tuple[int, int]] = {}
+        self.problems: list[Problem] = []
+        self._open: list[_Open] = []
+        self._documents = 0
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, DocumentStartEvent):
+            self._start(event)
+        elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
+            self._open.pop()
+        elif isinstance(event, AliasEvent):
+            self._refuse(event, "an alias", "write the value out")
+        elif isinstance(event, (ScalarEvent, MappingStartEvent, SequenceStartEvent)):
+            self._node(event)
+
+    def _start(self, event: Any) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            self._refuse(event, "a second document", "one policy is one document")
+        if event.version not in (None, (1, 2)):
+            self._refuse(event, "a %YAML directive that is not 1.2", "remove it: policies are YAML 1.2")
+
+    def _node(self, event: Any) -> None:
+        if event.anchor is not None:
+            self._refuse(event, "an anchor", "remove it: policies have no aliases")
+        if event.tag not in (None, "!"):
+            self._refuse(event, f"a tag {quoted(event.tag)}", "remove it: values are plain")
+        parent = self._open[-1] if self._open else None
+        if parent is not None and isinstance(parent.value, dict) and parent.key is None:
+            self._key(parent, event)
+            return
+        value: Any = (
+            {} if isinstance(event, MappingStartEvent) else [] if isinstance(event, SequenceStartEvent) else None
+        )
+        if isinstance(event, ScalarEvent):
+            value = event.value if event.style else _plain(event.value)
+        path = self._put(parent, value)
+        if parent is None or not isinstance(parent.value, dict):
+            self.places[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        if not isinstance(event, ScalarEvent):
+            if len(self._open) >= MAX_DEPTH:
+                self._refuse(event, f"nested deeper than {MAX_DEPTH} levels", "")
+            self._open.append(_Open(path, value))
+
+    def _key(self, parent: _Open, event: Any) -> None:
+        if not isinstance(event, ScalarEvent):
+            self._refuse(event, "a key that is not a word", "")
+        key = event.value
+        if key == "<<" and not event.style:
+            self._refuse(event, "a merge key", "write the keys out")
+        path = (*parent.path, key)
+        place = (event.start_mark.line + 1, event.start_mark.column + 1)
+        parent.key = key
+        if path in self.places:
+            before = self.places[path]
+            wrong = f"duplicate key, first in line {before[0]}"
+            self.problems.append(Problem(*place, key_text(path), wrong, "keep one of the two"))
+        else:
+            self.places[path] = place
+
+    def _put(self, parent: _Open | None, value: Any) -> Path:
+        if parent is None:
+            self.root = value
+            return ()
+        if isinstance(parent.value, list):
+            parent.value.append(value)
+            return (*parent.path, len(parent.value) - 1)
+        key = parent.key
+        assert key is not None
+        parent.value[key] = value
+        parent.key = None
+        return (*parent.path, key)
+
+    def _refuse(self, event: Any, wrong: str, right: str) -> None:
+        parent = self._open[-1] if self._open else None
+        path = () if parent is None else parent.path if parent.key is None else (*parent.path, parent.key)
+        mark = event.start_mark
+        raise _Refused(Problem(mark.line + 1, mark.column + 1, key_text(path), wrong, right))
+
+
+def _plain(text: str) -> Any:
+    """A plain scalar by the core schema of YAML 1.2: no sexagesimals, no dates, no `yes`."""
+    if text in _NULL:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if _INT.match(text):
+        return int(text)
+    if _OCTAL.match(text):
+        return int(text[2:], 8)
+    if _HEX.match(text):
+        return int(text[2:], 16)
+    if _FLOAT.match(text):
+        return float(text)
+    return text

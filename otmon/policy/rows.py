@@ -1,0 +1,224 @@
+"""Rows compiled from a policy, and whether an operation fits one."""
+
+from typing import Final, NamedTuple
+
+from otmon.model import OperationKey, Target, Unit
+from otmon.policy.fields import Limit
+from otmon.policy.functions import IMPLIED, REGISTERED_PORTS, TRANSPORTS, groups
+from otmon.policy.intervals import Intervals, covers, merge, overlaps
+from otmon.policy.models import PLAIN_PROTOCOLS, RowModel
+from otmon.policy.windows import Window
+
+DATA_SPACES: Final = ("coil", "discrete_input", "holding_register", "input_register")
+"""The spaces that `addresses` speaks of."""
+ALL_PORTS: Final[Intervals] = ((0, 65535),)
+DNP3_BROADCAST: Final = 0xFFFD
+"""From here to 0xFFFF a link address means every outstation (IEEE 1815, 9.2.5.2)."""
+EVERY_PROTOCOL: Final = "*"
+"""Protocol of a never row without `operations`."""
+WRITING: Final = ("write", "control")
+"""Access classes to which `values` applies."""
+
+Space = tuple[str, str | None]
+"""Address space and name of a target; name None: whatever it is called."""
+Parts = dict[Space, Intervals | None]
+"""What is permitted of each space; None: all of it."""
+
+
+class Row(NamedTuple):
+    """One line of `allow`, `operations` or `review`. None: no limit."""
+
+    id: str
+    title: str
+    """What people call it: its own id, or that of its conduit."""
+    protocol: str
+    functions: frozenset[str] | None
+    codes: frozenset[int]
+    accesses: frozenset[str] | None
+    units: Intervals | None
+    masters: Intervals | None
+    outstations: Intervals | None
+    targets: tuple[Limit, ...] | None
+    values: tuple[tuple[float, float], ...] | None
+    ports: Intervals | None
+    implied: frozenset[str]
+    """Functions it permits whatever its targets."""
+    window: Window | None
+    note: str | None = None
+    """`because` of a never row, `reason` of a review row."""
+
+
+def compile_row(model: RowModel, row_id: str, title: str, window: Window | None, note: str | None = None) -> Row:
+    """The row as matching wants it; names were checked before."""
+    plain = model.protocol in PLAIN_PROTOCOLS
+    names, codes = _functions(model)
+    limits = model.targets is not None or any((model.addresses, model.items, model.objects))
+    ports = model.ports if plain else model.port
+    return Row(
+        row_id,
+        title,
+        model.protocol,
+        names,
+        codes,
+        frozenset(model.access) if model.access else None,
+        merge(model.units) if model.units else None,
+        merge(model.master) if model.master else None,
+        merge(model.outstation) if model.outstation else None,
+        _limits(model) if limits else None,
+        tuple(sorted(model.values)) if model.values else None,
+        merge(ports) if ports else None,
+        _implied(model, names, codes),
+        window,
+        note,
+    )
+
+
+def every_operation(row_id: str, window: Window | None, note: str | None) -> Row:
+    """A never row without `operations`."""
+    nothing = (None, None, None, None, None, None, None)
+    return Row(row_id, row_id, EVERY_PROTOCOL, None, frozenset(), *nothing, frozenset(), window, note)
+
+
+def _functions(model: RowModel) -> tuple[frozenset[str] | None, frozenset[int]]:
+    if model.functions is None:
+        return None, frozenset()
+    known = groups(model.protocol) if model.protocol in REGISTERED_PORTS else {}
+    names: set[str] = set()
+    for name in model.functions:
+        if isinstance(name, str):
+            names.update(known.get(name, (name,)))
+    return frozenset(names), frozenset(code for code in model.functions if isinstance(code, int))
+
+
+def _implied(model: RowModel, names: frozenset[str] | None, codes: frozenset[int]) -> frozenset[str]:
+    out: set[str] = set()
+    for named, also in IMPLIED.get(model.protocol, ()):
+        # DNP3 read is 1, enable_unsolicited 20: rows may say so.
+        by_code = codes & {1, 20} if model.protocol == "dnp3" else codes
+        by_access = model.access is None or "read" in model.access
+        if "*" in named or (by_access and (names is None or names & named or by_code)):
+            out |= also
+    return frozenset(out)
+
+
+def _limits(model: RowModel) -> tuple[Limit, ...]:
+    out = [target.limit() for target in model.targets or ()]
+    out += [*(model.items or ()), *(model.objects or ())]
+    if model.addresses:
+        out += [Limit(space, merge(model.addresses)) for space in DATA_SPACES]
+    return tuple(out)
+
+
+# --- matching --------------------------------------------------------------------------------------------------------
+def joins(row: Row, op: OperationKey) -> bool:
+    """The row speaks of this protocol, or its connections are made by this `connect`."""
+    if row.protocol == op.protocol:
+        return True
+    return op.function == "connect" and _carries(row, op)
+
+
+def _carries(row: Row, op: OperationKey) -> bool:
+    if op.protocol not in TRANSPORTS.get(row.protocol, ()) or op.port is None:
+        return False
+    return covers(row.ports or ((REGISTERED_PORTS[row.protocol],) * 2,), op.port, op.port)
+
+
+def fits(row: Row, op: OperationKey) -> bool:
+    """The row permits the operation on some target with some value, at some time, between some hosts."""
+    if row.protocol != op.protocol:
+        return op.function == "connect" and _carries(row, op)
+    return fits_function(row, op) and fits_unit(row, op.unit) and fits_port(row, op)
+
+
+def fits_function(row: Row, op: OperationKey) -> bool:
+    """Function and access class."""
+    if op.function in row.implied:
+        return True
+    if row.accesses is not None and op.access not in row.accesses:
+        return False
+    return row.functions is None or op.function in row.functions or op.function_code in row.codes
+
+
+def fits_port(row: Row, op: OperationKey) -> bool:
+    """Server port; a scan needs all of them."""
+    if row.ports is None:
+        return True
+    if op.function == "scan":
+        return covers(row.ports, 1, 65535)
+    return op.port is not None and covers(row.ports, op.port, op.port)
+
+
+def fits_unit(row: Row, unit: Unit) -> bool:
+    """Unit identifier or link addresses; a broadcast is one more address, which must be permitted as such."""
+    if isinstance(unit, tuple):
+        master, outstation = unit
+        return (row.masters is None or covers(row.masters, master, master)) and (
+            row.outstations is None or covers(row.outstations, outstation, outstation)
+        )
+    if unit is None:
+        return row.units is None and row.masters is None and row.outstations is None
+    return row.units is None or covers(row.units, unit, unit)
+
+
+def forbids(row: Row, op: OperationKey) -> bool:
+    """The never row speaks of the operation, as far as its target does not matter."""
+    if row.protocol == EVERY_PROTOCOL:
+        return True
+    if row.protocol != op.protocol or not fits_port(row, op):
+        return False
+    if row.accesses is not None and op.access not in row.accesses:
+        return False
+    if row.functions is not None and op.function not in row.functions and op.function_code not in row.codes:
+        return False
+    return fits_unit(row, op.unit) or _is_broadcast(row, op)
+
+
+def _is_broadcast(row: Row, op: OperationKey) -> bool:
+    """A broadcast reaches the units that the row names: Modbus unit 0 (writes alone), DNP3 0xFFFD-0xFFFF."""
+    if isinstance(op.unit, tuple):
+        return op.unit[1] >= DNP3_BROADCAST and fits_unit(row._replace(outstations=None), op.unit)
+    return op.unit == 0 and op.access != "read"
+
+
+def touches(row: Row, target: Target | None) -> bool:
+    """For rows that forbid: some part of the target is named."""
+    if row.targets is None:
+        return True
+    return target is not None and any(
+        limit.space == target.space
+        and (limit.names is None or target.name is None or target.name in limit.names)
+        and (limit.ranges is None or target.start is None or overlaps(merge(limit.ranges), *span(target)))
+        for limit in row.targets
+    )
+
+
+def permitted(row: Row, op: OperationKey) -> Parts | None:
+    """Parts of the address space that the row permits for this function; None: everything. See `part`."""
+    if row.targets is None or row.protocol != op.protocol or op.function in row.implied:
+        return None
+    out: Parts = {}
+    for limit in row.targets:
+        for name in (None,) if limit.names is None else limit.names:
+            space = (limit.space, name)
+            if limit.ranges is None or out.get(space, ()) is None:
+                out[space] = None
+            else:
+                out[space] = merge((*(out.get(space) or ()), *limit.ranges))
+    return out
+
+
+def part(parts: Parts, target: Target) -> Intervals | None:
+    """The ranges in which this target must lie; None: its whole space is permitted; (): nothing of it."""
+    anonymous = parts.get((target.space, None), ())
+    if target.name is None or anonymous is None:
+        return anonymous
+    named = parts.get((target.space, target.name), ())
+    if named is None or not anonymous:
+        return named
+    return merge((*anonymous, *named))
+
+
+def span(target: Target) -> tuple[int, int]:
+    """First and last address of a target that has a start."""
+    start = target.start or 0
+    return start, start if target.end is None else target.end

@@ -1,0 +1,109 @@
+"""Time windows of rows. Days and hours are those of a clock on the wall in the policy's time zone."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final, NamedTuple
+
+from otmon.policy.fields import DAY_MINUTES, DAYS
+
+NEVER_NS: Final = 2**63 - 1
+_SECOND_NS: Final = 1_000_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SEARCH_DAYS: Final = 9
+"""A week, and a day more on either side for hours past midnight and for clock changes."""
+
+
+class Window(NamedTuple):
+    """When rows hold. None: no limit."""
+
+    zone: tzinfo
+    days: frozenset[int] | None
+    """0 Monday to 6 Sunday; hours past midnight belong to the day they began on."""
+    hours: tuple[int, int] | None
+    """Minutes of the day, the second exclusive; smaller than the first: on the next day."""
+    until: datetime | None
+    """Local, exclusive."""
+    ticket: str | None
+
+    def open(self, ts_ns: int) -> bool:
+        """The window holds at this moment."""
+        local = _local(ts_ns, self.zone)
+        if self.until is not None and local.replace(tzinfo=None) >= self.until:
+            # An hour that the clock shows twice must not open the window again.
+            return False
+        minute = local.hour * 60 + local.minute
+        today, yesterday = local.weekday(), (local.weekday() - 1) % 7
+        start, end = self.hours or (0, DAY_MINUTES)
+        if start < end:
+            return self._on(today) and start <= minute < end
+        return (self._on(today) and minute >= start) or (self._on(yesterday) and minute < end)
+
+    def next_change(self, ts_ns: int) -> int:
+        """First moment after `ts_ns` at which it opens or closes; NEVER_NS if it never does again."""
+        now = self.open(ts_ns)
+        for moment in sorted(set(self._candidates(ts_ns))):
+            if moment > ts_ns and self.open(moment) != now:
+                return moment
+        return NEVER_NS
+
+    def text(self) -> str:
+        """As people say it: `mon, tue 08:00-17:00 until 2026-12-01 17:00 (CHG-1042)`."""
+        parts = []
+        if self.days is not None:
+            parts.append(", ".join(DAYS[day] for day in sorted(self.days)))
+        if self.hours is not None:
+            parts.append("-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in self.hours))
+        if self.until is not None:
+            last_day = self.until.hour == self.until.minute == self.until.second == 0
+            shown = (self.until - timedelta(days=1)).date() if last_day else self.until.isoformat(" ")
+            parts.append(f"until {shown}")
+        if self.ticket is not None:
+            parts.append(f"({self.ticket})")
+        return " ".join(parts) or "always"
+
+    def _on(self, day: int) -> bool:
+        return self.days is None or day in self.days
+
+    def _candidates(self, ts_ns: int) -> Iterator[int]:
+        """Every moment within a week at which it could change, and the end."""
+        if self.until is not None:
+            yield from _moments(self.until, self.zone)
+        if self.days is None and self.hours is None:
+            return
+        midnight = _local(ts_ns, self.zone).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+        for number in range(-1, _SEARCH_DAYS):
+            for minute in (0, *(self.hours or ())):
+                yield from _moments(midnight + timedelta(days=number, minutes=minute), self.zone)
+        yield from _clock_changes(ts_ns, self.zone)
+
+
+def _local(ts_ns: int, zone: tzinfo) -> datetime:
+    return (_EPOCH + timedelta(seconds=ts_ns // _SECOND_NS)).astimezone(zone)
+
+
+def _moments(local: datetime, zone: tzinfo) -> Iterator[int]:
+    """The moment (two when clocks go back) at which a clock on the wall shows `local`."""
+    for fold in (0, 1):
+        moment = local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+        yield (moment - _EPOCH) // timedelta(seconds=1) * _SECOND_NS
+
+
+def _clock_changes(ts_ns: int, zone: tzinfo) -> Iterator[int]:
+    """Moments within the search at which the offset from UTC changes: the wall clock jumps there."""
+    step = 6 * 3600
+    start = ts_ns // _SECOND_NS - 86_400
+    for low in range(start, start + _SEARCH_DAYS * 86_400, step):
+        high = low + step
+        if _offset(low, zone) == _offset(high, zone):
+            continue
+        while high - low > 1:
+            middle = (low + high) // 2
+            if _offset(middle, zone) == _offset(low, zone):
+                low = middle
+            else:
+                high = middle
+        yield high * _SECOND_NS
+
+
+def _offset(ts_s: int, zone: tzinfo) -> timedelta | None:
+    return _local(ts_s * _SECOND_NS, zone).utcoffset()

@@ -1,0 +1,109 @@
+"""Targets, units and rows in the words of the people who run the plant."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from otmon.model import Target
+from otmon.policy.fields import Limit
+from otmon.policy.intervals import text
+from otmon.policy.rows import DATA_SPACES, Row
+from otmon.text import safe_text
+
+MAX_LISTED: Final = 6
+"""Ranges or names in one sentence."""
+MODBUS_PREFIX: Final = {"coil": "0", "discrete_input": "1", "input_register": "3", "holding_register": "4"}
+"""First digit of the reference numbers that operators know (Modicon convention, counted from 1)."""
+_S7_PLAIN: Final = ("DB", "DI")
+
+
+def reference(space: str, address: int) -> str:
+    """Operator's number of a Modbus PDU address: holding register 45 is 40046, 9999 is 410000."""
+    return f"{MODBUS_PREFIX[space]}{address + 1:0{4 if address < 9999 else 5}d}"
+
+
+def target_text(target: Target | None) -> str:
+    """`holding register 40046 (PDU address 45)`, `DB10 bytes 0-255`, `g12 index 3`, `block OB1`; empty for none."""
+    if target is None:
+        return ""
+    ranges = None if target.start is None else ((target.start, target.start if target.end is None else target.end),)
+    return limit_text(Limit(target.space, ranges, frozenset({target.name}) if target.name is not None else None))
+
+
+def limit_text(limit: Limit) -> str:
+    """A part of an address space."""
+    space = safe_text(limit.space)
+    many = limit.ranges is not None and (len(limit.ranges) > 1 or limit.ranges[0][0] != limit.ranges[0][1])
+    name = f" {_listed(map(safe_text, sorted(limit.names)))}" if limit.names else ""
+    if limit.space in DATA_SPACES:
+        noun = space.replace("_", " ") + ("s" if many or limit.ranges is None else "")
+        if limit.ranges is None:
+            return f"all {noun}"
+        shown = _listed(_references(space, low, high) for low, high in limit.ranges)
+        return f"{noun} {shown} (PDU address{'es' if many else ''} {_ranges(limit.ranges)})"
+    if limit.ranges is None:
+        return f"{space}{name}"
+    unit = "index" if space[:1] == "g" and space[1:].isdigit() else "byte" if _is_bytes(space) else ""
+    plural = {"index": "indexes", "byte": "bytes", "": ""}[unit] if many else unit
+    return " ".join(part for part in (f"{space}{name}", plural, _ranges(limit.ranges)) if part)
+
+
+def limits_text(limits: Sequence[Limit], space: str | None) -> str:
+    """What a row permits, of the space in question if it permits any of that."""
+    near = [limit for limit in limits if limit.space == space] or list(limits)
+    seen: set[tuple[str, object]] = set()
+    shown = []
+    for limit in near:
+        # `addresses` stands for four spaces: one of them is enough to say it.
+        key = ("", limit.ranges) if limit.space in DATA_SPACES and limit.space != space else (limit.space, limit)
+        if key not in seen:
+            seen.add(key)
+            shown.append(f"addresses {_ranges(limit.ranges or ())}" if key[0] == "" else limit_text(limit))
+    return _listed(shown)
+
+
+def functions_text(row: Row) -> str:
+    """`read_coils, read_holding_registers`, `read operations`, or the protocol when it permits all of it."""
+    named = _listed([*sorted(row.functions or ()), *(f"function {code}" for code in sorted(row.codes))])
+    access = "/".join(sorted(row.accesses or ()))
+    if named:
+        return f"{named} ({access})" if access else named
+    return f"{access} operations" if access else f"all of {row.protocol}"
+
+
+def units_text(row: Row) -> str:
+    """`unit 1`, `master 1 and outstation 10-19`."""
+    parts = []
+    for noun, ranges in (("unit", row.units), ("master", row.masters), ("outstation", row.outstations)):
+        if ranges is not None:
+            parts.append(f"{noun} {_ranges(ranges)}")
+    return " and ".join(parts)
+
+
+def values_text(ranges: Iterable[tuple[float, float]]) -> str:
+    """`0-100`."""
+    return _listed(text((pair,)) for pair in ranges)
+
+
+def ports_text(row: Row) -> str:
+    """`port 502`, `ports 80, 443`."""
+    ports = row.ports or ()
+    one = len(ports) == 1 and ports[0][0] == ports[0][1]
+    return f"port{'' if one else 's'} {_ranges(ports)}"
+
+
+def _references(space: str, low: int, high: int) -> str:
+    return reference(space, low) + (f"-{reference(space, high)}" if high > low else "")
+
+
+def _is_bytes(space: str) -> bool:
+    return space in ("M", "I", "Q", "P", "V", "L") or (space[:2] in _S7_PLAIN and space[2:].isdigit())
+
+
+def _ranges(ranges: Sequence[tuple[int, int]]) -> str:
+    return _listed(text((pair,)) for pair in ranges)
+
+
+def _listed(parts: Iterable[str]) -> str:
+    items = list(parts)
+    more = f" and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else ""
+    return ", ".join(items[:MAX_LISTED]) + more
