@@ -33,7 +33,7 @@ def as_record(episode: Episode, site: Names) -> dict[str, Any]:
     """
     key, verdict, op = episode.key, episode.verdict, episode.op
     targets = episode.coalesced()
-    nearest = {"row": verdict.nearest, "separation": verdict.separation} if verdict.nearest else None
+    near = verdict.nearest if verdict.nearest != key.row else None
     return {
         "attack": list(attack_ids(key.kind, op.access if op else "", key.function)),
         "client": _party(identify(site, key.realm, key.client)),
@@ -45,7 +45,7 @@ def as_record(episode: Episode, site: Names) -> dict[str, Any]:
         "kind": key.kind,
         "last_ts_ns": episode.last_ts_ns,
         "more_targets": max(0, len(targets) - MAX_ALERT_TARGETS) + episode.other_targets,
-        "nearest": nearest,
+        "nearest": {"row": near, "separation": verdict.separation} if near else None,
         "operation": key_record(op, target=False) if op else None,
         "outcome": episode.outcome,
         "outcomes": episode.total.as_dict(),

@@ -187,11 +187,13 @@ def _happened(episode: Episode) -> str:
 def _because(episode: Episode) -> str:
     """Why it is an alert: the row that forbids it, or what the nearest one allows."""
     verdict = episode.verdict
-    if verdict.row and not verdict.permit:
-        return f"Row {verdict.row} forbids it" + (f": {verdict.because}" if verdict.because else "")
+    if verdict.review:
+        return f"To be reviewed: {verdict.review}"
     if verdict.separation:
         return verdict.separation
-    return "No row permits it" if verdict.review is None else f"To be reviewed: {verdict.review}"
+    if verdict.row and not verdict.permit:
+        return f"Row {verdict.row} forbids it" + (f": {verdict.because}" if verdict.because else "")
+    return "No row permits it"
 
 
 def _stop(text: str) -> str:

@@ -42,7 +42,7 @@ def test_a_forbidden_value() -> None:
         (Target("input_register", 9, 9), "input register 30010 (PDU address 9)"),
         (Target("holding_register", 0, 9998), "holding registers 40001-49999 (PDU addresses 0-9998)"),
         (Target("holding_register", 9999, 9999), "holding register 410000 (PDU address 9999)"),
-        (Target("holding_register", 0, 65535), "holding registers 400001-465536 (PDU addresses 0-65535)"),
+        (Target("holding_register", 0, 65535), "holding registers 40001-465536 (PDU addresses 0-65535)"),
         (Target("holding_register"), "holding registers"),
         (Target("DB10", 0, 255), "DB10.DBB0-255"),
         (Target("M", 4, 4), "MB4"),
@@ -154,6 +154,8 @@ def test_mixed_outcomes_values_and_units() -> None:
 def test_why() -> None:
     never = Verdict(False, "never-1", "command", "critical", because="safety relay")
     assert sentence(episode(operation(), never), Site()).endswith("Row never-1 forbids it: safety relay.")
+    named = never._replace(separation="Row never[1] forbids it: safety relay.", nearest="never-1")
+    assert sentence(episode(operation(), named), Site()).endswith("Row never[1] forbids it: safety relay.")
     review = Verdict(False, None, "command", "high", review="stops a CPU")
     assert sentence(episode(operation(), review), Site()).endswith("To be reviewed: stops a CPU.")
 
