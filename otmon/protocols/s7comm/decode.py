@@ -18,6 +18,7 @@ from otmon.protocols.s7comm.tables import (
     NO_FUNCTION,
     PI_SERVICE,
     READ_VAR,
+    RETURN_CODES,
     ROSCTR,
     SETUP,
     USERDATA,
@@ -176,8 +177,10 @@ def _answer(param: bytes, content: bytes, body: dict[str, Any], request: bytes |
     if code == SETUP:
         _setup(param, body)
     elif code == WRITE_VAR and len(param) >= 2:
-        body["items"] = [{"return_code": byte} for byte in content[: param[1]]]
+        body["item_count"] = param[1]
+        body["items"] = [{"return_code": byte, "status": RETURN_CODES.get(byte)} for byte in content[: param[1]]]
     elif code == READ_VAR and len(param) >= 2:
+        body["item_count"] = param[1]
         body["items"] = items = parse_data(content, param[1])
         for item, asked in zip(items, _asked(request, len(items)), strict=False):
             item["asked"] = asked

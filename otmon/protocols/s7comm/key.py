@@ -1,7 +1,7 @@
 """The compiled key: what a canonical PDU asks for, as words.
 
 Word 0 (all kinds): bits 0-7 family (FAMILY_* or COTP TPDU code), 8-15 rosctr or S7comm-plus version, 16-31 counter slot
-or S7comm-plus function, 32-39 userdata type or S7comm-plus opcode. What follows:
+or S7comm-plus function, 32-39 userdata type, S7comm-plus opcode or (TLS) kind. What follows:
 
 - COTP connect: the variable part (TSAPs, TPDU size) in raw words;
 - read and write jobs, cyclic userdata requests: items (see `items.py`);
@@ -140,7 +140,7 @@ def _tls(buf: Any, a: int, end: int, from_client: int, out: Any) -> int:
     out[OUT_KIND] = KIND_LINK if server else KIND_REQUEST
     out[OUT_FLAGS] = FLAG_ENCRYPTED
     out[OUT_EVIDENCE] = 1
-    out[OUT_WORDS] = FAMILY_TLS
+    out[OUT_WORDS] = FAMILY_TLS | out[OUT_KIND] << 32
     return 1
 
 
@@ -284,7 +284,8 @@ def _good_items(buf: Any, pos: int, end: int, count: int, function: int) -> int:
     for _ in range(count):
         if pos >= end:
             break
-        good += u8(buf, pos) == 0xFF
+        code = u8(buf, pos)
+        good += code == 0xFF
         if function == WRITE_VAR:
             pos += 1
             continue
@@ -293,6 +294,8 @@ def _good_items(buf: Any, pos: int, end: int, count: int, function: int) -> int:
         size = be16(buf, pos + 2)
         if u8(buf, pos + 1) in (3, 4, 5):
             size = (size + 7) >> 3
+        if code not in (0, 1, 0xFF):
+            size = 0  # servers give a length with an error, and no data
         pos += 4 + size + (size & 1)
     return good
 

@@ -35,6 +35,7 @@ from otmon.protocols.s7comm.targets import (
     raw_target,
     szl_target,
 )
+from otmon.wire.contract import KIND_REQUEST
 
 
 def raw_bytes(words: Sequence[int], size: int) -> bytes:
@@ -70,7 +71,7 @@ def operations(words: Sequence[int]) -> tuple[Op, ...]:
     first = int(words[0])
     family, rosctr, code, kind = first & 0xFF, first >> 8 & 0xFF, first >> 16 & 0xFFFF, first >> 32 & 0xFF
     if family == FAMILY_TLS:
-        return ops_of(None, ENCRYPTED, ())
+        return ops_of(None, ENCRYPTED, ()) if kind == KIND_REQUEST else ()
     if family == FAMILY_PLUS and kind:
         return ops_of(None, PLUS_NOTIFY if kind == PLUS_NOTIFICATION else plus_function(code), ())
     if family != FAMILY_S7:

@@ -7,8 +7,8 @@ from typing import Any, Final
 from otmon.model import Malformed, Op, Target
 from otmon.protocols.s7comm.items import DBREAD, S7ANY
 from otmon.protocols.s7comm.tables import (
+    AREAS,
     BIT,
-    BLOCK_AREAS,
     DATA_IN_BITS,
     DATA_TRANSPORT,
     ELEMENT_AREAS,
@@ -34,6 +34,9 @@ _FORMATS: Final = {
 """Transport size of an address -> how one element is stored (big-endian)."""
 _WHOLE: Final = {1: ">B", 2: ">H", 4: ">I"}
 """Bytes written as one item -> how they read as one number."""
+
+CODES_WITH_DATA: Final = (0x00, 0x01, 0xFF)
+"""Return codes after which data follow; with others some servers give a length all the same."""
 
 Item = dict[str, Any]
 
@@ -63,7 +66,7 @@ def _item(raw: bytes) -> tuple[Item, list[Target]]:
         target = any_target(area, block, transport, count, address)
         item = {
             "syntax": "s7any",
-            "area": area_name(area, 0).rstrip("0") if area in BLOCK_AREAS else area_name(area, block),
+            "area": AREAS.get(area, area_name(area, block)),
             "area_raw": area,
             "db": block,
             "address": address if area in ELEMENT_AREAS else address >> 3,
@@ -94,6 +97,8 @@ def parse_data(data: bytes, count: int) -> list[Item]:
         transport, size = data[pos + 1], int.from_bytes(data[pos + 2 : pos + 4], "big")
         if transport in DATA_IN_BITS:
             size = (size + 7) >> 3
+        if code not in CODES_WITH_DATA:
+            size = 0
         content = data[pos + 4 : pos + 4 + size]
         item["transport"] = DATA_TRANSPORT.get(transport)
         item["transport_raw"] = transport
@@ -118,7 +123,7 @@ def element_values(item: Item, content: bytes) -> list[tuple[Target, float]]:
 
     Bytes and characters are one big-endian number where the item has 1, 2 or 4: many stacks write words like that.
     """
-    if item.get("syntax") != "s7any" or len(content) > 4096:
+    if "area_raw" not in item or len(content) > 4096:
         return []
     area, block, first, transport = item["area_raw"], item["db"], item["address"], item["transport_raw"]
     space = area_name(area, block)
