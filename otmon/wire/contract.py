@@ -45,7 +45,8 @@ KIND_UNSOLICITED: Final = 3
 KIND_LINK: Final = 4
 """Nothing above the link or session layer (DNP3 link frames, COTP connect): counted, not an operation."""
 OUT_EXPECT: Final = 1
-"""1 if a response should follow this request, else 0."""
+"""1 if a response should follow this request, else 0 (then OUT_STATUS says whether it counts as accepted, or unseen).
+In a response, 2: it goes on with an earlier one (a further fragment), settles nothing and is no orphan."""
 OUT_TOKEN: Final = 2
 """Equal in a request and its response, within one connection."""
 OUT_STATUS: Final = 3
@@ -113,3 +114,5 @@ class Protocol(NamedTuple):
     """CLASS slot -> (section: "link_functions" | "rosctr", key there)."""
     version: int
     """Of the key and operation schema; stored operations of an older one are mapped."""
+    declares_direction: bool = False
+    """A PDU itself says who is the client (DNP3's DIR bit, S7's setup): OUT_FROM_CLIENT outranks SYN and ports."""

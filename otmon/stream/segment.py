@@ -1,0 +1,38 @@
+"""A segment out of the compiled path: its header fields, and its payload as bytes of its own."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from otmon.wire import columns as c
+
+
+class Segment(NamedTuple):
+    """One TCP segment or UDP datagram. `payload` is the captured part of `length` bytes; `frame` is input << 40 | number."""
+
+    flow: int
+    seq: int
+    ack: int
+    flags: int
+    length: int
+    ts_ns: int
+    transport: int
+    cut: int
+    sig: int
+    frame: int
+    payload: Any
+
+    @property
+    def bucket(self) -> int:
+        """Frame bucket if it carries OT payload."""
+        return c.FB_TRUNCATED if self.cut > 0 else c.FB_OT
+
+
+def take_segment(seg: Any, buf: Any, frame: int) -> Segment:
+    """The segment in work, copied: the buffer is reused by the next batch."""
+    start, end = int(seg[c.G_START]), int(seg[c.G_END])
+    return Segment(
+        int(seg[c.G_FLOW]), int(seg[c.G_SEQ]), int(seg[c.G_ACK]), int(seg[c.G_FLAGS]), int(seg[c.G_LENGTH]),
+        int(seg[c.G_TS]), int(seg[c.G_TRANSPORT]), int(seg[c.G_CUT]), int(seg[c.G_SIG]), frame,
+        np.array(buf[start:end], dtype=np.uint8),
+    )  # fmt: skip

@@ -1,0 +1,275 @@
+"""The slow path of one run: takes the segment at which the compiled loop stopped.
+
+What is simple is done by the same compiled functions; here are only the decisions that need memory: holding segments
+behind a hole, giving a hole up, identifying a stream, reopening a connection.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from otmon.limits import HOLE_TIMEOUT_NS, MAX_HELD_BYTES, MAX_HELD_SEGMENTS
+from otmon.stream.identify import Identifier
+from otmon.stream.segment import Segment
+from otmon.wire import columns as c
+from otmon.wire.contract import Protocol
+from otmon.wire.flow import (
+    acknowledge, control, gap, remember, reset_conn, same_datagram, seen_before, serial_diff, sign,
+)  # fmt: skip
+from otmon.wire.identify import ports_of
+from otmon.wire.loop import Loop
+
+
+class SlowPath:
+    """Held segments by flow, and what is not identified yet.
+
+    `reopened(conn)` is called before a connection's row is used anew, so that the old one is recorded.
+    """
+
+    def __init__(
+        self, loop: Loop, protocols: tuple[Protocol, ...], reopened: Callable[[int], None], *, force: bool
+    ) -> None:
+        self._loop, self._protocols, self._reopened, self._force = loop, protocols, reopened, force
+        self._identifier = Identifier(loop, protocols)
+        self._held: dict[int, list[Segment]] = {}
+        self._ports = {port: index for index, p in reversed(list(enumerate(protocols))) for port in p.ports}
+
+    def take(self, state: Any, s: Segment) -> None:
+        """Process one segment or datagram."""
+        if s.transport == c.TRANSPORT_UDP:
+            self._datagram(state, s)
+        else:
+            self._segment(state, s)
+        conn = s.flow >> 1
+        busy = self._held.get(2 * conn) or self._held.get(2 * conn + 1) or self._identifier.held(conn)
+        state.conns[conn, c.C_SLOW] = 1 if busy or self._force else 0
+
+    def finish(self, state: Any) -> None:
+        """The capture ends: holes are given up, undecided connections are settled."""
+        for flow in sorted(self._held):
+            while self._held.get(flow):
+                self._give_up(state, flow, self._held[flow][-1].ts_ns)
+        for conn in self._identifier.connections():
+            self._settle_unknown(state, conn, pending=True)
+
+    # --- TCP ---------------------------------------------------------------------------------------------------------
+
+    def _segment(self, state: Any, s: Segment) -> None:
+        flows, conns, conn = state.flows, state.conns, s.flow >> 1
+        syn_seq, expected = int(conns[conn, c.C_SYN_SEQ]), int(flows[s.flow, c.F_SEQ])
+        if syn_seq >= 0 and s.length and s.seq == syn_seq and s.seq != expected:
+            self._reopen(state, s)
+        proto = int(conns[conn, c.C_PROTO])
+        if seen_before(state, s.flow, s.sig, s.ts_ns, 1) and self._copy(state, s, proto):
+            return
+        seq = s.seq
+        if (s.flags & 7 or expected < 0) and control(state, s.flow, s.flags, seq, s.ts_ns):
+            self._reopen(state, s)
+            control(state, s.flow, s.flags, seq, s.ts_ns)
+        if s.flags & 2:
+            seq = (seq + 1) & 0xFFFFFFFF
+        acknowledge(state, s.flow, s.flags, s.ack)
+        self._release(state, s.flow ^ 1, s.ts_ns)
+        if s.length == 0:
+            if s.flags & 1 and seq == int(flows[s.flow, c.F_SEQ]):
+                flows[s.flow, c.F_SEQ] = (seq + 1) & 0xFFFFFFFF
+            state.frames[c.FB_TCP_CONTROL] += 1
+        else:
+            proto = int(conns[conn, c.C_PROTO])
+            s = s._replace(seq=seq)
+            if proto == c.PROTO_UNDECIDED:
+                flows[s.flow, c.F_BITS] |= c.FLOW_PAYLOAD
+                self._identify(state, s)
+            elif proto == c.PROTO_NONE:
+                self._foreign(state, s)
+            else:
+                state.frames[s.bucket] += 1
+                self._data(state, s)
+            flows[s.flow, c.F_BITS] |= c.FLOW_PAYLOAD
+        sign(state, s.flow, s.sig, s.ts_ns)
+
+    def _copy(self, state: Any, s: Segment, proto: int) -> bool:
+        """Whether the mirror showed this frame twice: then it is accounted for here."""
+        size = len(s.payload)
+        if s.length and proto >= 0:
+            if any(held.seq == s.seq and held.length == s.length for held in self._held.get(s.flow, ())):
+                state.bytes[c.BB_SEEN] += size
+                state.bytes[c.BB_COPY] += size
+            elif serial_diff(s.seq, int(state.flows[s.flow, c.F_SEQ])) < 0:
+                self._loop.tcp_data(state, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns)
+            else:
+                return False
+        elif s.length and state.conns[s.flow >> 1, c.C_PORT_HINT] >= 0:
+            state.bytes[c.BB_SEEN] += size
+            state.bytes[c.BB_COPY] += size
+        state.frames[c.FB_COPY] += 1
+        return True
+
+    def _reopen(self, state: Any, s: Segment) -> None:
+        """The same addresses and ports begin a new connection."""
+        conn = s.flow >> 1
+        for flow in (2 * conn, 2 * conn + 1):
+            while self._held.get(flow):
+                self._give_up(state, flow, s.ts_ns)
+        self._settle_unknown(state, conn, pending=False)
+        self._reopened(conn)
+        slow = int(state.conns[conn, c.C_SLOW])
+        syn_seq, vlan = int(state.conns[conn, c.C_SYN_SEQ]), int(state.conns[conn, c.C_VLAN])
+        reset_conn(state, conn, s.ts_ns)
+        state.conns[conn, c.C_SLOW], state.conns[conn, c.C_VLAN] = slow, vlan
+        for flow in (2 * conn, 2 * conn + 1):
+            state.flows[flow, [c.F_FRAMES, c.F_BYTES]] = 0
+        state.flows[s.flow, [c.F_FRAMES, c.F_BYTES]] = 1, s.length
+        if not s.flags & 2 and syn_seq == s.seq:
+            state.flows[s.flow, c.F_SEQ] = syn_seq
+            state.conns[conn, c.C_CLIENT], state.conns[conn, c.C_ROLE] = s.flow & 1, c.ROLE_SYN
+            state.flows[s.flow, c.F_BITS] |= c.FLOW_SYN
+
+    def _data(self, state: Any, s: Segment) -> None:
+        """Payload of an identified connection: on through the compiled path, or held behind a hole."""
+        state.ctl[c.CTL_FRAME] = s.frame
+        if self._loop.tcp_data(state, s.payload, 0, len(s.payload), s.length, s.flow, s.seq, s.ts_ns):
+            self._hold(state, s)
+        else:
+            if s.flags & 1 and int(state.flows[s.flow, c.F_SEQ]) == (s.seq + s.length) & 0xFFFFFFFF:
+                state.flows[s.flow, c.F_SEQ] = (s.seq + s.length + 1) & 0xFFFFFFFF
+            self._release(state, s.flow, s.ts_ns)
+
+    def _hold(self, state: Any, s: Segment) -> None:
+        held = self._held.setdefault(s.flow, [])
+        base = int(state.flows[s.flow, c.F_SEQ])
+        at = len(held)
+        while at and serial_diff(held[at - 1].seq, base) > serial_diff(s.seq, base):
+            at -= 1
+        held.insert(at, s)
+        if len(held) > MAX_HELD_SEGMENTS or sum(len(h.payload) for h in held) > MAX_HELD_BYTES:
+            self._give_up(state, s.flow, s.ts_ns)
+        self._release(state, s.flow, s.ts_ns)
+
+    def _release(self, state: Any, flow: int, ts_ns: int) -> None:
+        """Send on what is no longer behind a hole: it was filled, acknowledged over, or is too old."""
+        frame = int(state.ctl[c.CTL_FRAME])
+        while held := self._held.get(flow):
+            first = held[0]
+            if self._send(state, first):
+                held.pop(0)
+                continue
+            if ts_ns - min(h.ts_ns for h in held) <= HOLE_TIMEOUT_NS:
+                break
+            self._give_up(state, flow, ts_ns)
+        if not self._held.get(flow):
+            self._held.pop(flow, None)
+        state.ctl[c.CTL_FRAME] = frame
+
+    def _send(self, state: Any, s: Segment) -> bool:
+        state.ctl[c.CTL_FRAME] = s.frame
+        if self._loop.tcp_data(state, s.payload, 0, len(s.payload), s.length, s.flow, s.seq, s.ts_ns):
+            return False
+        if s.flags & 1 and int(state.flows[s.flow, c.F_SEQ]) == (s.seq + s.length) & 0xFFFFFFFF:
+            state.flows[s.flow, c.F_SEQ] = (s.seq + s.length + 1) & 0xFFFFFFFF
+        return True
+
+    def _give_up(self, state: Any, flow: int, ts_ns: int) -> None:
+        """The first held segment's hole will not be filled: a loss, or bytes that nobody accepted."""
+        first = self._held[flow].pop(0)
+        acked = int(state.flows[flow, c.F_ACKED])
+        expected = int(state.flows[flow, c.F_SEQ])
+        missing = serial_diff(first.seq, expected)
+        if missing > 0 and acked >= 0 and missing > MAX_HELD_BYTES and serial_diff(acked, first.seq) < 0:
+            # Far beyond what the receiver acknowledges: believing it would make the true bytes look old.
+            state.ctl[c.CTL_OUT_OF_WINDOW] += 1
+            state.bytes[c.BB_SEEN] += len(first.payload)
+            state.bytes[c.BB_MALFORMED] += len(first.payload)
+            return
+        if missing > 0:
+            gap(state, flow, missing, ts_ns)
+            state.flows[flow, c.F_SEQ] = first.seq
+        self._send(state, first)
+
+    # --- identification ----------------------------------------------------------------------------------------------
+
+    def _identify(self, state: Any, s: Segment) -> None:
+        conn = s.flow >> 1
+        if state.conns[conn, c.C_PORT_HINT] == 0 and not self._identifier.held(conn):
+            source, destination = ports_of(int(state.flows[s.flow, c.F_K1]))
+            hint = self._ports.get(destination, self._ports.get(source, -1))
+            state.conns[conn, c.C_PORT_HINT] = hint
+        proto, evidence = self._identifier.offer(state, s)
+        if proto == c.PROTO_UNDECIDED:
+            return
+        held = self._identifier.held(conn) or [s]
+        self._identifier.forget(conn)
+        if proto == c.PROTO_NONE:
+            state.conns[conn, c.C_PROTO] = c.PROTO_NONE
+            for segment in held:
+                self._foreign(state, segment)
+            return
+        assert evidence is not None
+        self._adopt(state, proto, evidence)
+        frame = int(state.ctl[c.CTL_FRAME])
+        for segment in held:
+            state.frames[segment.bucket] += 1
+            if segment.transport == c.TRANSPORT_UDP:
+                self._ot_datagram(state, segment)
+            else:
+                self._data(state, segment)
+        state.ctl[c.CTL_FRAME] = frame
+
+    def _adopt(self, state: Any, proto: int, evidence: Segment) -> None:
+        data, at = evidence.payload, 0
+        while at < len(data):
+            level = int(self._loop.evidence(state, proto, data, at, len(data), -1))
+            if level == 3 or level <= 1:
+                break
+            at += int(self._protocols[proto].frame(data, at, len(data)))
+        self._loop.adopt(state, evidence.flow, proto)
+
+    def _settle_unknown(self, state: Any, conn: int, *, pending: bool) -> None:
+        """Bytes that never said what they are: pending if they may be the beginning of a PDU, else unrecognised."""
+        held = self._identifier.held(conn)
+        self._identifier.forget(conn)
+        hint = int(state.conns[conn, c.C_PORT_HINT])
+        if held:
+            state.conns[conn, c.C_PROTO] = c.PROTO_NONE
+        for s in held:
+            size = len(s.payload)
+            if pending and hint >= 0 and self._loop.evidence(state, hint, s.payload, 0, size, -1) == 1:
+                state.frames[s.bucket] += 1
+                state.bytes[c.BB_SEEN] += size
+                state.bytes[c.BB_PENDING] += size
+            else:
+                self._foreign(state, s)
+
+    def _foreign(self, state: Any, s: Segment) -> None:
+        state.frames[c.FB_TRUNCATED if s.cut > 0 else c.FB_OTHER_IP] += 1
+        if state.conns[s.flow >> 1, c.C_PORT_HINT] >= 0:
+            state.bytes[c.BB_SEEN] += len(s.payload)
+            state.bytes[c.BB_UNRECOGNISED] += len(s.payload)
+
+    # --- UDP ---------------------------------------------------------------------------------------------------------
+
+    def _datagram(self, state: Any, s: Segment) -> None:
+        conn, size = s.flow >> 1, len(s.payload)
+        proto = int(state.conns[conn, c.C_PROTO])
+        copy = seen_before(state, s.flow, s.sig, s.ts_ns, 0)
+        if copy and (proto < 0 or same_datagram(state, s.payload, 0, size, s.flow)):
+            if proto >= 0 or state.conns[conn, c.C_PORT_HINT] >= 0:
+                state.bytes[c.BB_SEEN] += size
+                state.bytes[c.BB_COPY] += size
+            state.frames[c.FB_COPY] += 1
+            return
+        if proto == c.PROTO_UNDECIDED:
+            self._identify(state, s)
+        elif proto == c.PROTO_NONE:
+            self._foreign(state, s)
+        else:
+            state.frames[s.bucket] += 1
+            self._ot_datagram(state, s)
+        state.flows[s.flow, c.F_BITS] |= c.FLOW_PAYLOAD
+        sign(state, s.flow, s.sig, s.ts_ns)
+
+    def _ot_datagram(self, state: Any, s: Segment) -> None:
+        size = len(s.payload)
+        state.ctl[c.CTL_FRAME] = s.frame
+        state.bytes[c.BB_SEEN] += size
+        remember(state, s.payload, 0, size, s.flow, 0)
+        self._loop.deliver_datagram(state, s.payload, 0, size, s.flow, s.ts_ns)

@@ -1,0 +1,322 @@
+"""Columns of the compiled path's tables, slots of its counters, codes of its results. Words are int64."""
+
+from typing import Final
+
+# --- flows: one row a direction; flow f and its peer f ^ 1 are connection f >> 1. 16 words: two cache lines ----------
+F_K0: Final = 0
+"""Source host << 32 | destination host (IPv4 addresses, or numbers of IPv6 hosts)."""
+F_K1: Final = 1
+"""Ports, transport, IP family and realm; see `flow_key`."""
+F_NEXT: Final = 2
+"""Flow that followed this one last time, -1: none. A prediction: the whole key is compared."""
+F_SEQ: Final = 3
+"""Next TCP sequence number expected, -1 until one was seen."""
+F_ACKED: Final = 4
+"""Highest acknowledgement the other side sent for this direction, -1: none."""
+F_BITS: Final = 5
+"""FLOW_* flags."""
+F_FRAMES: Final = 6
+F_BYTES: Final = 7
+F_SIG: Final = 8
+"""Signatures of the last four frames (columns 8-11), to tell copies."""
+F_LAST_TS: Final = 12
+F_CARRY: Final = 13
+"""Carry slot << 16 | bytes in it, -1: none: a wire unit that runs over the segment's end."""
+F_ASM: Final = 14
+"""Assembly slot << 16 | bytes in it, -1: none: a PDU of several units."""
+F_HISTORY: Final = 15
+"""Number of this flow's newest entry in the history, 0: none."""
+F_WORDS: Final = 16
+
+FLOW_SYN: Final = 1
+FLOW_FIN: Final = 2
+FLOW_RST: Final = 4
+FLOW_PAYLOAD: Final = 8
+FLOW_RESYNC_HOLE: Final = 16
+"""The next byte may be anywhere in a PDU, because of a hole or because capture began here."""
+FLOW_RESYNC_BAD: Final = 32
+"""The same, because of malformed bytes."""
+FLOW_SYNACK: Final = 64
+FLOW_TRUNCATED: Final = 128
+FLOW_MIDSTREAM: Final = 256
+
+# --- connections ---------------------------------------------------------------------------------------------------
+C_PROTO: Final = 0
+"""Index into PROTOCOLS, PROTO_UNDECIDED or PROTO_NONE."""
+C_CLIENT: Final = 1
+"""Which direction is the client's: 0, 1, -1 undecided."""
+C_ROLE: Final = 2
+"""How that is known: ROLE_*."""
+C_PAIR: Final = 3
+"""Row of the pair, -1 until roles and protocol are known."""
+C_SLOW: Final = 4
+"""Nonzero: frames of this connection go to the slow path."""
+C_HEAD: Final = 5
+C_TAIL: Final = 6
+C_PENDING: Final = 7
+C_SHAPE: Final = 8
+"""Shape last seen, for prediction; -1."""
+C_FIRST_TS: Final = 9
+C_FIRST_FRAME: Final = 10
+C_LAST_TS: Final = 11
+C_VLAN: Final = 12
+"""Up to two different VLAN words seen, 16 bits each; 0xFFFF none."""
+C_GAPS: Final = 13
+C_MISSING: Final = 14
+C_GAP_TS: Final = 15
+"""Time of the last hole in the server's direction."""
+C_ENCRYPTED: Final = 16
+C_NUMBER: Final = 17
+"""Number given at the first frame, from 1."""
+C_SYN_SEQ: Final = 18
+"""Sequence number of a SYN that came inside a live connection, -1."""
+C_PORT_HINT: Final = 19
+"""Protocol registered for one of the ports, -1."""
+C_SOURCE_MAC: Final = 20
+C_ASM_WIRE: Final = 21
+"""Wire bytes that the two assembly slots stand for: direction 0 in 21, 1 in 22."""
+C_CLOSED: Final = 23
+C_WORDS: Final = 24
+
+PROTO_UNDECIDED: Final = -1
+PROTO_NONE: Final = -2
+
+ROLE_ASSUMED: Final = 1
+ROLE_RESPONSE: Final = 2
+ROLE_PORT: Final = 3
+ROLE_SYN: Final = 4
+ROLE_APPLICATION: Final = 5
+
+TRANSPORT_TCP: Final = 6
+TRANSPORT_UDP: Final = 17
+
+# --- pairs: who speaks to which service ----------------------------------------------------------------------------
+P_K0: Final = 0
+"""Client host << 32 | server host."""
+P_K1: Final = 1
+"""As a flow's key, with the client's port 0 and the protocol in the top byte."""
+P_WORDS: Final = 2
+
+# --- shapes --------------------------------------------------------------------------------------------------------
+S_K0: Final = 0
+"""Pair << 24 | protocol << 16 | kind << 13 | from_client << 12 | wide << 11 | number of words (of LONG: 0x400)."""
+S_K1: Final = 1
+S_K2: Final = 2
+S_K3: Final = 3
+S_NEXT: Final = 4
+S_VERDICT: Final = 5
+S_HIT: Final = 6
+S_COUNT: Final = 7
+S_FIRST_TS: Final = 8
+S_LAST_TS: Final = 9
+S_ACCEPTED: Final = 10
+S_REJECTED: Final = 11
+S_PARTIAL: Final = 12
+S_UNANSWERED: Final = 13
+S_UNSEEN: Final = 14
+S_BYTES: Final = 15
+S_VMIN: Final = 16
+S_VMAX: Final = 17
+S_HIST: Final = 18
+S_LAST_RESPONSE: Final = 19
+S_FIRST_FRAME: Final = 20
+S_TICK: Final = 21
+"""Count at the last tick."""
+S_IDENTITY: Final = 22
+"""1 once a response to it was handed up for identity."""
+S_WORDS: Final = 24
+
+S_LONG: Final = 0x400
+S_WIDE: Final = 0x800
+
+VERDICT_UNKNOWN: Final = 0
+VERDICT_PASS: Final = 1
+VERDICT_ALERT: Final = 2
+VERDICT_INSPECT: Final = 3
+VERDICT_BOUNDS: Final = 4
+
+OUTCOME_ACCEPTED: Final = 1
+OUTCOME_REJECTED: Final = 2
+OUTCOME_PARTIAL: Final = 3
+OUTCOME_UNANSWERED: Final = 4
+OUTCOME_UNSEEN: Final = 5
+OUTCOME_PENDING: Final = 6
+
+# --- hits: what one shape adds to one episode ----------------------------------------------------------------------
+H_EPISODE: Final = 0
+H_SHAPE: Final = 1
+H_COUNT: Final = 2
+"""Column H_COUNT + OUTCOME_* counts that outcome."""
+H_FIRST_TS: Final = 9
+H_LAST_TS: Final = 10
+H_WORDS: Final = 12
+
+# --- pending requests ----------------------------------------------------------------------------------------------
+Q_TOKEN: Final = 0
+Q_REPLY: Final = 1
+Q_SHAPE: Final = 2
+Q_TS: Final = 3
+Q_N: Final = 4
+Q_NEXT: Final = 5
+Q_HIT: Final = 6
+Q_JUDGED: Final = 7
+"""0: its shape was UNKNOWN, ALERT or INSPECT without a hit: its outcome is handed up."""
+Q_WORDS: Final = 8
+
+# --- folds: shapes of one (pair, unit, function) -------------------------------------------------------------------
+D_K0: Final = 0
+D_K1: Final = 1
+D_COUNT: Final = 2
+D_WIDE: Final = 3
+D_WORDS: Final = 4
+
+# --- events --------------------------------------------------------------------------------------------------------
+E_TYPE: Final = 0
+E_FLAGS: Final = 1
+E_SHAPE: Final = 2
+E_N: Final = 3
+E_TS: Final = 4
+E_CONN: Final = 5
+E_FROM_CLIENT: Final = 6
+E_OFF: Final = 7
+"""PDU: offset and length in ev_bytes."""
+E_LEN: Final = 8
+E_PENDING: Final = 9
+E_REQUEST: Final = 10
+"""Number of the request a response answers, 0: none."""
+E_FRAMES: Final = 11
+E_NFRAMES: Final = 12
+E_OUTCOME: Final = 13
+E_KIND: Final = 14
+E_FRAME: Final = 15
+E_WORDS: Final = 16
+
+EV_PDU: Final = 1
+EV_OUTCOME: Final = 2
+EV_BINDING: Final = 3
+EV_CONFLICT: Final = 4
+
+EVF_JUDGE: Final = 1
+EVF_MESSAGE: Final = 2
+EVF_IDENTITY: Final = 4
+EVF_MALFORMED: Final = 8
+EVF_NEW: Final = 16
+
+# --- control words -------------------------------------------------------------------------------------------------
+CTL_SEED: Final = 0
+CTL_CONNS: Final = 1
+CTL_PAIRS: Final = 2
+CTL_SHAPES: Final = 3
+CTL_HITS: Final = 4
+CTL_FOLDS: Final = 5
+CTL_EVENTS: Final = 6
+CTL_EV_BYTES: Final = 7
+CTL_EV_FRAMES: Final = 8
+CTL_ARENA: Final = 9
+CTL_FREE_PENDING: Final = 10
+CTL_FREE_SLOT: Final = 11
+CTL_HOSTS6: Final = 12
+CTL_BINDINGS: Final = 13
+CTL_HISTS: Final = 14
+CTL_N: Final = 15
+"""Number of the last PDU."""
+CTL_NUMBER: Final = 16
+"""Number of the last connection."""
+CTL_LAST_FLOW: Final = 17
+CTL_HISTORY: Final = 18
+"""Number of the newest history entry."""
+CTL_HISTORY_POS: Final = 19
+"""Bytes ever written to the history."""
+CTL_MESSAGES: Final = 20
+CTL_HORIZON: Final = 21
+CTL_QUIET: Final = 22
+CTL_JOB: Final = 23
+CTL_JOBS: Final = 24
+CTL_FORCE_SLOW: Final = 25
+CTL_FRAME: Final = 26
+"""Input << 40 | number of the frame in work."""
+CTL_SHED_SHAPES: Final = 27
+CTL_SHED_CONNS: Final = 28
+CTL_SHED_PENDING: Final = 29
+CTL_UNVERIFIED: Final = 30
+"""Retransmitted bytes whose first sight was no longer known."""
+CTL_CONFLICTS: Final = 31
+CTL_TICK_TS: Final = 32
+CTL_TICKS: Final = 33
+"""1: return at every new second of capture time with the rows touched."""
+CTL_TOUCHED: Final = 34
+CTL_LAST_TS: Final = 35
+CTL_NOCOUNT: Final = 36
+"""1: the packet comes from reassembled fragments, whose frames are counted already."""
+CTL_LATE: Final = 37
+CTL_SHED_BINDINGS: Final = 38
+CTL_NEED: Final = 39
+"""Rows asked for when the loop stops to grow."""
+CTL_REALM: Final = 40
+"""Realm of the input in work."""
+CTL_OUT_OF_WINDOW: Final = 41
+CTL_DATA_FRAMES: Final = 42
+CTL_WORDS: Final = 64
+
+# --- buckets -------------------------------------------------------------------------------------------------------
+FRAME_BUCKETS: Final = (
+    "ot", "tcp_control", "other_ip", "non_ip", "fragment", "copy", "malformed", "truncated", "unsupported", "shed",
+    "internal",
+)  # fmt: skip
+(
+    FB_OT, FB_TCP_CONTROL, FB_OTHER_IP, FB_NON_IP, FB_FRAGMENT, FB_COPY, FB_MALFORMED, FB_TRUNCATED, FB_UNSUPPORTED,
+    FB_SHED, FB_INTERNAL,
+) = range(11)  # fmt: skip
+BYTE_BUCKETS: Final = (
+    "decoded", "gap", "malformed", "unrecognised", "encrypted", "truncated", "copy", "shed", "pending", "seen",
+)  # fmt: skip
+(
+    BB_DECODED, BB_GAP, BB_MALFORMED, BB_UNRECOGNISED, BB_ENCRYPTED, BB_TRUNCATED, BB_COPY, BB_SHED, BB_PENDING,
+    BB_SEEN,
+) = range(10)  # fmt: skip
+
+# --- why the loop came back ----------------------------------------------------------------------------------------
+STOP_END: Final = 0
+STOP_SLOW: Final = 1
+"""The segment in `seg` needs the slow path."""
+STOP_FULL: Final = 2
+"""Events are to be drained."""
+STOP_GROW: Final = 3
+STOP_FRAGMENT: Final = 4
+STOP_HORIZON: Final = 5
+STOP_TICK: Final = 6
+
+# --- the segment in work (state.seg) -------------------------------------------------------------------------------
+G_FLOW: Final = 0
+G_SEQ: Final = 1
+G_ACK: Final = 2
+G_FLAGS: Final = 3
+G_START: Final = 4
+G_END: Final = 5
+G_LENGTH: Final = 6
+"""Payload bytes on the wire; more than END - START if the frame was cut by the snap length."""
+G_TS: Final = 7
+G_TRANSPORT: Final = 8
+G_L3: Final = 9
+G_L3_END: Final = 10
+G_FAMILY: Final = 11
+G_REALM: Final = 12
+G_CUT: Final = 13
+G_SIG: Final = 14
+G_VLAN: Final = 15
+G_SMAC: Final = 16
+G_WORDS: Final = 24
+
+SLOT_BYTES: Final = 8192
+SLOT_FRAMES: Final = 16
+EVENTS_CAP: Final = 131072
+EV_BYTES_CAP: Final = 4 * 1024 * 1024
+EV_FRAMES_CAP: Final = 65536
+HISTORY_ENTRIES: Final = 65536
+HISTORY_BYTES: Final = 8 * 1024 * 1024
+HISTORY_DEPTH: Final = 16
+"""Entries of one flow looked at when a segment comes again."""
+HIST_BUCKETS: Final = 128
+COPY_TCP_NS: Final = 1_000_000_000
+COPY_NS: Final = 10_000_000
+"""Without an IP identification, and for datagrams, an equal frame is a copy only within 10 ms."""

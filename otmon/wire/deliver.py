@@ -1,0 +1,260 @@
+"""Stream bytes in order -> wire units -> canonical PDUs: carrying over segment ends, assembly, resynchronisation."""
+
+from collections.abc import Callable
+from typing import Any
+
+from otmon.wire.columns import (
+    BB_GAP, BB_MALFORMED, BB_SHED, BB_TRUNCATED, C_ASM_WIRE, C_PROTO, CTL_FRAME, CTL_FREE_SLOT, F_ASM, F_BITS, F_CARRY,
+    FLOW_RESYNC_BAD, FLOW_RESYNC_HOLE, SLOT_BYTES,
+)  # fmt: skip
+from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_WHOLE
+from otmon.wire.events import add_frame
+from otmon.wire.loads import copy, jit
+
+TOTAL_UNITS = 5
+TOTAL_BAD_UNITS = 6
+
+
+@jit
+def take_slot(state: Any) -> int:
+    """A free slot of the pool, -1 if there is none."""
+    slot = state.ctl[CTL_FREE_SLOT]
+    if slot >= 0:
+        state.ctl[CTL_FREE_SLOT] = state.slots[slot, 0]
+        state.slots[slot, 1] = 0
+    return slot
+
+
+@jit
+def free_slot(state: Any, slot: int) -> None:
+    """Give a slot back."""
+    state.slots[slot, 0] = state.ctl[CTL_FREE_SLOT]
+    state.ctl[CTL_FREE_SLOT] = slot
+
+
+@jit
+def abandon(state: Any, flow: int, byte_bucket: int) -> None:
+    """Drop what the flow carries and assembles; the bytes go to the bucket."""
+    flows = state.flows
+    held = flows[flow, F_CARRY]
+    if held >= 0:
+        state.bytes[byte_bucket] += held & 0xFFFF
+        free_slot(state, held >> 16)
+        flows[flow, F_CARRY] = -1
+    held = flows[flow, F_ASM]
+    if held >= 0:
+        wire = C_ASM_WIRE + (flow & 1)
+        state.bytes[byte_bucket] += state.conns[flow >> 1, wire]
+        state.conns[flow >> 1, wire] = 0
+        free_slot(state, held >> 16)
+        flows[flow, F_ASM] = -1
+
+
+@jit
+def hole(state: Any, flow: int, truncated: int) -> None:
+    """Bytes are missing here: what was begun cannot be finished."""
+    abandon(state, flow, BB_TRUNCATED if truncated else BB_GAP)
+    state.flows[flow, F_BITS] = (state.flows[flow, F_BITS] & ~FLOW_RESYNC_BAD) | FLOW_RESYNC_HOLE
+
+
+def make_deliver(
+    frame_of: Callable[..., int],
+    unwrap_of: Callable[..., tuple[int, int, int]],
+    key_of: Callable[..., int],
+    scans: Callable[[int], int],
+    pdu: Callable[..., None],
+) -> tuple[Callable[..., None], Callable[..., None]]:
+    """(`deliver` for streams, `deliver_datagram`) for these protocols."""
+
+    @jit
+    def unit(state: Any, buf: Any, a: int, b: int, flow: int, proto: int, ts: int, slot: int) -> None:
+        """One complete wire unit buf[a:b]; `slot` holds the frames that brought it, -1: the one in work."""
+        state.totals[proto, TOTAL_UNITS] += 1
+        conn = flow >> 1
+        wire = C_ASM_WIRE + (flow & 1)
+        held = state.flows[flow, F_ASM]
+        if held >= 0:
+            asm_slot, fill = held >> 16, held & 0xFFFF
+            asm = state.pool[asm_slot * SLOT_BYTES : (asm_slot + 1) * SLOT_BYTES]
+        else:
+            asm_slot, fill = -1, 0
+            asm = state.scratch
+        status, x, y = unwrap_of(proto, buf, a, b, asm, fill)
+        length = b - a
+        if status & UNWRAP_DROPPED:
+            status &= ~UNWRAP_DROPPED
+            state.bytes[BB_MALFORMED] += state.conns[conn, wire]
+            state.conns[conn, wire] = 0
+            if asm_slot >= 0:
+                state.slots[asm_slot, 1] = 0
+        if status == UNWRAP_WHOLE:
+            pdu(state, buf, x, y, length, flow, proto, ts, slot)
+            if asm_slot >= 0 and state.conns[conn, wire] == 0:
+                free_slot(state, asm_slot)
+                state.flows[flow, F_ASM] = -1
+            return
+        if status == UNWRAP_MORE:
+            if asm_slot < 0:
+                asm_slot = take_slot(state)
+                if asm_slot < 0:
+                    state.bytes[BB_SHED] += length
+                    return
+                base = asm_slot * SLOT_BYTES
+                copy(state.pool, base, asm, 0, y)
+            _frames(state, asm_slot, slot)
+            state.conns[conn, wire] += length
+            state.flows[flow, F_ASM] = (asm_slot << 16) | y
+            return
+        if status == UNWRAP_BUILT:
+            length += state.conns[conn, wire]
+            state.conns[conn, wire] = 0
+            if asm_slot >= 0:
+                _frames(state, asm_slot, slot)
+                pdu(state, asm, x, y, length, flow, proto, ts, asm_slot)
+            else:
+                pdu(state, asm, x, y, length, flow, proto, ts, slot)
+        else:
+            state.bytes[BB_MALFORMED] += length
+            state.totals[proto, TOTAL_BAD_UNITS] += 1
+        if asm_slot >= 0 and state.conns[conn, wire] == 0:
+            free_slot(state, asm_slot)
+            state.flows[flow, F_ASM] = -1
+
+    @jit
+    def aligned(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
+        """Whether PDUs begin at `a`: a whole one with a sound key, and nothing impossible behind it."""
+        length = frame_of(proto, buf, a, e)
+        if length <= 0 or a + length > e:
+            return 0
+        status, x, y = unwrap_of(proto, buf, a, a + length, state.scratch, 0)
+        if status == UNWRAP_WHOLE:
+            if key_of(proto, buf, x, y, -1, state.out) < 0:
+                return 0
+        elif status == UNWRAP_BUILT:
+            if key_of(proto, state.scratch, x, y, -1, state.out) < 0:
+                return 0
+        elif status != UNWRAP_MORE and not scans(proto):
+            return 0
+        a += length
+        while a < e:
+            length = frame_of(proto, buf, a, e)
+            if length < 0:
+                return 0
+            if length == 0:
+                return 1
+            a += length
+        return 1
+
+    @jit
+    def seek(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
+        """First place at or after `a` where a whole unit stands, or `e`; only for protocols strict enough to look."""
+        if not scans(proto):
+            return e
+        while a < e:
+            length = frame_of(proto, buf, a, e)
+            if length > 0 and a + length <= e:
+                return a
+            a += 1
+        return e
+
+    @jit
+    def finish_carry(state: Any, buf: Any, a: int, e: int, flow: int, proto: int, ts: int) -> int:
+        """Complete the unit carried over from the segment before; returns where the next one begins, or `e`."""
+        held = state.flows[flow, F_CARRY]
+        slot, have = held >> 16, held & 0xFFFF
+        base = slot * SLOT_BYTES
+        pool = state.pool
+        need = 0
+        while True:
+            need = frame_of(proto, pool, base, base + have)
+            if need != 0 or a >= e:
+                break
+            if have >= SLOT_BYTES:
+                need = -1
+                break
+            pool[base + have] = buf[a]
+            have += 1
+            a += 1
+        if need > SLOT_BYTES:
+            need = -1
+        if need > have:
+            take = min(need - have, e - a)
+            copy(pool, base + have, buf, a, take)
+            have += take
+            a += take
+        if need == 0 or need > have:
+            add_frame(state, slot, state.ctl[CTL_FRAME])
+            state.flows[flow, F_CARRY] = (slot << 16) | have
+            return e
+        state.flows[flow, F_CARRY] = -1
+        if need < 0:
+            state.bytes[BB_MALFORMED] += have
+            state.flows[flow, F_BITS] |= FLOW_RESYNC_BAD
+        else:
+            unit(state, pool, base, base + need, flow, proto, ts, slot)
+        free_slot(state, slot)
+        return a
+
+    @jit
+    def deliver(state: Any, buf: Any, a: int, e: int, flow: int, ts: int) -> None:
+        """The next bytes buf[a:e] of a direction."""
+        proto = state.conns[flow >> 1, C_PROTO]
+        flows = state.flows
+        if flows[flow, F_CARRY] >= 0:
+            a = finish_carry(state, buf, a, e, flow, proto, ts)
+        while a < e:
+            bits = flows[flow, F_BITS]
+            if bits & (FLOW_RESYNC_HOLE | FLOW_RESYNC_BAD):
+                bucket = BB_GAP if bits & FLOW_RESYNC_HOLE else BB_MALFORMED
+                if not aligned(state, proto, buf, a, e):
+                    at = seek(state, proto, buf, a, e)
+                    state.bytes[bucket] += at - a
+                    a = at
+                    if a >= e:
+                        return
+                flows[flow, F_BITS] = bits & ~(FLOW_RESYNC_HOLE | FLOW_RESYNC_BAD)
+            length = frame_of(proto, buf, a, e)
+            if length > 0 and a + length <= e:
+                unit(state, buf, a, a + length, flow, proto, ts, -1)
+                a += length
+            elif length < 0 or e - a > SLOT_BYTES:
+                abandon(state, flow, BB_MALFORMED)
+                at = seek(state, proto, buf, a + 1, e)
+                state.bytes[BB_MALFORMED] += at - a
+                a = at
+                if a >= e:
+                    flows[flow, F_BITS] |= FLOW_RESYNC_BAD
+            else:
+                slot = take_slot(state)
+                if slot < 0:
+                    state.bytes[BB_SHED] += e - a
+                    flows[flow, F_BITS] |= FLOW_RESYNC_HOLE
+                    return
+                base = slot * SLOT_BYTES
+                copy(state.pool, base, buf, a, e - a)
+                add_frame(state, slot, state.ctl[CTL_FRAME])
+                flows[flow, F_CARRY] = (slot << 16) | (e - a)
+                return
+
+    @jit
+    def deliver_datagram(state: Any, buf: Any, a: int, e: int, flow: int, ts: int) -> None:
+        """One datagram: units from its start to its end; what is left over is malformed."""
+        proto = state.conns[flow >> 1, C_PROTO]
+        while a < e:
+            length = frame_of(proto, buf, a, e)
+            if length <= 0 or a + length > e:
+                state.bytes[BB_MALFORMED] += e - a
+                return
+            unit(state, buf, a, a + length, flow, proto, ts, -1)
+            a += length
+
+    return deliver, deliver_datagram
+
+
+@jit
+def _frames(state: Any, target: int, source: int) -> None:
+    """Add the frames of slot `source` (-1: the frame in work) to slot `target`."""
+    if source >= 0:
+        for i in range(state.slots[source, 1]):
+            add_frame(state, target, state.slots[source, 2 + i])
+    add_frame(state, target, state.ctl[CTL_FRAME])

@@ -1,0 +1,297 @@
+"""Connections: exact lookup with prediction, roles, copies, and the TCP sequence as far as it is simple."""
+
+from collections.abc import Callable
+from typing import Any
+
+from otmon.wire.columns import (
+    BB_COPY, BB_SEEN, C_ASM_WIRE, C_CLIENT, C_CLOSED, C_FIRST_FRAME, C_FIRST_TS, C_GAP_TS, C_GAPS, C_HEAD, C_LAST_TS,
+    C_MISSING, C_NUMBER, C_PAIR, C_PENDING, C_PORT_HINT, C_PROTO, C_ROLE, C_SHAPE, C_SLOW, C_SOURCE_MAC, C_SYN_SEQ,
+    C_TAIL, C_VLAN, COPY_NS, COPY_TCP_NS, CTL_CONFLICTS, CTL_CONNS, CTL_FORCE_SLOW, CTL_FRAME, CTL_HISTORY,
+    CTL_HISTORY_POS, CTL_LAST_FLOW, CTL_NUMBER, CTL_SEED, CTL_SHED_CONNS, CTL_UNVERIFIED, F_ACKED, F_ASM, F_BITS,
+    F_CARRY, F_HISTORY, F_K0, F_K1, F_LAST_TS, F_NEXT, F_SEQ, F_SIG, FLOW_MIDSTREAM, FLOW_PAYLOAD, FLOW_RESYNC_HOLE,
+    FLOW_SYN, FLOW_SYNACK, HISTORY_BYTES, HISTORY_DEPTH, HISTORY_ENTRIES, PROTO_UNDECIDED, ROLE_SYN,
+)  # fmt: skip
+from otmon.wire.deliver import hole
+from otmon.wire.events import emit_conflict
+from otmon.wire.loads import copy, jit, join32
+from otmon.wire.net import K1_PORTS
+from otmon.wire.tables import find2
+
+
+@jit
+def reverse_key(k1: int) -> int:
+    """The peer's second key word: ports exchanged."""
+    ports = k1 >> K1_PORTS
+    return (((ports & 0xFFFF) << 16 | ports >> 16) << K1_PORTS) | (k1 & ((1 << K1_PORTS) - 1))
+
+
+@jit
+def serial_diff(a: int, b: int) -> int:
+    """a - b of 32-bit sequence numbers, signed (RFC 1982)."""
+    return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+@jit
+def reset_flow(state: Any, flow: int) -> None:
+    """Stream state of a direction as before its first frame."""
+    row = state.flows
+    row[flow, F_SEQ] = -1
+    row[flow, F_ACKED] = -1
+    row[flow, F_BITS] = 0
+    row[flow, F_CARRY] = -1
+    row[flow, F_ASM] = -1
+    row[flow, F_HISTORY] = 0
+
+
+@jit
+def reset_conn(state: Any, conn: int, ts: int) -> None:
+    """A connection that begins with the frame in work."""
+    ctl = state.ctl
+    row = state.conns
+    for i in range(row.shape[1]):
+        row[conn, i] = 0
+    ctl[CTL_NUMBER] += 1
+    row[conn, C_NUMBER] = ctl[CTL_NUMBER]
+    row[conn, C_PROTO] = PROTO_UNDECIDED
+    row[conn, C_CLIENT] = -1
+    row[conn, C_SLOW] = ctl[CTL_FORCE_SLOW]
+    row[conn, C_PAIR] = -1
+    row[conn, C_SHAPE] = -1
+    row[conn, C_HEAD] = -1
+    row[conn, C_TAIL] = -1
+    row[conn, C_VLAN] = -1
+    row[conn, C_SYN_SEQ] = -1
+    row[conn, C_FIRST_TS] = ts
+    row[conn, C_LAST_TS] = ts
+    row[conn, C_GAP_TS] = -1
+    row[conn, C_FIRST_FRAME] = ctl[CTL_FRAME]
+    reset_flow(state, 2 * conn)
+    reset_flow(state, 2 * conn + 1)
+
+
+@jit
+def find_flow(state: Any, k0: int, k1: int, ts: int) -> int:
+    """The flow with this key, made if new; -1 if the table is full."""
+    flows, ctl = state.flows, state.ctl
+    before = ctl[CTL_LAST_FLOW]
+    if before >= 0:
+        flow = flows[before, F_NEXT]
+        if flow >= 0 and flows[flow, F_K0] == k0 and flows[flow, F_K1] == k1:
+            ctl[CTL_LAST_FLOW] = flow
+            return flow
+    flow = find2(flows, state.flow_index, ctl[CTL_SEED], k0, k1)
+    if flow < 0:
+        conn = ctl[CTL_CONNS]
+        if conn >= len(state.conns):
+            ctl[CTL_SHED_CONNS] += 1
+            return -1
+        ctl[CTL_CONNS] = conn + 1
+        reset_conn(state, conn, ts)
+        state.flow_index[-1 - flow] = 2 * conn + 1
+        back0, back1 = join32(k0, (k0 >> 32) & 0xFFFFFFFF), reverse_key(k1)
+        for i in range(2):
+            row = 2 * conn + i
+            for j in range(flows.shape[1]):
+                flows[row, j] = 0
+            reset_flow(state, row)
+            flows[row, F_NEXT] = -1
+            flows[row, F_K0] = k0 if i == 0 else back0
+            flows[row, F_K1] = k1 if i == 0 else back1
+        place = find2(flows, state.flow_index, ctl[CTL_SEED], back0, back1)
+        if place < 0:  # else both ends are one and the same: one direction serves
+            state.flow_index[-1 - place] = 2 * conn + 2
+        flow = 2 * conn
+    if before >= 0:
+        flows[before, F_NEXT] = flow
+    ctl[CTL_LAST_FLOW] = flow
+    return flow
+
+
+@jit
+def seen_before(state: Any, flow: int, sig: int, ts: int, tcp: int) -> int:
+    """Whether one of the last four frames had this signature, close enough in time to be this frame's copy."""
+    flows = state.flows
+    near = COPY_TCP_NS if tcp and sig >> 48 else COPY_NS
+    if ts - flows[flow, F_LAST_TS] > near:
+        return 0
+    for i in range(4):
+        if flows[flow, F_SIG + i] == sig:
+            return 1
+    return 0
+
+
+@jit
+def sign(state: Any, flow: int, sig: int, ts: int) -> None:
+    """Remember this frame's signature and time."""
+    flows = state.flows
+    flows[flow, F_SIG + 3] = flows[flow, F_SIG + 2]
+    flows[flow, F_SIG + 2] = flows[flow, F_SIG + 1]
+    flows[flow, F_SIG + 1] = flows[flow, F_SIG]
+    flows[flow, F_SIG] = sig
+    flows[flow, F_LAST_TS] = ts
+
+
+@jit
+def remember(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> None:
+    """Append payload to the history, a ring that all flows share."""
+    length = e - a
+    if length <= 0 or length > HISTORY_BYTES // 64:
+        return
+    ctl = state.ctl
+    pos = ctl[CTL_HISTORY_POS]
+    at = pos % HISTORY_BYTES
+    if at + length > HISTORY_BYTES:  # keep an entry in one piece
+        pos += HISTORY_BYTES - at
+        at = 0
+    copy(state.history_bytes, at, buf, a, length)
+    ctl[CTL_HISTORY_POS] = pos + length
+    number = ctl[CTL_HISTORY] + 1
+    ctl[CTL_HISTORY] = number
+    entry = number % HISTORY_ENTRIES
+    state.history[entry, 0] = state.flows[flow, F_HISTORY]
+    state.history[entry, 1] = seq
+    state.history[entry, 2] = length
+    state.history[entry, 3] = pos
+    state.flows[flow, F_HISTORY] = number
+
+
+@jit
+def compare(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> int:
+    """Bytes of buf[a:e] at `seq` against the history: -1 if any differ, else how many were verified."""
+    number = state.flows[flow, F_HISTORY]
+    verified = 0
+    for _ in range(HISTORY_DEPTH):
+        if number <= 0 or state.ctl[CTL_HISTORY] - number >= HISTORY_ENTRIES:
+            break
+        entry = number % HISTORY_ENTRIES
+        pos, length = state.history[entry, 3], state.history[entry, 2]
+        if state.ctl[CTL_HISTORY_POS] - pos > HISTORY_BYTES:
+            break
+        offset = serial_diff(state.history[entry, 1], seq)
+        low, high = max(0, offset), min(e - a, offset + length)
+        if low < high:
+            at = pos % HISTORY_BYTES - offset
+            for i in range(low, high):
+                if state.history_bytes[at + i] != buf[a + i]:
+                    return -1
+            verified += high - low
+        number = state.history[entry, 0]
+    return verified
+
+
+@jit
+def same_datagram(state: Any, buf: Any, a: int, e: int, flow: int) -> int:
+    """Whether a recent datagram of this flow had these very bytes."""
+    number = state.flows[flow, F_HISTORY]
+    for _ in range(4):
+        if number <= 0 or state.ctl[CTL_HISTORY] - number >= HISTORY_ENTRIES:
+            break
+        entry = number % HISTORY_ENTRIES
+        pos, length = state.history[entry, 3], state.history[entry, 2]
+        if state.ctl[CTL_HISTORY_POS] - pos > HISTORY_BYTES:
+            break
+        if length == e - a:
+            at = pos % HISTORY_BYTES
+            same = 1
+            for i in range(length):
+                if state.history_bytes[at + i] != buf[a + i]:
+                    same = 0
+                    break
+            if same:
+                return 1
+        number = state.history[entry, 0]
+    return 0
+
+
+@jit
+def gap(state: Any, flow: int, missing: int, ts: int) -> None:
+    """`missing` bytes of this direction were never captured."""
+    conn = flow >> 1
+    state.conns[conn, C_GAPS] += 1
+    state.conns[conn, C_MISSING] += missing
+    state.conns[conn, C_GAP_TS] = ts
+    hole(state, flow, 0)
+
+
+@jit
+def repeated(state: Any, buf: Any, a: int, e: int, flow: int, seq: int, ts: int) -> None:
+    """Payload seen before (or said to be): counted once more as copy; other bytes are evidence."""
+    state.bytes[BB_COPY] += e - a
+    if e - a == 1 and serial_diff(state.flows[flow, F_SEQ], seq) == 1:
+        return  # a keep-alive's byte is garbage by custom (RFC 9293 3.8.4)
+    verified = compare(state, buf, a, e, flow, seq)
+    if verified < 0:
+        state.ctl[CTL_CONFLICTS] += 1
+        client = state.conns[flow >> 1, C_CLIENT]
+        emit_conflict(state, buf, a, e, flow >> 1, 1 if client == flow & 1 else 0, ts)
+    else:
+        state.ctl[CTL_UNVERIFIED] += max(0, e - a - verified)
+
+
+@jit
+def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
+    """SYN, FIN, RST and acknowledgement bookkeeping; 1: the connection must be reopened first (slow path)."""
+    flows, conns = state.flows, state.conns
+    conn = flow >> 1
+    if flags & 2:
+        if flows[flow, F_SEQ] >= 0 and flows[flow, F_SEQ] != (seq + 1) & 0xFFFFFFFF:
+            used = (flows[flow, F_BITS] | flows[flow ^ 1, F_BITS]) & FLOW_PAYLOAD
+            if conns[conn, C_CLOSED] or not used:
+                return 1
+            conns[conn, C_SYN_SEQ] = (seq + 1) & 0xFFFFFFFF
+            return 0
+        if conns[conn, C_ROLE] < ROLE_SYN:
+            conns[conn, C_ROLE] = ROLE_SYN
+            conns[conn, C_CLIENT] = (flow & 1) ^ (1 if flags & 16 else 0)
+        flows[flow, F_SEQ] = (seq + 1) & 0xFFFFFFFF
+        flows[flow, F_BITS] |= FLOW_SYNACK if flags & 16 else FLOW_SYN
+    elif flows[flow, F_SEQ] < 0:
+        flows[flow, F_SEQ] = seq
+        flows[flow, F_BITS] |= FLOW_MIDSTREAM | FLOW_RESYNC_HOLE
+    if flags & 5:
+        flows[flow, F_BITS] |= 2 if flags & 1 else 4
+        conns[conn, C_CLOSED] = 1
+    return 0
+
+
+@jit
+def acknowledge(state: Any, flow: int, flags: int, ack: int) -> None:
+    """What this segment acknowledges of the other direction."""
+    if flags & 16:
+        acked = state.flows[flow ^ 1, F_ACKED]
+        if acked < 0 or serial_diff(ack, acked) > 0:
+            state.flows[flow ^ 1, F_ACKED] = ack
+
+
+def make_tcp_data(deliver: Callable[..., None]) -> Callable[..., int]:
+    """The function `tcp_data`: payload of an identified connection."""
+
+    @jit
+    def tcp_data(state: Any, buf: Any, a: int, e: int, length: int, flow: int, seq: int, ts: int) -> int:
+        """Payload buf[a:e] of a segment `length` bytes long on the wire; 1: it is out of order (slow path)."""
+        flows = state.flows
+        ahead = serial_diff(seq, flows[flow, F_SEQ])
+        if ahead != 0:
+            if ahead > 0:
+                acked = flows[flow, F_ACKED]
+                if acked < 0 or serial_diff(acked, seq) < 0:
+                    return 1
+                gap(state, flow, ahead, ts)
+            else:
+                old = min(-ahead, e - a)
+                state.bytes[BB_SEEN] += old
+                repeated(state, buf, a, a + old, flow, seq, ts)
+                if -ahead >= length:
+                    return 0
+                a += old
+                seq = flows[flow, F_SEQ]
+                length += ahead
+        state.bytes[BB_SEEN] += e - a
+        remember(state, buf, a, e, flow, seq)
+        flows[flow, F_SEQ] = (seq + length) & 0xFFFFFFFF
+        deliver(state, buf, a, e, flow, ts)
+        if length > e - a:
+            hole(state, flow, 1)
+        return 0
+
+    return tcp_data

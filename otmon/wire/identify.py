@@ -1,0 +1,111 @@
+"""Which protocol a connection speaks: by content, with registered ports as a hint; what is not plain goes up."""
+
+from collections.abc import Callable
+from typing import Any
+
+from otmon.wire.columns import (
+    C_CLIENT, C_PORT_HINT, C_PROTO, C_ROLE, F_BITS, F_K1, FLOW_MIDSTREAM, PROTO_NONE, PROTO_UNDECIDED,
+    ROLE_APPLICATION, ROLE_ASSUMED, ROLE_PORT, ROLE_RESPONSE,
+)  # fmt: skip
+from otmon.wire.contract import (
+    KIND_REQUEST, OUT_EVIDENCE, OUT_FROM_CLIENT, OUT_KIND, OUT_REPLY_KEY, OUT_TOKEN, OUT_WORDS, UNWRAP_BUILT,
+    UNWRAP_WHOLE,
+)  # fmt: skip
+from otmon.wire.loads import jit
+from otmon.wire.net import K1_PORTS
+
+UNDECIDED = 2
+"""Result of `identify`: the slow path must hold these bytes."""
+
+
+@jit
+def ports_of(k1: int) -> tuple[int, int]:
+    """(source port, destination port) of a flow's key."""
+    return (k1 >> (K1_PORTS + 16)) & 0xFFFF, (k1 >> K1_PORTS) & 0xFFFF
+
+
+def make_identify(
+    count: int,
+    hint_of: Callable[[int], int],
+    declares: Callable[[int], int],
+    frame_of: Callable[..., int],
+    unwrap_of: Callable[..., tuple[int, int, int]],
+    key_of: Callable[..., int],
+) -> tuple[Callable[..., int], Callable[..., int], Callable[..., None]]:
+    """(`identify`, `evidence`, `adopt`) for these protocols."""
+
+    @jit
+    def evidence(state: Any, proto: int, buf: Any, a: int, e: int, from_client: int) -> int:
+        """How surely buf[a:e] begins with a PDU of `proto`: 0 not, 1 a plausible beginning, 2 plausible, 3 sure."""
+        length = frame_of(proto, buf, a, e)
+        if length < 0:
+            return 0
+        if length == 0 or a + length > e:
+            return 1
+        status, x, y = unwrap_of(proto, buf, a, a + length, state.scratch, 0)
+        if status == UNWRAP_WHOLE:
+            words = key_of(proto, buf, x, y, from_client, state.out)
+        elif status == UNWRAP_BUILT:
+            words = key_of(proto, state.scratch, x, y, from_client, state.out)
+        else:
+            return 1 if status else 0
+        if words < 0:
+            return 0
+        return 1 + state.out[OUT_EVIDENCE]
+
+    @jit
+    def adopt(state: Any, flow: int, proto: int) -> None:
+        """The connection speaks `proto`: decide who is the client, from what `evidence` left in `out`."""
+        conn = flow >> 1
+        conns, out = state.conns, state.out
+        conns[conn, C_PROTO] = proto
+        says = out[OUT_FROM_CLIENT]
+        if says >= 0 and declares(proto):
+            conns[conn, C_CLIENT] = (flow & 1) ^ (1 - says)
+            conns[conn, C_ROLE] = ROLE_APPLICATION
+            return
+        if conns[conn, C_ROLE] > ROLE_PORT:
+            return
+        source, destination = ports_of(state.flows[flow, F_K1])
+        if (hint_of(source) == proto) != (hint_of(destination) == proto):
+            conns[conn, C_CLIENT] = (flow & 1) ^ (1 if hint_of(source) == proto else 0)
+            conns[conn, C_ROLE] = ROLE_PORT
+        elif says >= 0:
+            conns[conn, C_CLIENT] = (flow & 1) ^ (1 - says)
+            conns[conn, C_ROLE] = ROLE_RESPONSE
+        else:
+            conns[conn, C_CLIENT] = flow & 1
+            conns[conn, C_ROLE] = ROLE_ASSUMED
+
+    @jit
+    def identify(state: Any, buf: Any, a: int, e: int, flow: int) -> int:
+        """First payload of an undecided connection: 1 identified, 0 surely none of ours, UNDECIDED."""
+        conn = flow >> 1
+        source, destination = ports_of(state.flows[flow, F_K1])
+        hint = hint_of(destination)
+        from_client = 1
+        if hint < 0:
+            hint = hint_of(source)
+            from_client = 0
+        elif hint_of(source) >= 0:
+            from_client = -1
+        client = state.conns[conn, C_CLIENT]
+        if client >= 0:
+            from_client = 1 if client == flow & 1 else 0
+        state.conns[conn, C_PORT_HINT] = hint
+        if hint >= 0:
+            sure = evidence(state, hint, buf, a, e, from_client)
+            if sure == 3 and from_client >= 0:
+                adopt(state, flow, hint)
+                return 1
+            if sure > 0 or state.flows[flow, F_BITS] & FLOW_MIDSTREAM:
+                return UNDECIDED
+        for proto in range(count):
+            if evidence(state, proto, buf, a, e, -1) >= 2 - (e - a < 16):
+                return UNDECIDED
+        state.conns[conn, C_PROTO] = PROTO_NONE
+        return 0
+
+    return identify, evidence, adopt
+
+

@@ -1,0 +1,376 @@
+"""The loop: frames in, counters and events out. `make_loop` closes over the protocols and compiles to one function."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from otmon.capture.batch import REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
+from otmon.wire.columns import (
+    BB_COPY, BB_SEEN, BB_UNRECOGNISED, C_LAST_TS, C_PORT_HINT, C_PROTO, C_SLOW, C_SOURCE_MAC, C_SYN_SEQ, C_VLAN,
+    CTL_ARENA, CTL_CONNS, CTL_EV_BYTES, CTL_EV_FRAMES, CTL_EVENTS, CTL_FOLDS, CTL_FRAME,
+    CTL_FREE_PENDING, CTL_FREE_SLOT, CTL_HISTS, CTL_HORIZON, CTL_JOB, CTL_LAST_TS, CTL_NEED, CTL_PAIRS,
+    CTL_REALM, CTL_SHAPES, CTL_TICK_TS, CTL_TICKS, EV_BYTES_CAP, EV_FRAMES_CAP, EVENTS_CAP, F_BITS, F_BYTES, F_FRAMES,
+    F_SEQ, FB_COPY, FB_MALFORMED, FB_NON_IP, FB_OT, FB_OTHER_IP, FB_SHED, FB_TCP_CONTROL, FB_TRUNCATED, FB_UNSUPPORTED,
+    FLOW_PAYLOAD, G_ACK, G_CUT, G_END, G_FLAGS, G_FLOW, G_LENGTH, G_REALM, G_SEQ, G_SIG, G_SMAC, G_START, G_TRANSPORT,
+    G_TS, G_VLAN, PROTO_NONE, PROTO_UNDECIDED, STOP_END, STOP_FRAGMENT, STOP_FULL, STOP_GROW, STOP_HORIZON, STOP_SLOW,
+    STOP_TICK, TRANSPORT_TCP, TRANSPORT_UDP,
+)  # fmt: skip
+from otmon.wire.contract import Protocol
+from otmon.wire.deliver import make_deliver
+from otmon.wire.flow import (
+    acknowledge, control, find_flow, make_tcp_data, remember, same_datagram, seen_before, serial_diff, sign,
+)  # fmt: skip
+from otmon.wire.identify import UNDECIDED, make_identify
+from otmon.wire.link import (
+    L_END, L_ETHERTYPE, L_FAMILY, L_L3, L_REASON, L_SRC, L_VLANS, L_WHAT, L_WIRE_END, LINK_IP, LINK_MALFORMED,
+    LINK_NON_IP, LINK_SHORT, strip,
+)  # fmt: skip
+from otmon.wire.loads import jit
+from otmon.wire.net import (
+    PACKET_FRAGMENT, PACKET_MALFORMED, PACKET_OK, PACKET_OTHER_JOB, PACKET_SHED, arp, bind, neighbour, packet4, packet6,
+)  # fmt: skip
+from otmon.wire.pdu import make_pdu
+
+TICK_NS = 1_000_000_000
+
+
+class Loop(NamedTuple):
+    """The compiled entry points."""
+
+    run: Callable[..., tuple[int, int]]
+    """(state, data, records, first, frame) -> (STOP_*, next record)."""
+    packet: Callable[..., int]
+    """A reassembled IP packet: (state, buf, l3, end, family, ts) -> STOP_END or STOP_SLOW."""
+    deliver: Callable[..., None]
+    deliver_datagram: Callable[..., None]
+    tcp_data: Callable[..., int]
+    evidence: Callable[..., int]
+    adopt: Callable[..., None]
+
+
+def _chain(functions: Sequence[Any], nothing: Any) -> Any:
+    """`f(i, ...)` that calls functions[i](...): a chain of closures that the compiler inlines."""
+    if not functions:
+        return nothing
+    head, rest = functions[0], _chain(functions[1:], nothing)
+
+    @jit
+    def chosen(index: int, *args: Any) -> Any:
+        return head(*args) if index == 0 else rest(index - 1, *args)
+
+    return chosen
+
+
+def _constants(values: Sequence[int]) -> Any:
+    """`f(i)` that gives values[i], 0 outside."""
+    if not values:
+
+        @jit
+        def zero(index: int) -> int:
+            return 0
+
+        return zero
+    head, rest = int(values[0]), _constants(values[1:])
+
+    @jit
+    def value(index: int) -> int:
+        return head if index == 0 else rest(index - 1)
+
+    return value
+
+
+def _ports(protocols: Sequence[Protocol]) -> Any:
+    """`f(port)`: index of the protocol registered for it, or -1."""
+
+    @jit
+    def none(port: int) -> int:
+        return -1
+
+    chosen = none
+    for index, protocol in enumerate(protocols):
+        for number in protocol.ports:
+            chosen = _port(chosen, number, index)
+    return chosen
+
+
+def _port(rest: Any, number: int, index: int) -> Any:
+    @jit
+    def chosen(port: int) -> int:
+        return index if port == number else rest(port)
+
+    return chosen
+
+
+@jit
+def _no_frame(index: int, buf: Any, a: int, e: int) -> int:
+    return -1
+
+
+@jit
+def _no_unwrap(index: int, buf: Any, a: int, e: int, asm: Any, fill: int) -> tuple[int, int, int]:
+    return 0, 0, 0
+
+
+@jit
+def _no_key(index: int, buf: Any, x: int, y: int, from_client: int, out: Any) -> int:
+    return -1
+
+
+@jit
+def _room(state: Any, need: int) -> int:
+    """1 if no table that can grow is too full for a frame that may add `need` rows."""
+    ctl = state.ctl
+    if ctl[CTL_CONNS] + 2 >= len(state.conns) or ctl[CTL_PAIRS] + need >= len(state.pairs):
+        return 0
+    if ctl[CTL_SHAPES] + need >= len(state.shapes) or ctl[CTL_FOLDS] + need >= len(state.folds):
+        return 0
+    if ctl[CTL_HISTS] + need >= len(state.hists) or ctl[CTL_ARENA] + 16 * need + 256 >= len(state.arena):
+        return 0
+    return 0 if ctl[CTL_FREE_PENDING] < 0 or ctl[CTL_FREE_SLOT] < 0 else 1
+
+
+@jit
+def _note_vlan(state: Any, conn: int, vlan: int) -> None:
+    seen = state.conns[conn, C_VLAN]
+    if vlan == 0xFFFF or seen & 0xFFFF == vlan or (seen >> 16) & 0xFFFF == vlan:
+        return
+    if seen & 0xFFFF == 0xFFFF:
+        state.conns[conn, C_VLAN] = (seen & ~0xFFFF) | vlan
+    elif (seen >> 16) & 0xFFFF == 0xFFFF:
+        state.conns[conn, C_VLAN] = (seen & ~0xFFFF0000) | (vlan << 16)
+
+
+def make_loop(protocols: Sequence[Protocol]) -> Loop:
+    """The loop for these protocols, in the order of the tuple."""
+    frame_of = _chain([p.frame for p in protocols], _no_frame)
+    unwrap_of = _chain([p.unwrap for p in protocols], _no_unwrap)
+    key_of = _chain([p.key for p in protocols], _no_key)
+    hint_of = _ports(protocols)
+    scans = _constants([p.scan for p in protocols])
+    datagrams = _constants([p.datagrams for p in protocols])
+    pdu = make_pdu(key_of)
+    deliver, deliver_datagram = make_deliver(frame_of, unwrap_of, key_of, scans, pdu)
+    tcp_data = make_tcp_data(deliver)
+    declares = _constants([p.declares_direction for p in protocols])
+    identify, evidence, adopt = make_identify(len(protocols), hint_of, declares, frame_of, unwrap_of, key_of)
+
+    @jit
+    def tcp(state: Any, buf: Any, flow: int, ts: int) -> int:
+        """The TCP segment in work; 1: the slow path must take it, and nothing was changed."""
+        seg, conns, flows = state.seg, state.conns, state.flows
+        conn = flow >> 1
+        a, e, length = seg[G_START], seg[G_END], seg[G_LENGTH]
+        seq, flags = seg[G_SEQ], seg[G_FLAGS]
+        proto = conns[conn, C_PROTO]
+        if conns[conn, C_SLOW] or (conns[conn, C_SYN_SEQ] >= 0 and length and seq != flows[flow, F_SEQ]):
+            return 1
+        bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
+        if seen_before(state, flow, seg[G_SIG], ts, 1):
+            if length == 0 or proto == PROTO_NONE or serial_diff(seq, flows[flow, F_SEQ]) < 0:
+                if length and proto == PROTO_NONE and conns[conn, C_PORT_HINT] >= 0:
+                    state.bytes[BB_SEEN] += e - a
+                    state.bytes[BB_COPY] += e - a
+                elif length and proto >= 0:
+                    if tcp_data(state, buf, a, e, length, flow, seq, ts):
+                        return 1
+                state.frames[FB_COPY] += 1
+                return 0
+        if flags & 7 or flows[flow, F_SEQ] < 0:
+            if control(state, flow, flags, seq, ts):
+                return 1
+            if flags & 2:
+                seq = (seq + 1) & 0xFFFFFFFF
+        acknowledge(state, flow, flags, seg[G_ACK])
+        if length == 0:
+            if flags & 1 and seq == flows[flow, F_SEQ]:
+                flows[flow, F_SEQ] = (seq + 1) & 0xFFFFFFFF
+            state.frames[FB_TCP_CONTROL] += 1
+        else:
+            if proto == PROTO_UNDECIDED:
+                found = identify(state, buf, a, e, flow)
+                if found == UNDECIDED or (found and flows[flow, F_SEQ] != seq):
+                    conns[conn, C_PROTO] = PROTO_UNDECIDED
+                    return 1
+                proto = conns[conn, C_PROTO]
+            if proto >= 0:
+                if tcp_data(state, buf, a, e, length, flow, seq, ts):
+                    return 1
+                if flags & 1 and flows[flow, F_SEQ] == (seq + length) & 0xFFFFFFFF:
+                    flows[flow, F_SEQ] = (seq + length + 1) & 0xFFFFFFFF
+            else:
+                if bucket == FB_OT:
+                    bucket = FB_OTHER_IP
+                if conns[conn, C_PORT_HINT] >= 0:
+                    state.bytes[BB_SEEN] += e - a
+                    state.bytes[BB_UNRECOGNISED] += e - a
+            flows[flow, F_BITS] |= FLOW_PAYLOAD
+            state.frames[bucket] += 1
+        sign(state, flow, seg[G_SIG], ts)
+        return 0
+
+    @jit
+    def udp(state: Any, buf: Any, flow: int, ts: int) -> int:
+        """The datagram in work; 1: the slow path must take it."""
+        seg, conns = state.seg, state.conns
+        conn = flow >> 1
+        a, e = seg[G_START], seg[G_END]
+        proto = conns[conn, C_PROTO]
+        bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
+        if conns[conn, C_SLOW]:
+            return 1
+        copy = seen_before(state, flow, seg[G_SIG], ts, 0)
+        if copy and (proto < 0 or same_datagram(state, buf, a, e, flow)):
+            if proto >= 0 or conns[conn, C_PORT_HINT] >= 0:
+                state.bytes[BB_SEEN] += e - a
+                state.bytes[BB_COPY] += e - a
+            state.frames[FB_COPY] += 1
+            return 0
+        if proto == PROTO_UNDECIDED:
+            found = identify(state, buf, a, e, flow)
+            if found == UNDECIDED:
+                return 1
+            proto = conns[conn, C_PROTO]
+            if proto >= 0 and not datagrams(proto):
+                conns[conn, C_PROTO] = PROTO_NONE
+                proto = PROTO_NONE
+        if proto >= 0:
+            state.bytes[BB_SEEN] += e - a
+            remember(state, buf, a, e, flow, 0)
+            deliver_datagram(state, buf, a, e, flow, ts)
+        else:
+            if bucket == FB_OT:
+                bucket = FB_OTHER_IP
+            if conns[conn, C_PORT_HINT] >= 0:
+                state.bytes[BB_SEEN] += e - a
+                state.bytes[BB_UNRECOGNISED] += e - a
+        state.flows[flow, F_BITS] |= FLOW_PAYLOAD
+        state.frames[bucket] += 1
+        sign(state, flow, seg[G_SIG], ts)
+        return 0
+
+    @jit
+    def transport(state: Any, buf: Any, k0: int, k1: int, ts: int) -> int:
+        """The parsed packet in work: STOP_END if done, STOP_SLOW if the slow path must take its segment."""
+        seg, conns = state.seg, state.conns
+        flow = find_flow(state, k0, k1, ts)
+        if flow < 0:
+            state.frames[FB_SHED] += 1
+            return STOP_END
+        conn = flow >> 1
+        conns[conn, C_LAST_TS] = ts
+        if state.flows[flow, F_FRAMES] == 0:
+            bind(state, seg[G_SMAC], 0x0800, k0 >> 32 & 0xFFFFFFFF, (seg[G_REALM] << 4) | (6 if k1 & 0x1000 else 4) << 1, ts)
+            if conns[conn, C_SOURCE_MAC] == 0:
+                conns[conn, C_SOURCE_MAC] = seg[G_SMAC]
+        if seg[G_VLAN] != 0xFFFF:
+            _note_vlan(state, conn, seg[G_VLAN])
+        state.flows[flow, F_FRAMES] += 1
+        state.flows[flow, F_BYTES] += seg[G_LENGTH]
+        seg[G_FLOW] = flow
+        seg[G_TS] = ts
+        if seg[G_TRANSPORT] == TRANSPORT_TCP:
+            return STOP_SLOW if tcp(state, buf, flow, ts) else STOP_END
+        if seg[G_TRANSPORT] == TRANSPORT_UDP:
+            return STOP_SLOW if udp(state, buf, flow, ts) else STOP_END
+        conns[conn, C_PROTO] = PROTO_NONE
+        if seen_before(state, flow, seg[G_SIG], ts, 0):
+            state.frames[FB_COPY] += 1
+        else:
+            state.flows[flow, F_BITS] |= FLOW_PAYLOAD
+            state.frames[FB_TRUNCATED if seg[G_CUT] > 0 else FB_OTHER_IP] += 1
+        sign(state, flow, seg[G_SIG], ts)
+        return STOP_END
+
+    @jit
+    def packet(state: Any, buf: Any, l3: int, end: int, wire_end: int, family: int, ts: int) -> int:
+        """One IP packet at buf[l3:end]: STOP_END, STOP_SLOW or STOP_FRAGMENT."""
+        link = state.link
+        if family == 4:
+            code = packet4(state, buf, l3, end, wire_end, link)
+        else:
+            code = packet6(state, buf, l3, end, wire_end, link)
+        if code == PACKET_OK:
+            if state.seg[G_TRANSPORT] == 58:
+                neighbour(state, buf, state.seg[G_START], state.seg[G_END], state.seg[G_REALM], ts)
+            return transport(state, buf, link[0], link[1], ts)
+        if code == PACKET_FRAGMENT:
+            return STOP_FRAGMENT
+        if code == PACKET_OTHER_JOB:
+            return STOP_END
+        bucket = FB_MALFORMED if code == PACKET_MALFORMED else FB_SHED if code == PACKET_SHED else FB_TRUNCATED
+        state.frames[bucket] += 1
+        return STOP_END
+
+    @jit
+    def frame(state: Any, data: Any, start: int, lengths: int, link_word: int, ts: int) -> int:
+        """One captured frame, from its link layer up."""
+        link, seg, ctl = state.link, state.seg, state.ctl
+        end = start + (lengths >> 32)
+        wire_end = start + (lengths & 0xFFFFFFFF)
+        code = strip(data, start, end, wire_end, link_word & 0xFFFF, link)
+        realm = state.realms[4096 + ((link_word >> 16) & 0xFF)]
+        vlan = link[L_VLANS] & 0xFFFF
+        if vlan != 0xFFFF and state.realms[vlan & 0xFFF] >= 0:
+            realm = state.realms[vlan & 0xFFF]
+        if realm < 0:
+            realm = ctl[CTL_REALM]
+        seg[G_REALM] = realm
+        seg[G_VLAN] = vlan
+        seg[G_SMAC] = link[L_SRC]
+        if code == LINK_IP:
+            return packet(state, data, link[L_L3], link[L_END], link[L_WIRE_END], link[L_FAMILY], ts)
+        if ctl[CTL_JOB]:
+            return STOP_END
+        if code == LINK_NON_IP:
+            state.frames[FB_NON_IP] += 1
+            if link[L_ETHERTYPE] == 0x0806:
+                arp(state, data, link[L_L3], link[L_END], realm, ts)
+            else:
+                bind(state, link[L_SRC], link[L_ETHERTYPE] & 0xFFFF, -1, realm << 4, ts)
+        elif code == LINK_MALFORMED:
+            state.frames[FB_MALFORMED] += 1
+        elif code == LINK_SHORT:
+            state.frames[FB_TRUNCATED] += 1
+        else:
+            state.frames[FB_UNSUPPORTED] += 1
+            state.unsupported[link[L_REASON] & 7, link[L_WHAT] & 0xFFFF] += 1
+        return STOP_END
+
+    @jit
+    def run(state: Any, data: Any, records: Any, first: int, first_frame: int) -> tuple[int, int]:
+        """Frames records[first:]; comes back at the end, or to have something done: (STOP_*, next record)."""
+        ctl = state.ctl
+        headroom = 0
+        for i in range(first, len(records)):
+            start = records[i, REC_OFFSET]
+            lengths = records[i, REC_LENGTHS]
+            ts = records[i, REC_TS]
+            caplen = lengths >> 32
+            if ts >= ctl[CTL_HORIZON]:
+                return STOP_HORIZON, i
+            if ctl[CTL_TICKS] and ts - ctl[CTL_TICK_TS] >= TICK_NS:
+                return STOP_TICK, i
+            need = (caplen >> 3) + 8
+            headroom -= need
+            if headroom < 0:
+                if not _room(state, need):
+                    ctl[CTL_NEED] = need
+                    return STOP_GROW, i
+                headroom = 0
+                if _room(state, 64 * need):
+                    headroom = 64 * need
+            if (
+                ctl[CTL_EVENTS] + (caplen >> 1) + 128 > EVENTS_CAP
+                or ctl[CTL_EV_BYTES] + 2 * caplen + 32768 > EV_BYTES_CAP
+                or ctl[CTL_EV_FRAMES] + 256 > EV_FRAMES_CAP
+            ):
+                return STOP_FULL, i
+            ctl[CTL_FRAME] = first_frame + i
+            ctl[CTL_LAST_TS] = ts
+            stop = frame(state, data, start, lengths, records[i, REC_LINK], ts)
+            if stop != STOP_END:
+                return stop, i + 1
+        return STOP_END, len(records)
+
+    return Loop(run, packet, deliver, deliver_datagram, tcp_data, evidence, adopt)
+
+

@@ -1,0 +1,118 @@
+"""Pending requests of a connection, and what became of them."""
+
+from typing import Any
+
+from otmon.limits import MAX_PENDING_PER_CONNECTION
+from otmon.wire.columns import (
+    C_CLIENT, C_GAP_TS, C_HEAD, C_PENDING, C_TAIL, CTL_FREE_PENDING, CTL_SHED_PENDING, F_BITS, FLOW_PAYLOAD, H_COUNT,
+    HIST_BUCKETS, OUTCOME_UNANSWERED, OUTCOME_UNSEEN, Q_HIT, Q_JUDGED, Q_N, Q_NEXT, Q_REPLY, Q_SHAPE, Q_TOKEN, Q_TS,
+    S_ACCEPTED, S_LAST_RESPONSE,
+)  # fmt: skip
+from otmon.wire.events import emit_outcome
+from otmon.wire.loads import jit
+from otmon.wire.shapes import histogram
+
+
+@jit
+def settle(state: Any, shape: int, hit: int, judged: int, n: int, outcome: int, ts: int) -> None:
+    """Count an outcome for the shape, and for the episode or to Python if the request is one that alerts."""
+    if outcome <= OUTCOME_UNSEEN:
+        state.shapes[shape, S_ACCEPTED - 1 + outcome] += 1
+    if hit >= 0:
+        state.hits[hit, H_COUNT + outcome] += 1
+    elif not judged:
+        emit_outcome(state, shape, n, outcome, ts)
+
+
+@jit
+def silence(state: Any, conn: int, since: int) -> int:
+    """What an unanswered request is: `unseen` if the answer may have been lost to us, else `unanswered`."""
+    client = state.conns[conn, C_CLIENT]
+    server = 2 * conn + 1 - max(client, 0)
+    if not state.flows[server, F_BITS] & FLOW_PAYLOAD or state.conns[conn, C_GAP_TS] > since:
+        return OUTCOME_UNSEEN
+    return OUTCOME_UNANSWERED
+
+
+@jit
+def _release(state: Any, conn: int, row: int, before: int) -> None:
+    conns, pending = state.conns, state.pending
+    after = pending[row, Q_NEXT]
+    if before < 0:
+        conns[conn, C_HEAD] = after
+    else:
+        pending[before, Q_NEXT] = after
+    if conns[conn, C_TAIL] == row:
+        conns[conn, C_TAIL] = before
+    conns[conn, C_PENDING] -= 1
+    pending[row, Q_N] = 0
+    pending[row, Q_NEXT] = state.ctl[CTL_FREE_PENDING]
+    state.ctl[CTL_FREE_PENDING] = row
+
+
+@jit
+def drop_oldest(state: Any, conn: int, outcome: int, ts: int) -> None:
+    """Settle the oldest pending request: `outcome`, or 0 for what its silence means."""
+    row = state.conns[conn, C_HEAD]
+    pending = state.pending
+    if outcome == 0:
+        outcome = silence(state, conn, pending[row, Q_TS])
+    shape, hit, judged, n = pending[row, Q_SHAPE], pending[row, Q_HIT], pending[row, Q_JUDGED], pending[row, Q_N]
+    _release(state, conn, row, -1)
+    settle(state, shape, hit, judged, n, outcome, ts)
+
+
+@jit
+def drop_all(state: Any, conn: int, outcome: int, ts: int) -> None:
+    """Settle every pending request of a connection that ends."""
+    while state.conns[conn, C_PENDING] > 0:
+        drop_oldest(state, conn, outcome, ts)
+
+
+@jit
+def push(state: Any, conn: int, token: int, reply: int, shape: int, hit: int, judged: int, n: int, ts: int) -> int:
+    """Remember a request; returns its row, -1 if there is no room (its answer will be unseen)."""
+    conns, pending = state.conns, state.pending
+    if conns[conn, C_PENDING] >= MAX_PENDING_PER_CONNECTION:
+        drop_oldest(state, conn, 0, ts)
+    row = state.ctl[CTL_FREE_PENDING]
+    if row < 0:
+        state.ctl[CTL_SHED_PENDING] += 1
+        settle(state, shape, hit, judged, n, OUTCOME_UNSEEN, ts)
+        return -1
+    state.ctl[CTL_FREE_PENDING] = pending[row, Q_NEXT]
+    pending[row, Q_TOKEN] = token
+    pending[row, Q_REPLY] = reply
+    pending[row, Q_SHAPE] = shape
+    pending[row, Q_TS] = ts
+    pending[row, Q_N] = n
+    pending[row, Q_NEXT] = -1
+    pending[row, Q_HIT] = hit
+    pending[row, Q_JUDGED] = judged
+    if conns[conn, C_PENDING] == 0:
+        conns[conn, C_HEAD] = row
+    else:
+        pending[conns[conn, C_TAIL], Q_NEXT] = row
+    conns[conn, C_TAIL] = row
+    conns[conn, C_PENDING] += 1
+    return row
+
+
+@jit
+def match(state: Any, conn: int, token: int, reply: int, outcome: int, ts: int) -> tuple[int, int]:
+    """(number, shape) of the request that this response answers, (0, -1) if none; counts outcome and response time."""
+    pending = state.pending
+    before = -1
+    row = state.conns[conn, C_HEAD]
+    for _ in range(state.conns[conn, C_PENDING]):
+        if pending[row, Q_TOKEN] == token and pending[row, Q_REPLY] == reply:
+            shape, hit, judged, n = pending[row, Q_SHAPE], pending[row, Q_HIT], pending[row, Q_JUDGED], pending[row, Q_N]
+            elapsed = ts - pending[row, Q_TS]
+            _release(state, conn, row, before)
+            settle(state, shape, hit, judged, n, outcome, ts)
+            histogram(state, shape, HIST_BUCKETS, elapsed)
+            state.shapes[shape, S_LAST_RESPONSE] = elapsed
+            return n, shape
+        before = row
+        row = pending[row, Q_NEXT]
+    return 0, -1

@@ -1,0 +1,108 @@
+"""One canonical PDU: its key, its shape, its request or response, its place in the accounts."""
+
+from collections.abc import Callable
+from typing import Any
+
+from otmon.wire.columns import (
+    BB_DECODED, BB_ENCRYPTED, BB_MALFORMED, C_CLIENT, C_ENCRYPTED, CTL_MESSAGES, CTL_N, EVF_IDENTITY, EVF_JUDGE,
+    EVF_MALFORMED, EVF_MESSAGE, OUTCOME_ACCEPTED, OUTCOME_UNSEEN, S_IDENTITY,
+)  # fmt: skip
+from otmon.wire.contract import (
+    FLAG_ENCRYPTED, FLAG_EXCEPTION, FLAG_IDENTITY, FUNC_SLOTS, KIND_LINK, KIND_REQUEST, KIND_RESPONSE, OUT_CLASS,
+    OUT_EXPECT, OUT_FLAGS, OUT_FUNC, OUT_KIND, OUT_REPLY_KEY, OUT_STATUS, OUT_TOKEN, STATUS_NONE,
+)  # fmt: skip
+from otmon.wire.events import emit_pdu
+from otmon.wire.loads import jit
+from otmon.wire.pairing import match, push, settle
+from otmon.wire.shapes import count, judge, shape_of
+
+TOTAL_PDUS, TOTAL_REQUESTS, TOTAL_RESPONSES, TOTAL_EXCEPTIONS, TOTAL_MALFORMED, TOTAL_UNITS = range(6)
+CONTINUATION = 2
+"""OUT_EXPECT of a response that goes on with an earlier one: it settles nothing and is no orphan."""
+
+
+@jit
+def _tally(state: Any, proto: int, column: int) -> None:
+    state.totals[proto, column + 1] += 1
+    func = state.out[OUT_FUNC]
+    if 0 <= func < FUNC_SLOTS:
+        state.funcs[proto * FUNC_SLOTS + func, column] += 1
+
+
+def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
+    """The function `pdu` for these protocols; `key_of(proto, ...)` dispatches."""
+
+    @jit
+    def pdu(state: Any, buf: Any, x: int, y: int, wire: int, flow: int, proto: int, ts: int, slot: int) -> None:
+        """Account for the canonical PDU buf[x:y] that took `wire` bytes of OT payload; `slot` holds its frames."""
+        out, ctl = state.out, state.ctl
+        conn = flow >> 1
+        client = state.conns[conn, C_CLIENT]
+        from_client = -1 if client < 0 else 1 if flow & 1 == client else 0
+        words = key_of(proto, buf, x, y, from_client, out)
+        n = ctl[CTL_N] + 1
+        ctl[CTL_N] = n
+        state.totals[proto, TOTAL_PDUS] += 1
+        wanted = EVF_MESSAGE if ctl[CTL_MESSAGES] else 0
+        kind = out[OUT_KIND]
+        if 0 <= out[OUT_CLASS] < 256:
+            state.classes[proto, out[OUT_CLASS]] += 1
+        if words < 0:
+            state.bytes[BB_MALFORMED] += wire
+            _tally(state, proto, 3)
+            if wanted:
+                wanted |= EVF_MALFORMED
+                emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
+            return
+        if out[OUT_FLAGS] & FLAG_ENCRYPTED:
+            state.bytes[BB_ENCRYPTED] += wire
+            state.conns[conn, C_ENCRYPTED] += wire
+        else:
+            state.bytes[BB_DECODED] += wire
+        if kind == KIND_LINK:
+            if wanted:
+                emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
+            return
+        if kind == KIND_RESPONSE:
+            _tally(state, proto, 1)
+            if out[OUT_FLAGS] & FLAG_EXCEPTION:
+                _tally(state, proto, 2)
+            outcome = out[OUT_STATUS]
+            request, shape = 0, -1
+            if outcome != STATUS_NONE:
+                request, shape = match(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], outcome, ts)
+            if request or outcome == STATUS_NONE or out[OUT_EXPECT] == CONTINUATION:
+                if shape >= 0 and out[OUT_FLAGS] & FLAG_IDENTITY and not state.shapes[shape, S_IDENTITY]:
+                    state.shapes[shape, S_IDENTITY] = 1
+                    wanted |= EVF_IDENTITY
+                if wanted:
+                    emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, -1, request, outcome, kind, slot, n)
+                return
+        elif kind == KIND_REQUEST:
+            _tally(state, proto, 0)
+            outcome = 0
+            if not out[OUT_EXPECT]:
+                outcome = OUTCOME_ACCEPTED if out[OUT_STATUS] else OUTCOME_UNSEEN
+        else:
+            _tally(state, proto, 1)
+            outcome = OUTCOME_ACCEPTED
+        shape = shape_of(state, conn, proto, kind, max(from_client, 0), words, ts)
+        pending, hit, judged = -1, -1, 1
+        if shape >= 0:
+            count(state, shape, wire, ts)
+            hit = judge(state, shape, ts)
+            judged = 0 if hit == -2 else 1
+            if not judged:
+                wanted |= EVF_JUDGE
+                hit = -1
+            if kind == KIND_RESPONSE and out[OUT_FLAGS] & FLAG_IDENTITY and not state.shapes[shape, S_IDENTITY]:
+                state.shapes[shape, S_IDENTITY] = 1
+                wanted |= EVF_IDENTITY
+            if outcome == 0:
+                pending = push(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], shape, hit, judged, n, ts)
+        if wanted:
+            emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, pending, 0, outcome, kind, slot, n)
+        if shape >= 0 and outcome:
+            settle(state, shape, hit, judged, n, outcome, ts)
+
+    return pdu
