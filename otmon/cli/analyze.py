@@ -21,7 +21,7 @@ from otmon.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from otmon.policy import Policy
+    from otmon.policy.judge import Policy
 
 _EPILOG = """\b
 Examples:
@@ -109,7 +109,8 @@ def analyze(
 
 def load(path: Path) -> "Policy":
     """The policy of a file. Raises Stop with file, line and column of what is wrong."""
-    from otmon.policy import PolicyError, load_policy
+    from otmon.policy.errors import PolicyError
+    from otmon.policy.load import load_policy
 
     try:
         return load_policy(path)

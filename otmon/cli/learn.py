@@ -22,7 +22,7 @@ def learn(captures: tuple[str, ...], output: str, jobs: int) -> int:
     from otmon.capture.errors import CaptureError
     from otmon.engine import analyze as run_engine
     from otmon.outputs.summary import damage, input_record
-    from otmon.policy import learn_policy
+    from otmon.policy.learn import learn_policy
 
     try:
         with progress_bar() as progress:

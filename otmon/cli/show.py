@@ -91,9 +91,9 @@ def operations(folder: Path, form: str | None) -> None:
     "  otmon graph --format graphml > plant.graphml\n"
 )
 @folder_argument
-@click.option("--format", "form", type=click.Choice(["graphml", "gexf", "dot", "json"]), help="Print the graph so.")
+@click.option("--format", "export", type=click.Choice(["graphml", "gexf", "dot", "json"]), help="Print the graph so.")
 @form_options
-def graph(folder: Path, form: str | None) -> None:
+def graph(folder: Path, export: str | None, form: str | None) -> None:
     """Show who speaks with whom, or export it.
 
     The graph has an edge for each pair of devices, protocol and function.
@@ -103,15 +103,16 @@ def graph(folder: Path, form: str | None) -> None:
 
     with open_results(folder) as results:
         found = build_graph(results)
-    if form == "csv":
+    chosen = export or form
+    if chosen == "csv":
         from otmon.outputs.csvtext import to_csv
 
         label = {node.id: node.label for node in found.nodes}
         rows = ({"from": label[edge.source], "to": label[edge.target], **edge.attributes()} for edge in found.edges)
         columns = list(found.edges[0].attributes()) if found.edges else []
         emit(to_csv(rows, ["from", "to", *columns]))
-    elif form is not None:
-        emit(FORMATS[form](found))
+    elif chosen is not None:
+        emit(FORMATS[chosen](found))
     else:
         from otmon.outputs.tables import conduits_table
 

@@ -229,7 +229,7 @@ class _Builder:
             roles = roles - {"plc", *OT_SERVER_ROLES.values()} | {"gateway"}
         if any((place_realm, mac) in self.macs.routers for place_realm, _ in group for mac in (*asset.macs, address)):
             roles.add("router")
-        if self.policy is not None and parsed(address) is not None:
+        if self.policy is not None:
             roles.update(role for place in group for role in self.policy.roles_of(*place))
         asset.roles = sorted(roles)
         used = {Endpoint(*place, "dnp3", unit) for place in group for unit in self.masters.get(place, ())}
@@ -247,7 +247,7 @@ class _Builder:
             asset.macs += [mac for mac in proofs if mac not in asset.macs and not self._proxy(place[0], mac)]
         if parsed(address) is None:
             asset.macs = [address]
-        elif self.policy is not None:
+        if self.policy is not None:
             asset.zone = self.policy.zone_of(realm, address)
             asset.level = self.policy.level_of(realm, address)
             asset.name = self.policy.asset_name(realm, address)

@@ -102,7 +102,7 @@ def dot(graph: Graph) -> str:
     lines = ["digraph otmon {", "  rankdir=LR;", "  node [shape=box, fontname=Helvetica];"]
     for number, zone in enumerate(sorted({node.zone for node in graph.nodes})):
         members = [
-            f"    {_quoted(node.id)} [label={_quoted(node.label + chr(10) + node.address)}];"
+            f"    {_quoted(node.id)} [label={_quoted(chr(10).join(dict.fromkeys((node.label, node.address))))}];"
             for node in graph.nodes
             if node.zone == zone
         ]

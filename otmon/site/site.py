@@ -5,7 +5,7 @@ from typing import Any
 
 from otmon.model import OperationRecord
 from otmon.site.assets import Asset, Places, build_assets, by_place
-from otmon.site.evidence import Place, parsed
+from otmon.site.evidence import Place
 from otmon.site.part import Part
 
 
@@ -36,7 +36,7 @@ class Site:
         asset = self.asset_of.get((realm, address))
         zone = name = None
         roles = asset.roles if asset is not None else []
-        if self.policy is not None and parsed(address) is not None:
+        if self.policy is not None:
             zone, name = self.policy.zone_of(realm, address), self.policy.asset_name(realm, address)
             roles = roles if asset is not None else sorted(self.policy.roles_of(realm, address))
         return {
