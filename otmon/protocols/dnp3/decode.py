@@ -1,0 +1,150 @@
+"""DNP3 decoded in full: link header, transport and application control, indications, objects and their values.
+
+What parses but is odd is a flag: unknown_function, direction_mismatch, link_function_reserved, data_in_link_function,
+broadcast, self_address, source_is_destination, unsolicited_bit_mismatch, request_in_fragments, exception,
+control_refused, already_executing; and where objects stop being readable: object_header_short, object_data_short,
+range_reversed, unknown_qualifier, unknown_object, too_many_objects; too_many_points where values are not all shown.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from otmon.model import Kind, Malformed, Message, Op, Target
+from otmon.protocols.dnp3.fragment import Objects
+from otmon.protocols.dnp3.link import APPLICATION, DIR, LINK_BYTES, PRM, TRANSPORT
+from otmon.protocols.dnp3.operations import ops_of
+from otmon.protocols.dnp3.tables import (
+    FUNCTIONS,
+    IDENTITY,
+    IIN2_EXCEPTION,
+    IIN2_REFUSED,
+    INDICATIONS,
+    LINK_PRIMARY,
+    LINK_SECONDARY,
+    RESPONSE,
+    SELF_ADDRESS,
+    UNSOLICITED,
+    function_of,
+    link_function,
+)
+
+_KINDS: Final[dict[int, Kind]] = {UNSOLICITED: "unsolicited"}
+USER_DATA: Final = (3, 4)
+COMMANDED: Final = (2, 3, 4, 5, 6)
+"""Functions that set what controls and analog outputs carry (select arms it)."""
+
+
+def _link(pdu: bytes) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """(extra, body, flags) of the link header."""
+    if len(pdu) < LINK_BYTES or pdu[:2] != b"\x05\x64":
+        raise Malformed("no DNP3 link header")
+    control, destination, source = pdu[3], int.from_bytes(pdu[4:6], "little"), int.from_bytes(pdu[6:8], "little")
+    primary, code = bool(control & PRM), control & 15
+    link: dict[str, Any] = {"control": control, "from_master": bool(control & DIR), "primary": primary, "code": code}
+    if primary:
+        link.update(fcb=bool(control & 0x20), fcv=bool(control & 0x10))
+    else:
+        link["dfc"] = bool(control & 0x10)
+    checks = {
+        "link_function_reserved": code not in (LINK_PRIMARY if primary else LINK_SECONDARY),
+        "data_in_link_function": len(pdu) > LINK_BYTES and not (primary and code in USER_DATA),
+        "broadcast": destination > SELF_ADDRESS,
+        "self_address": destination == SELF_ADDRESS,
+        "source_is_destination": source == destination,
+    }
+    extra = {"link_source": source, "link_destination": destination, "link_function": link_function(control)}
+    return extra, {"link": link}, [name for name, odd in checks.items() if odd]
+
+
+def _refused(headers: Sequence[dict[str, Any]]) -> bool:
+    """Whether a control echoed in a response was refused."""
+    return any(
+        point.get("status") for header in headers if header["group"] in (12, 41) for point in header.get("points", ())
+    )
+
+
+def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
+    """Everything a canonical PDU says; who asks is told by its DIR bit and function alone. Raises Malformed."""
+    extra, body, flags = _link(pdu)
+    destination, source = extra["link_destination"], extra["link_source"]
+    from_master = body["link"]["from_master"]
+    master, outstation = (source, destination) if from_master else (destination, source)
+    unit = (master, outstation)
+    if len(pdu) == LINK_BYTES:
+        return Message("link", unit, None, extra["link_function"], "diagnose", tuple(flags), body, (), extra)
+    if len(pdu) < APPLICATION + 2:
+        raise Malformed("no application header")
+    segment, control, code = pdu[TRANSPORT : APPLICATION + 2]
+    body["transport"] = {"fin": bool(segment & 0x80), "fir": bool(segment & 0x40), "sequence": segment & 0x3F}
+    body["application"] = {
+        "fir": bool(control & 0x80),
+        "fin": bool(control & 0x40),
+        "confirm": bool(control & 0x20),
+        "unsolicited": bool(control & 0x10),
+        "sequence": control & 15,
+    }
+    responds = code >= RESPONSE
+    at = APPLICATION + 2
+    if responds:
+        if len(pdu) < at + 2:
+            raise Malformed("no indications in a response")
+        iin = pdu[at] | pdu[at + 1] << 8
+        body["iin_raw"] = iin
+        body["iin"] = [name for bit, name in enumerate(INDICATIONS) if iin >> bit & 1]
+        at += 2
+        if code != UNSOLICITED:
+            flags += ["exception"] * bool(iin >> 8 & IIN2_EXCEPTION)
+            flags += ["already_executing"] * bool(iin >> 8 & IIN2_REFUSED & ~IIN2_EXCEPTION)
+    elif control & 0xC0 != 0xC0:
+        flags.append("request_in_fragments")
+    if responds == from_master:
+        flags.append("direction_mismatch")
+    if code != 0 and bool(control & 0x10) != (code == UNSOLICITED):
+        flags.append("unsolicited_bit_mismatch")
+    ops = ops_of(code, master, outstation)
+    if code not in FUNCTIONS:
+        flags.append("unknown_function")
+        body["data_bytes"] = len(pdu) - at
+    else:
+        objects = Objects(pdu[at:], code)
+        flags += objects.flags
+        body["objects"] = objects.headers
+        if not responds:
+            ops = ops_of(code, master, outstation, objects.runs, objects.stopped)
+        elif code == RESPONSE and _refused(objects.headers):
+            flags.append("control_refused")
+    function = function_of(code)
+    kind = _KINDS.get(code, "response" if responds else "request")
+    return Message(kind, unit, code, function.name, function.access, tuple(flags), body, ops, extra)
+
+
+def identity(message: Message) -> Sequence[tuple[str, str, float]]:
+    """Device attributes (group 0) that a response shows."""
+    if message.kind != "response":
+        return ()
+    facts = []
+    for header in message.body.get("objects", ()):
+        if header["group"] == 0 and header["variation"] in IDENTITY and header.get("first", 0) == 0:
+            name, confidence = IDENTITY[header["variation"]]
+            for point in header.get("points", ()):
+                if point.get("type") == 1 and point["value"].strip():
+                    facts.append((name, point["value"], confidence))
+    return facts
+
+
+def written(message: Message) -> Sequence[tuple[Op, float]]:
+    """Each control (its operation: 3 is latch_on) and analog output that a request carries."""
+    if message.kind != "request" or message.function_code not in COMMANDED:
+        return ()
+    pairs = []
+    for header in message.body["objects"]:
+        if header["group"] not in (12, 41):
+            continue
+        for point in header.get("points", ()):
+            index = point.get("index")
+            target = Target(f"g{header['group']}", index, index)
+            op = Op(message.function_code, message.function, message.access, message.unit, target)
+            value = point["control_code"] & 15 if "control_code" in point else point.get("value")
+            if value is not None:
+                pairs.append((op, float(value)))
+    return pairs

@@ -1,0 +1,63 @@
+"""What a DNP3 request means: one operation for each run of indexes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from otmon.model import Op, Target
+from otmon.protocols.dnp3.key import FORM_NONE, FORM_STOP, FORM_WIDE, RESPONSE_MARK
+from otmon.protocols.dnp3.tables import function_of
+
+UNPARSED: Final = Target("unparsed")
+"""Objects that could not be read: only a row without targets permits them."""
+CLASS_DATA: Final = 60
+
+
+class Run(NamedTuple):
+    """Objects of one kind: those from `first` to `last`, or (None, None) all of them, or those an event list holds."""
+
+    group: int
+    variation: int
+    first: int | None = None
+    last: int | None = None
+
+
+def target_of(run: Run) -> Target:
+    """`g12` with its indexes; of class data (g60) the class by name."""
+    name = None
+    if run.group == CLASS_DATA:
+        name = f"class {run.variation - 1}" if 1 <= run.variation <= 4 else f"variation {run.variation}"
+    return Target(f"g{run.group}", run.first, run.last, name)
+
+
+def ops_of(code: int, master: int, outstation: int, runs: Iterable[Run] = (), stopped: bool = False) -> tuple[Op, ...]:
+    """The operations, each once; with no objects the function alone."""
+    function = function_of(code)
+    targets: list[Target | None] = [target_of(run) for run in runs]
+    if stopped:
+        targets.append(UNPARSED)
+    return tuple(
+        Op(code, function.name, function.access, (master, outstation), target)
+        for target in dict.fromkeys(targets or [None])
+    )
+
+
+def operations(words: Sequence[int]) -> tuple[Op, ...]:
+    """Words of a key -> what the shape means."""
+    head, *rest = map(int, words)
+    code, master, outstation = head & 255, head >> 8 & 0xFFFF, head >> 24 & 0xFFFF
+    if head & RESPONSE_MARK:
+        return ops_of(code, master, outstation)
+    runs, stopped = [], False
+    following = iter(rest)
+    for word in following:
+        group, variation, form = word & 255, word >> 8 & 255, word >> 16 & 255
+        if form == FORM_STOP:
+            stopped = True
+        elif form == FORM_NONE:
+            runs.append(Run(group, variation))
+        elif form == FORM_WIDE:
+            wide = next(following, 0)
+            runs.append(Run(group, variation, wide & 0xFFFFFFFF, wide >> 32 & 0xFFFFFFFF))
+        else:
+            runs.append(Run(group, variation, word >> 24 & 0xFFFF, word >> 40 & 0xFFFF))
+    return ops_of(code, master, outstation, runs, stopped)

@@ -1,0 +1,106 @@
+"""Object headers and the size of what stands behind them, compiled."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from otmon.protocols.dnp3.objects import (
+    ROW_OF_GROUP,
+    SIZE_ATTRIBUTE,
+    SIZE_OCTETS,
+    SIZE_PACKED,
+    SIZE_PACKED2,
+    SIZES,
+    UNKNOWN,
+    VARIATIONS,
+)
+from otmon.wire.loads import jit, le16, le32, u8
+
+MAX_HEADERS: Final = 2_048
+"""Object headers read in one fragment (Suricata's bound)."""
+RANGE_ALL: Final = 6
+RANGE_FREE: Final = 11
+SIZE_PREFIX: Final = 4
+"""Prefix codes from here on (4, 5, 6) give each object's size, those below (1, 2, 3) its index."""
+LAST_PREFIX: Final = 6
+_WIDTHS: Final = [1, 2, 4, 0, 0, 0, 0, 1, 2, 4, 0, 1, 0, 0, 0, 0]
+WIDTHS: Final = np.array(_WIDTHS, np.int64)
+"""Octets of a start, stop or count by range code; 0: none, or reserved (3 to 5, virtual addresses, are obsolete)."""
+WIDTHS.flags.writeable = False
+PREFIX_WIDTHS: Final = np.array([0, 1, 2, 4, 1, 2, 4, 0], np.int64)
+PREFIX_WIDTHS.flags.writeable = False
+
+
+@jit
+def load(buf: Any, at: int, width: int) -> int:
+    """Unsigned little-endian number of 1, 2 or 4 octets."""
+    if width == 1:
+        return int(u8(buf, at))
+    if width == 2:
+        return int(le16(buf, at))
+    return int(le32(buf, at))
+
+
+@jit
+def read_header(buf: Any, at: int, end: int) -> tuple[int, int, int, int]:
+    """(offset behind the header, first, last, count); first is -1 if it gives no range, the offset if unreadable."""
+    if at + 3 > end:
+        return -1, -1, -1, 0
+    qualifier = u8(buf, at + 2)
+    prefix, form = qualifier >> 4, qualifier & 15
+    at += 3
+    if form == RANGE_ALL and prefix == 0:
+        return at, -1, -1, 0
+    width = WIDTHS[form]
+    if width == 0 or prefix > LAST_PREFIX or (form == RANGE_FREE and prefix < SIZE_PREFIX):
+        return -1, -1, -1, 0
+    if form < RANGE_ALL:
+        if prefix or at + 2 * width > end:
+            return -1, -1, -1, 0
+        first, last = load(buf, at, width), load(buf, at + width, width)
+        if last < first:
+            return -1, -1, -1, 0
+        return at + 2 * width, first, last, last - first + 1
+    if at + width > end:
+        return -1, -1, -1, 0
+    return at + width, -1, -1, load(buf, at, width)
+
+
+@jit
+def object_end(buf: Any, at: int, end: int, group: int, variation: int, count: int) -> int:
+    """Offset behind `count` objects without prefix, -1 if that cannot be said or lies beyond `end`."""
+    if count == 0:
+        return at
+    if group == 0:
+        variation = 1
+    size = UNKNOWN
+    if variation < VARIATIONS:
+        size = SIZES[ROW_OF_GROUP[group] * VARIATIONS + variation]
+    elif 110 <= group <= 113:
+        size = SIZE_OCTETS
+    if size >= 0:
+        at += count * size
+    elif size == SIZE_PACKED:
+        at += (count + 7) // 8
+    elif size == SIZE_PACKED2:
+        at += (count + 3) // 4
+    elif size == SIZE_OCTETS:
+        at += count * variation
+    elif size == SIZE_ATTRIBUTE:
+        while count > 0:
+            if at + 2 > end:
+                return -1
+            at += 2 + u8(buf, at + 1)
+            count -= 1
+    else:
+        return -1
+    return int(at) if at <= end else -1
+
+
+@jit
+def one_end(buf: Any, at: int, end: int, group: int, variation: int, prefix: int) -> int:
+    """The same for one object behind its prefix (`at` is behind it): packed points cannot have one."""
+    size = SIZES[ROW_OF_GROUP[group] * VARIATIONS + variation] if variation < VARIATIONS else 0
+    if size in (SIZE_PACKED, SIZE_PACKED2):
+        return -1
+    return int(object_end(buf, at, end, group, variation, 1))
