@@ -93,7 +93,8 @@ def interface(block: bytes, state: Any, table: Any) -> int:
             (offset_s,) = struct.unpack_from(order + "q", block, at)
         at += (length + 3) & ~3
     number = int(state[INTERFACES])
-    offset_ns = max(-MAX_TS_NS, min(MAX_TS_NS, offset_s * 1_000_000_000))
+    # One less than the largest time, so that their sum is still an int64.
+    offset_ns = max(1 - MAX_TS_NS, min(MAX_TS_NS - 1, offset_s * 1_000_000_000))
     table[number] = (link_word(link_type, number), multiplier, divisor, shift, offset_ns, snaplen)
     state[INTERFACES] = number + 1
     return int(link_type)
@@ -134,6 +135,8 @@ def _binary_ns(high: int, low: int, shift: int) -> int:
         seconds = high >> (shift - 32)
         kept = high & ((1 << (shift - 32)) - 1)
         fraction = kept << (64 - shift) | low >> (shift - 32)
+    elif shift < 96:
+        seconds, fraction = 0, high >> (shift - 64)
     else:
         seconds, fraction = 0, 0
     if seconds > MAX_TS_NS // 1_000_000_000:

@@ -79,7 +79,6 @@ class Reader:
         self._base = 0
         """Offset in the decompressed file of byte 0 of the buffer, were all of it unread."""
         self._ended = False
-        self._drained = False
         self._sha256: str | None = None
         self.damaged: dict[str, int | str] | None = None
         self._link_names: list[str] = []
@@ -147,6 +146,8 @@ class Reader:
                 break
             if not last and status != walk.FULL:
                 self._refill()
+        if state[walk.POS] < state[walk.FILL]:
+            self._damage(int(state[walk.POS]), "cut short: the file ends inside this record")
         self._finish()
 
     def _refill(self) -> None:
@@ -173,8 +174,6 @@ class Reader:
         state[walk.FILL] = fill + count
         if count == 0:
             self._ended = True
-            if self.damaged is None and int(state[walk.POS]) < fill:
-                self._damage(int(state[walk.POS]), "cut short: the file ends inside this record")
 
     def _read_rare(self) -> bool:
         """Read the section header or interface description at POS; False: it is not whole yet, or damaged."""

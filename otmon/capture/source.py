@@ -84,8 +84,26 @@ class _Raw:
         return int(count)
 
 
-class _Gzip:
-    """gzip members, one behind the other (RFC 1952), output bounded by what is asked for."""
+class _Expander:
+    """Expands in steps of its own, so that where damage shows does not depend on what is asked for."""
+
+    _rest = memoryview(b"")
+
+    def readinto(self, target: Any) -> int:
+        if not self._rest:
+            self._rest = memoryview(self._expand())
+        count = min(len(self._rest), len(target))
+        target[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def _expand(self) -> bytes:
+        """At most _CHUNK_BYTES more; nothing at the end."""
+        raise NotImplementedError
+
+
+class _Gzip(_Expander):
+    """gzip members, one behind the other (RFC 1952)."""
 
     def __init__(self, raw: _Raw) -> None:
         self._raw = raw
@@ -93,9 +111,10 @@ class _Gzip:
         self._input: Any = b""
         self._member: Any = zlib.decompressobj(31)
         self._begun = False
+        self._broken = False
 
-    def readinto(self, target: Any) -> int:
-        while True:
+    def _expand(self) -> bytes:
+        while not self._broken:
             if self._member.eof:
                 self._input, self._member, self._begun = self._member.unused_data, zlib.decompressobj(31), False
             if not self._input:
@@ -103,23 +122,40 @@ class _Gzip:
                 if not self._input:
                     if self._begun:
                         raise DamagedError("cut short: the gzip data ends too early")
-                    return 0
+                    return b""
             # Zero padding behind the last member is allowed by gzip(1).
             if not self._begun and not self._input.strip(b"\0"):
                 self._input = b""
                 continue
             self._begun = True
+            before = self._member.copy()
             try:
-                out = self._member.decompress(self._input, len(target))
+                out: bytes = self._member.decompress(self._input, _CHUNK_BYTES)
+                self._input = self._member.unconsumed_tail
             except zlib.error:
-                raise DamagedError("the gzip data is damaged") from None
-            self._input = self._member.unconsumed_tail
+                out, self._broken = self._salvage(before), True
             if out:
-                target[: len(out)] = out
-                return len(out)
+                return out
+        raise DamagedError("the gzip data is damaged")
+
+    def _salvage(self, member: Any) -> bytes:
+        """What comes out before the damage: an error takes all output of its call with it, so the steps get smaller."""
+        out, step = b"", _CHUNK_BYTES
+        while step:
+            trial = member.copy()
+            try:
+                piece = trial.decompress(self._input, step)
+            except zlib.error:
+                step //= 2
+                continue
+            if not piece:
+                break
+            out += piece
+            member, self._input = trial, trial.unconsumed_tail
+        return out
 
 
-class _Zstd:
+class _Zstd(_Expander):
     """zstd frames, one behind the other (RFC 8878)."""
 
     def __init__(self, raw: _Raw) -> None:
@@ -128,14 +164,14 @@ class _Zstd:
         source: Any = self._watch
         self._stream = decompressor.stream_reader(source, read_size=_CHUNK_BYTES, read_across_frames=True)
 
-    def readinto(self, target: Any) -> int:
+    def _expand(self) -> bytes:
         try:
-            count = self._stream.readinto1(target)
+            out = self._stream.read1(_CHUNK_BYTES)
         except zstandard.ZstdError:
             raise DamagedError("the zstd data is damaged") from None
-        if count == 0 and not self._watch.complete:
+        if not out and not self._watch.complete:
             raise DamagedError("cut short: the zstd data ends too early")
-        return int(count)
+        return out
 
 
 class Source:
