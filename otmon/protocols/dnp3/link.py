@@ -20,7 +20,7 @@ from otmon.wire.contract import (
     UNWRAP_MORE,
     UNWRAP_WHOLE,
 )
-from otmon.wire.loads import jit, le32, u8
+from otmon.wire.loads import copy, jit, le32, u8
 
 LINK_BYTES: Final = 8
 """Link header without CRC, as it stands in the canonical PDU."""
@@ -68,9 +68,14 @@ def _blocks_sound(buf: Any, start: int, data: int) -> bool:
 @jit
 def _store(buf: Any, start: int, data: int, asm: Any, at: int) -> int:
     """Copy the user data behind the transport octet to asm[at:]; returns where it ends."""
-    for i in range(1, data):
-        asm[at] = u8(buf, start + i + 2 * (i // BLOCK_BYTES))
-        at += 1
+    skip = 1
+    while data > 0:
+        size = min(data, BLOCK_BYTES)
+        copy(asm, at, buf, start + skip, size - skip)
+        at += size - skip
+        start += size + 2
+        data -= size
+        skip = 0
     return at
 
 
@@ -105,8 +110,7 @@ def unwrap(buf: Any, start: int, end: int, asm: Any, fill: int) -> tuple[int, in
     if octet & TRANSPORT_FIR:
         if fill > 0:
             dropped = UNWRAP_DROPPED
-        for i in range(LINK_BYTES):
-            asm[i] = u8(buf, start + i)
+        copy(asm, 0, buf, start, LINK_BYTES)
         fill = APPLICATION
     else:
         if fill < APPLICATION:

@@ -209,7 +209,7 @@ ATTRIBUTES: Final[dict[int, str]] = {
 
 
 def function_of(code: int) -> Function:
-    """Function of a code. Those without a name are `function_<n>` and count as control: no right to read covers them."""
+    """Function of a code. Those without a name are `function_<n>` and count as control: no right to read covers it."""
     return FUNCTIONS.get(code) or Function(f"function_{code}", "control")
 
 
