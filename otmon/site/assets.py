@@ -182,7 +182,9 @@ def build_assets(part: Part, site: str, policy: Places | None = None) -> tuple[l
     builder = _Builder(part, site, policy, macs, heard)
     assets: list[Asset] = []
     left_out = 0
-    for group in groups:
+    for number, group in enumerate(groups):
+        if len(assets) >= MAX_ASSETS:
+            return assets, left_out + len(groups) - number
         new = builder.device(group)
         room = MAX_ASSETS - len(assets)
         assets += new[:room]

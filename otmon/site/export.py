@@ -16,6 +16,8 @@ from otmon.site.graph import Graph, node_attributes, to_networkx
 from otmon.text import safe_text
 
 _NOT_XML = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PLAIN: Final = re.compile(r"[\w .:,/-]*", re.ASCII).fullmatch
+"""What every XML takes as it is: nearly all values."""
 _TYPES: Final = {str: "string", int: "long", float: "double"}
 _HEAD = (
     '<?xml version="1.0" encoding="utf-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns"'
@@ -26,12 +28,14 @@ _LABEL_CHARS: Final = 512
 _Attributes = Mapping[str, str | int | float]
 
 
-def _xml(text: object) -> str:
-    return escape(_NOT_XML.sub("\ufffd", str(text)))
+def _xml(value: str | int | float) -> str:
+    if isinstance(value, str) and not _PLAIN(value):
+        return escape(_NOT_XML.sub("\ufffd", value))
+    return str(value)
 
 
-def _attr(text: object) -> str:
-    return quoteattr(_NOT_XML.sub("\ufffd", str(text)))
+def _attr(text: str) -> str:
+    return quoteattr(_NOT_XML.sub("\ufffd", text))
 
 
 class _Keys:

@@ -5,7 +5,7 @@ quarter of a second to import, so nothing here imports it before it is needed).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otmon.model import Counts, OperationRecord
@@ -34,6 +34,9 @@ class Node:
     roles: str = ""
     macs: str = ""
     vendor: str = ""
+
+
+_NODE_ATTRIBUTES = ("label", "address", "realm", "kind", "zone", "level", "roles", "macs", "vendor")
 
 
 @dataclass(slots=True)
@@ -175,7 +178,8 @@ def build_graph(site: Seen) -> Graph:
 
 def node_attributes(node: Node) -> dict[str, str | int | float]:
     """Without the id, and without what is not known."""
-    return {name: value for name, value in asdict(node).items() if name != "id" and value is not None}
+    known = ((name, getattr(node, name)) for name in _NODE_ATTRIBUTES)
+    return {name: value for name, value in known if value is not None}
 
 
 def to_networkx(graph: Graph) -> "networkx.MultiDiGraph[str]":

@@ -1,9 +1,11 @@
 """Operations as JSON-ready dicts: the records of operations.jsonl (docs/records/operation.schema.json)."""
 
-from typing import Any
+from typing import Any, Final
 
 from otmon.model import OperationKey, OperationRecord, Target
-from otmon.site.timing import period, quantile
+from otmon.site.timing import period, quantiles
+
+_RESPONSE_SHARES: Final = (0.5, 0.99)
 
 
 def target_record(target: Target | None) -> dict[str, Any] | None:
@@ -40,7 +42,7 @@ def operation_record(operation: OperationRecord) -> dict[str, Any]:
     """One line of operations.jsonl."""
     counts = operation.counts
     timing = period(operation.intervals, counts.attempted, operation.first_ts_ns, operation.last_ts_ns)
-    median = quantile(operation.responses, 0.5)
+    responses = quantiles(operation.responses, _RESPONSE_SHARES)
     return {
         "accepted": counts.accepted,
         "attempted": counts.attempted,
@@ -53,7 +55,7 @@ def operation_record(operation: OperationRecord) -> dict[str, Any]:
         "period_ns": timing and timing[0],
         "period_spread_ns": timing and timing[1],
         "rejected": counts.rejected,
-        "response_ns": None if median is None else {"p50": median, "p99": quantile(operation.responses, 0.99)},
+        "response_ns": {"p50": responses[0], "p99": responses[1]} if responses else None,
         "row": operation.row,
         "unanswered": counts.unanswered,
         "unseen": counts.unseen,

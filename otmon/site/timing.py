@@ -4,7 +4,7 @@ The compiled path fills the same buckets (`bucket` is plain integer arithmetic t
 parts of the traffic merge by adding.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from typing import Final
 
@@ -12,6 +12,7 @@ BUCKETS: Final = 128
 """Bucket 127 begins at 7,516 s and takes everything longer."""
 MIN_INTERVALS: Final = 2
 """One interval is an accident, two can be compared."""
+_QUARTILES: Final = (0.25, 0.5, 0.75)
 
 
 def bucket(ns: int) -> int:
@@ -32,29 +33,32 @@ def bucket_bounds(index: int) -> tuple[int, int]:
     return 1000 * (low << shift), 1000 * ((low + 1) << shift)
 
 
-def middle(index: int) -> int:
-    """Geometric middle of a bucket in ns (of bucket 0: the arithmetic one)."""
+def _middle(index: int) -> int:
     low, high = bucket_bounds(index)
     return isqrt(low * high) if low else high // 2
 
 
-def quantile_bucket(hist: Mapping[int, int], q: float) -> int | None:
-    """The bucket in which the share `q` (0..1) of the counted times is reached; None if nothing was counted."""
+MIDDLES: Final = tuple(_middle(index) for index in range(BUCKETS))
+"""Geometric middle of each bucket in ns (of bucket 0: the arithmetic one)."""
+
+
+def quantile_buckets(hist: Mapping[int, int], shares: Sequence[float]) -> list[int]:
+    """The buckets in which each share (0..1, ascending) of the counted times is reached; empty if nothing was counted."""
+    if len(hist) == 1:
+        return list(hist) * len(shares)
     total = sum(hist.values())
-    if total <= 0:
-        return None
+    reached: list[int] = []
     seen = 0
     for index in sorted(hist):
         seen += hist[index]
-        if seen >= q * total and seen:
-            return index
-    return max(hist)
+        while len(reached) < len(shares) and seen >= shares[len(reached)] * total:
+            reached.append(index)
+    return reached
 
 
-def quantile(hist: Mapping[int, int], q: float) -> int | None:
-    """Quantile `q` (0..1) in ns, as the middle of its bucket (at most 10 % off above 4 µs); None without data."""
-    index = quantile_bucket(hist, q)
-    return None if index is None else middle(index)
+def quantiles(hist: Mapping[int, int], shares: Sequence[float]) -> list[int]:
+    """Quantiles in ns, as the middles of their buckets (at most 10 % off above 4 µs); empty without data."""
+    return [MIDDLES[index] for index in quantile_buckets(hist, shares)]
 
 
 def period(hist: Mapping[int, int], count: int, first_ts_ns: int, last_ts_ns: int) -> tuple[int, int] | None:
@@ -64,9 +68,9 @@ def period(hist: Mapping[int, int], count: int, first_ts_ns: int, last_ts_ns: in
     the mean is then far more exact than a bucket), else the middle of the median's bucket. The spread is the
     interquartile range of the intervals, as differences of bucket middles.
     """
-    lower, median, upper = (quantile_bucket(hist, q) for q in (0.25, 0.5, 0.75))
-    if lower is None or median is None or upper is None or sum(hist.values()) < MIN_INTERVALS or count < 2:
+    if count < 2 or sum(hist.values()) < MIN_INTERVALS:
         return None
+    lower, median, upper = quantile_buckets(hist, _QUARTILES)
     mean = (last_ts_ns - first_ts_ns) // (count - 1)
     steady = abs(bucket(mean) - median) <= 1
-    return (mean if steady else middle(median)), middle(upper) - middle(lower)
+    return (mean if steady else MIDDLES[median]), MIDDLES[upper] - MIDDLES[lower]
