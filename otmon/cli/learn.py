@@ -22,14 +22,14 @@ def learn(captures: tuple[str, ...], output: str, jobs: int) -> int:
     from otmon.capture.errors import CaptureError
     from otmon.engine import analyze as run_engine
     from otmon.outputs.summary import damage, input_record
-    from otmon.policy.learn import learn_policy
+    from otmon.policy.learn import learn as policy_text
 
     try:
         with progress_bar() as progress:
             result = run_engine(paths, policy=None, messages_path=None, hash_all=False, jobs=jobs, progress=progress)
     except CaptureError as error:
         raise Stop(str(error), DAMAGED) from None
-    _write(output, learn_policy(result.part))
+    _write(output, policy_text(result.part.operations))
     damaged = [line for info in result.inputs if (line := damage(input_record(info))) is not None]
     for line in damaged:
         complain(line)

@@ -17,5 +17,5 @@ def warm() -> None:
     from otmon.engine import warm as compile_all
 
     started = time.perf_counter()
-    compile_all()
-    emit(f"compiled in {time.perf_counter() - started:.1f} s\n")
+    folder = compile_all()
+    emit(f"compiled in {time.perf_counter() - started:.1f} s into {folder}\n")

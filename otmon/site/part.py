@@ -56,7 +56,8 @@ class Part:
     hosts: list[HostRecord] = field(default_factory=list)
     bindings: list[Binding] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
-    episodes: list[EpisodeLike] = field(default_factory=list)
+    episodes: list[Any] = field(default_factory=list)
+    """otmon.alerts.episodes.Episode, of which merging needs what EpisodeLike says."""
     partial: bool = False
     """The run was interrupted."""
 

@@ -46,8 +46,9 @@ class Engine:
             options["messages_path"].write_text("")
         return SimpleNamespace(part=self.part, inputs=self.inputs, interrupted=self.interrupted)
 
-    def warm(self) -> None:
+    def warm(self) -> str:
         self.asked = {"warm": True}
+        return "cache"
 
 
 @pytest.fixture
@@ -219,7 +220,7 @@ def test_graph_in_every_form(otmon_: Callable[..., Ended]) -> None:
 
 
 def test_learn_writes_the_policy(otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub = SimpleNamespace(learn_policy=lambda part: f"operations: {len(part.operations)}\n")
+    stub = SimpleNamespace(learn=lambda operations: f"operations: {len(operations)}\n")
     monkeypatch.setitem(sys.modules, "otmon.policy.learn", stub)  # type: ignore[arg-type]
     assert otmon_("learn", "a.pcap", "-o", "b.yaml") == (0, "", "")
     assert Path("b.yaml").read_text() == "operations: 9\n"
