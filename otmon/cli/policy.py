@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from otmon.cli.analyze import load
-from otmon.cli.common import emit
+from otmon.cli.common import Stop, complain, emit
 
 
 @click.group()
@@ -16,6 +15,18 @@ def policy() -> None:
 @policy.command(epilog="\b\nExample:\n  otmon policy check rules/plant.yaml\n")
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> None:
-    """Check a policy file: says file, line, column and key of each mistake, and what would be right."""
-    loaded = load(file)
-    emit(f"{file}: right (site {loaded.site})\n")
+    """Check a policy file.
+
+    Says file, line, column and key of each mistake, and what would be right.
+    """
+    from otmon.policy import PolicyError
+    from otmon.policy import check as look_at
+
+    try:
+        found = look_at(file)
+    except PolicyError as error:
+        raise Stop(str(error)) from None
+    for warning in found.warnings:
+        complain(f"{file}: {warning}", "warning")
+    counts = (f"{value} {name}" for name, value in found._asdict().items() if name != "warnings")
+    emit(f"{file}: right ({', '.join(counts)})\n")
