@@ -43,7 +43,7 @@ MIDDLES: Final = tuple(_middle(index) for index in range(BUCKETS))
 
 
 def quantile_buckets(hist: Mapping[int, int], shares: Sequence[float]) -> list[int]:
-    """The buckets in which each share (0..1, ascending) of the counted times is reached; empty if nothing was counted."""
+    """The buckets in which each share (0..1, ascending) of the counted times is reached; empty without data."""
     if len(hist) == 1:
         return list(hist) * len(shares)
     total = sum(hist.values())
