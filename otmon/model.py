@@ -156,6 +156,11 @@ class ConnectionRecord(NamedTuple):
     one_sided: bool
     encrypted_bytes: int
     midstream: bool
+    malformed_bytes: int = 0
+    unrecognised_bytes: int = 0
+    """Payload on a registered control port that is none of its protocol."""
+    answer: Literal["accepted", "rejected", "unanswered", "unseen"] = "accepted"
+    """What asking for the connection came to."""
 
 
 class HostRecord(NamedTuple):

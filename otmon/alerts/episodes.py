@@ -230,6 +230,10 @@ class Episodes:
         self._live: dict[EpisodeKey, Episode] = {}
         self._room = _Room(MAX_EPISODE_TARGETS_HELD)
 
+    def live(self, key: EpisodeKey) -> Episode | None:
+        """The last episode of this key, whether quiet or not."""
+        return self._live.get(key) or self._live.get(key._replace(client=MANY, server=MANY))
+
     def touch(self, key: EpisodeKey, ts_ns: int, verdict: Verdict, op: OperationKey) -> Episode:
         """The live episode of this key; a new one if there is none or it was quiet for more than `quiet_ns`.
 

@@ -13,6 +13,7 @@ from otmon.limits import IDENTIFY_BYTES, MAX_HELD_SEGMENTS, MAX_IDENTIFYING
 from otmon.stream.segment import Segment
 from otmon.wire import columns as c
 from otmon.wire.contract import KIND_LINK, KIND_REQUEST, KIND_RESPONSE, OUT_KIND, OUT_REPLY_KEY, OUT_TOKEN, Protocol
+from otmon.wire.flow import serial_diff
 from otmon.wire.loop import Loop
 
 SURE, PLAUSIBLE, PARTIAL, NOTHING = 3, 2, 1, 0
@@ -71,7 +72,8 @@ class Identifier:
         best = NOTHING
         for direction in (0, 1):
             segments = [s for s in held.segments if s.flow & 1 == direction and len(s.payload)]
-            segments.sort(key=lambda s: (s.seq - segments[0].seq + 0x80000000) & 0xFFFFFFFF)
+            base = segments[0].seq if segments else 0
+            segments.sort(key=lambda s: serial_diff(s.seq, base))
             starts = range(len(segments)) if registered and midstream else range(min(1, len(segments)))
             for start in starts:
                 verdict, sure = self._walk(state, proto, segments[start:], exchanges[direction], registered)

@@ -189,7 +189,7 @@ class SlowPath:
 
     def _identify(self, state: Any, s: Segment) -> None:
         conn = s.flow >> 1
-        if state.conns[conn, c.C_PORT_HINT] == 0 and not self._identifier.held(conn):
+        if state.conns[conn, c.C_PORT_HINT] < 0 and not self._identifier.held(conn):
             source, destination = ports_of(int(state.flows[s.flow, c.F_K1]))
             hint = self._ports.get(destination, self._ports.get(source, -1))
             state.conns[conn, c.C_PORT_HINT] = hint

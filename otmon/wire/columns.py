@@ -76,7 +76,9 @@ C_SOURCE_MAC: Final = 20
 C_ASM_WIRE: Final = 21
 """Wire bytes that the two assembly slots stand for: direction 0 in 21, 1 in 22."""
 C_CLOSED: Final = 23
-C_WORDS: Final = 24
+C_MALFORMED: Final = 24
+"""Malformed bytes, both directions."""
+C_WORDS: Final = 32
 
 PROTO_UNDECIDED: Final = -1
 PROTO_NONE: Final = -2

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from otmon.wire.columns import (
-    BB_GAP, BB_MALFORMED, BB_SHED, BB_TRUNCATED, C_ASM_WIRE, C_PROTO, CTL_FRAME, CTL_FREE_SLOT, F_ASM, F_BITS, F_CARRY,
+    BB_GAP, BB_MALFORMED, BB_SHED, BB_TRUNCATED, C_ASM_WIRE, C_MALFORMED, C_PROTO, CTL_FRAME, CTL_FREE_SLOT, F_ASM, F_BITS, F_CARRY,
     FLOW_RESYNC_BAD, FLOW_RESYNC_HOLE, SLOT_BYTES,
 )  # fmt: skip
 from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_WHOLE
@@ -30,6 +30,13 @@ def free_slot(state: Any, slot: int) -> None:
     """Give a slot back."""
     state.slots[slot, 0] = state.ctl[CTL_FREE_SLOT]
     state.ctl[CTL_FREE_SLOT] = slot
+
+
+@jit
+def bad(state: Any, conn: int, count: int) -> None:
+    """`count` bytes of this connection are malformed."""
+    state.bytes[BB_MALFORMED] += count
+    state.conns[conn, C_MALFORMED] += count
 
 
 @jit
@@ -83,7 +90,7 @@ def make_deliver(
         length = b - a
         if status & UNWRAP_DROPPED:
             status &= ~UNWRAP_DROPPED
-            state.bytes[BB_MALFORMED] += state.conns[conn, wire]
+            bad(state, conn, state.conns[conn, wire])
             state.conns[conn, wire] = 0
             if asm_slot >= 0:
                 state.slots[asm_slot, 1] = 0
@@ -114,7 +121,7 @@ def make_deliver(
             else:
                 pdu(state, asm, x, y, length, flow, proto, ts, slot)
         else:
-            state.bytes[BB_MALFORMED] += length
+            bad(state, conn, length)
             state.totals[proto, TOTAL_BAD_UNITS] += 1
         if asm_slot >= 0 and state.conns[conn, wire] == 0:
             free_slot(state, asm_slot)
@@ -188,7 +195,7 @@ def make_deliver(
             return e
         state.flows[flow, F_CARRY] = -1
         if need < 0:
-            state.bytes[BB_MALFORMED] += have
+            bad(state, flow >> 1, have)
             state.flows[flow, F_BITS] |= FLOW_RESYNC_BAD
         else:
             unit(state, pool, base, base + need, flow, proto, ts, slot)
@@ -209,6 +216,8 @@ def make_deliver(
                 if not aligned(state, proto, buf, a, e):
                     at = seek(state, proto, buf, a, e)
                     state.bytes[bucket] += at - a
+                    if bucket == BB_MALFORMED:
+                        state.conns[flow >> 1, C_MALFORMED] += at - a
                     a = at
                     if a >= e:
                         return
@@ -220,7 +229,7 @@ def make_deliver(
             elif length < 0 or e - a > SLOT_BYTES:
                 abandon(state, flow, BB_MALFORMED)
                 at = seek(state, proto, buf, a + 1, e)
-                state.bytes[BB_MALFORMED] += at - a
+                bad(state, flow >> 1, at - a)
                 a = at
                 if a >= e:
                     flows[flow, F_BITS] |= FLOW_RESYNC_BAD
@@ -243,7 +252,7 @@ def make_deliver(
         while a < e:
             length = frame_of(proto, buf, a, e)
             if length <= 0 or a + length > e:
-                state.bytes[BB_MALFORMED] += e - a
+                bad(state, flow >> 1, e - a)
                 return
             unit(state, buf, a, a + length, flow, proto, ts, -1)
             a += length

@@ -61,6 +61,7 @@ def reset_conn(state: Any, conn: int, ts: int) -> None:
     row[conn, C_TAIL] = -1
     row[conn, C_VLAN] = -1
     row[conn, C_SYN_SEQ] = -1
+    row[conn, C_PORT_HINT] = -1
     row[conn, C_FIRST_TS] = ts
     row[conn, C_LAST_TS] = ts
     row[conn, C_GAP_TS] = -1

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from otmon.wire.columns import (
-    BB_DECODED, BB_ENCRYPTED, BB_MALFORMED, C_CLIENT, C_ENCRYPTED, CTL_MESSAGES, CTL_N, EVF_IDENTITY, EVF_JUDGE,
+    BB_DECODED, BB_ENCRYPTED, BB_MALFORMED, C_CLIENT, C_ENCRYPTED, C_MALFORMED, CTL_MESSAGES, CTL_N, EVF_IDENTITY, EVF_JUDGE,
     EVF_MALFORMED, EVF_MESSAGE, OUTCOME_ACCEPTED, OUTCOME_UNSEEN, S_IDENTITY,
 )  # fmt: skip
 from otmon.wire.contract import (
@@ -49,6 +49,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             state.classes[proto, out[OUT_CLASS]] += 1
         if words < 0:
             state.bytes[BB_MALFORMED] += wire
+            state.conns[conn, C_MALFORMED] += wire
             _tally(state, proto, 3)
             if wanted:
                 wanted |= EVF_MALFORMED

@@ -1,0 +1,9 @@
+"""Composes the stages: batches through the compiled loop, what it hands up to Python, accounts and records at the end.
+
+`analyze` runs it over captures, in one process or several; `warm` compiles the loop into its cache.
+"""
+
+from otmon.engine import cache  # first: the cache folder must be known before Numba is imported
+from otmon.engine.analyze import Result, analyze, warm
+
+__all__ = ["Result", "analyze", "cache", "warm"]

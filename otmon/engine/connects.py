@@ -1,0 +1,43 @@
+"""Everything that is not a control protocol is an operation too: `connect` to a service port, or `scan` of many."""
+
+from collections.abc import Sequence
+
+from otmon.alerts.episodes import EpisodeKey
+from otmon.engine.judge import Judge
+from otmon.limits import SCAN_PORTS
+from otmon.model import ConnectionRecord, Counts, OperationKey, OperationRecord, Target
+
+_PLAIN = ("tcp", "udp", "icmp")
+
+
+def connects(connections: Sequence[ConnectionRecord], judge: Judge) -> list[OperationRecord]:
+    """Operations of the plain connections; those that the policy denies go into their episodes."""
+    plain = [c for c in connections if c.protocol is None and c.transport in _PLAIN]
+    plain.sort(key=lambda c: (c.first_ts_ns, c.first_frame))
+    ports: dict[tuple[str, str, str, str], set[int | None]] = {}
+    for c in plain:
+        ports.setdefault((c.realm, c.client, c.server, c.transport), set()).add(c.server_port)
+    found: dict[OperationKey, OperationRecord] = {}
+    for c in plain:
+        scan = len(ports[c.realm, c.client, c.server, c.transport]) > SCAN_PORTS
+        key = OperationKey(
+            c.realm, c.client, c.server, c.transport, None if scan else c.server_port, c.transport, None, None,
+            "scan" if scan else "connect", "connect", None,
+        )  # fmt: skip
+        counts = Counts(attempted=1, **{c.answer: 1})
+        verdict = judge.policy.judge(key, c.first_ts_ns) if judge.policy is not None else None
+        if verdict is not None and not verdict.permit:
+            episode = judge.episodes.touch(EpisodeKey.of(key, verdict), c.first_ts_ns, verdict, key)
+            target = None if c.server_port is None else Target("port", c.server_port, c.server_port)
+            episode.note(target, counts, c.first_ts_ns, c.first_ts_ns, [c.first_frame])
+        known = found.get(key)
+        if known is None:
+            text = None if verdict is None else "permit" if verdict.permit else "deny"
+            row = None if verdict is None else verdict.row
+            found[key] = OperationRecord(
+                key, counts, sum(c.bytes), c.first_ts_ns, c.first_ts_ns, c.first_frame, {}, {}, text, row
+            )
+        else:
+            known.counts.add(counts)
+            found[key] = known._replace(bytes=known.bytes + sum(c.bytes), last_ts_ns=c.first_ts_ns)
+    return list(found.values())

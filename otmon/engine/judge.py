@@ -1,0 +1,308 @@
+"""Verdicts of shapes and messages, and the episodes they open.
+
+The compiled loop hands up a message while its shape is not judged, when its values must be looked at, and when its
+episode may have ended; everything else it counts itself, into the `hits` of an open episode.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from otmon.alerts.episodes import Episode, EpisodeKey, Episodes
+from otmon.engine.names import Names, frame_ref
+from otmon.limits import MAX_SHAPES
+from otmon.model import Counts, Malformed, Message, Op, OperationKey, Target
+from otmon.policy.verdict import Verdict
+from otmon.protocols import PROTOCOLS
+from otmon.wire import columns as c
+from otmon.wire.state import add_hit, room_for_episode
+
+if TYPE_CHECKING:
+    from otmon.policy.judge import Policy
+
+OUTCOMES = ("accepted", "rejected", "partial", "unanswered", "unseen", "pending")
+"""By OUTCOME_* - 1."""
+
+
+class Denied(NamedTuple):
+    """One denied operation of a message."""
+
+    op: OperationKey
+    verdict: Verdict
+
+
+class _Hit(NamedTuple):
+    episode: Episode
+    number: int
+    denied: Sequence[Denied]
+
+
+class Judge:
+    """Keeps verdicts in the shape table and episodes in step with it."""
+
+    def __init__(self, state: Any, names: Names, policy: "Policy | None") -> None:
+        self._state, self._names, self.policy = state, names, policy
+        self.episodes = Episodes(policy.site if policy is not None else "default")
+        self._numbers: dict[int, int] = {}
+        """id(episode) -> its number in state.episodes."""
+        self._hits: list[_Hit] = []
+        self._hit_of: dict[tuple[int, int, tuple[Target | None, ...]], int] = {}
+        self._wide: dict[int, Op] = {}
+        """Wide shape -> an operation of it."""
+        self._awaited: dict[int, int] = {}
+        """Message number -> hit, where the compiled path does not know the hit."""
+        self._denied: dict[int, Sequence[Denied]] = {}
+        if policy is not None:
+            state.ctl[c.CTL_HORIZON] = policy.horizon(0)
+
+    # --- shapes ------------------------------------------------------------------------------------------------------
+
+    def operations(self, shape: int) -> list[OperationKey]:
+        """What a shape means, with its endpoints. A wide shape means nothing by itself: []."""
+        return [self._key(shape, op) for op in self.ops(shape)]
+
+    def ops(self, shape: int) -> Sequence[Op]:
+        """The operations of a shape, from its words alone."""
+        row = self._state.shapes[shape]
+        k0 = int(row[c.S_K0])
+        if k0 & c.S_WIDE:
+            return ()
+        if k0 & c.S_LONG:
+            at = int(row[c.S_K3])
+            words = self._state.arena[at : at + int(row[c.S_K2])].tolist()
+        else:
+            words = row[c.S_K1 : c.S_K1 + (k0 & 0x3FF)].tolist()
+        return PROTOCOLS[k0 >> 16 & 0xFF].operations(words)
+
+    def wide_operations(self, shape: int) -> list[OperationKey]:
+        """The one operation a wide shape is recorded as: its function, at no target in particular."""
+        op = self._wide.get(shape)
+        return [] if op is None else [self._key(shape, op._replace(target=None))]
+
+    def _key(self, shape: int, op: Op) -> OperationKey:
+        k0 = int(self._state.shapes[shape, c.S_K0])
+        pair = self._names.pair(k0 >> 24)
+        return OperationKey(
+            pair.realm, pair.client, pair.server, pair.transport, pair.server_port, PROTOCOLS[pair.proto].name, op.unit,
+            op.function_code, op.function, op.access, op.target, self._initiator(k0),
+        )  # fmt: skip
+
+    @staticmethod
+    def _initiator(k0: int) -> Any:
+        kind, from_client = k0 >> 13 & 7, k0 >> 12 & 1
+        return "client" if (kind == 1) == bool(from_client) and kind != 3 else "server"
+
+    def forget(self) -> None:
+        """Verdicts no longer hold; the next message of each shape asks again."""
+        used = int(self._state.ctl[c.CTL_SHAPES])
+        shapes = self._state.shapes[:used]
+        wide = shapes[:, c.S_K0] & c.S_WIDE != 0
+        shapes[:, c.S_VERDICT] = wide * c.VERDICT_INSPECT
+        shapes[:, c.S_HIT] = -1
+        self._denied.clear()
+
+    def _verdict(self, shape: int, ts_ns: int) -> int:
+        """Judge a shape anew and write its verdict: the strictest of its operations."""
+        row = self._state.shapes[shape]
+        verdict = c.VERDICT_PASS
+        if self.policy is not None:
+            judged = [Denied(op, self.policy.judge(op, ts_ns)) for op in self.operations(shape)]
+            denied = [d for d in judged if not d.verdict.permit]
+            limits = {d.verdict.bounds for d in judged if d.verdict.bounds is not None}
+            if denied:
+                one = len({EpisodeKey.of(d.op, d.verdict) for d in denied}) == 1
+                values = limits or any(d.verdict.inspect for d in judged)
+                verdict = c.VERDICT_ALERT if one and not values else c.VERDICT_INSPECT
+                self._denied[shape] = denied
+            elif any(d.verdict.inspect for d in judged) or len(limits) > 1:
+                verdict = c.VERDICT_INSPECT
+            elif limits:
+                low, high = next(iter(limits))
+                row[c.S_VMIN], row[c.S_VMAX] = max(low, -(2**63)), min(high, 2**63 - 1)
+                verdict = c.VERDICT_BOUNDS
+        row[c.S_VERDICT] = verdict
+        return verdict
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def message(self, event: list[int]) -> None:
+        """A message that the compiled path could not judge."""
+        shape, ts_ns = event[c.E_SHAPE], event[c.E_TS]
+        verdict = int(self._state.shapes[shape, c.S_VERDICT])
+        if verdict == c.VERDICT_INSPECT and shape not in self._wide and int(self._state.shapes[shape, c.S_K0]) & c.S_WIDE:
+            first = self._decode(event)
+            if first is not None and first.ops:
+                self._wide[shape] = first.ops[0]
+        if verdict == c.VERDICT_UNKNOWN:
+            verdict = self._verdict(shape, ts_ns)
+        if verdict == c.VERDICT_PASS or self.policy is None:
+            self._settle(event, -1)
+            return
+        message = None
+        if verdict == c.VERDICT_ALERT:
+            denied = self._denied[shape]
+        else:
+            message = self._decode(event)
+            denied = self._judge_values(shape, event, message)
+        if not denied:
+            self._settle(event, -1)
+            return
+        self._alert(event, shape, denied, message or self._decode(event), verdict)
+
+    def _judge_values(self, shape: int, event: list[int], message: Message | None) -> list[Denied]:
+        """Denied operations of one message, its values considered."""
+        assert self.policy is not None
+        if message is None:
+            return []
+        written = PROTOCOLS[int(self._state.shapes[shape, c.S_K0]) >> 16 & 0xFF].written(message)
+        judged = []
+        for op in message.ops:
+            key = self._key(shape, op)
+            judged.append(Denied(key, self.policy.judge_values(key, written, event[c.E_TS])))
+        return [d for d in judged if not d.verdict.permit]
+
+    def _decode(self, event: list[int], request: bytes | None = None) -> Message | None:
+        proto = int(self._state.shapes[event[c.E_SHAPE], c.S_K0]) >> 16 & 0xFF
+        try:
+            return PROTOCOLS[proto].decode(self.pdu(event), event[c.E_FROM_CLIENT] == 1, request)
+        except Malformed:
+            return None
+
+    def pdu(self, event: list[int]) -> bytes:
+        """The canonical PDU of an event."""
+        return bytes(self._state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]])
+
+    def frames(self, event: list[int]) -> list[tuple[int, int]]:
+        """The frames that brought an event's PDU."""
+        if not event[c.E_NFRAMES]:
+            return [frame_ref(event[c.E_FRAME])]
+        first = event[c.E_FRAMES]
+        return [frame_ref(word) for word in self._state.ev_frames[first : first + event[c.E_NFRAMES]].tolist()]
+
+    def _alert(
+        self, event: list[int], shape: int, denied: Sequence[Denied], message: Message | None, verdict: int
+    ) -> None:
+        """Count a denied message into its episodes."""
+        state, ts_ns = self._state, event[c.E_TS]
+        by_key: dict[EpisodeKey, list[Denied]] = {}
+        for d in denied:
+            by_key.setdefault(EpisodeKey.of(d.op, d.verdict), []).append(d)
+        for number, (key, members) in enumerate(by_key.items()):
+            episode = self._touch(key, ts_ns, members[0])
+            if not episode.written and message is not None:
+                proto = int(state.shapes[shape, c.S_K0]) >> 16 & 0xFF
+                episode.written = tuple(PROTOCOLS[proto].written(message))[:64]
+                episode.flags = message.flags
+            episode.evidence(self.frames(event))
+            place = self._numbers[id(episode)]
+            hit = self._hit(shape, place, episode, members, ts_ns, verdict)
+            state.hits[hit, c.H_COUNT] += 1
+            state.hits[hit, c.H_LAST_TS] = max(ts_ns, int(state.hits[hit, c.H_LAST_TS]))
+            state.episodes[place] = max(ts_ns, int(state.episodes[place]))
+            if number == 0:
+                self._settle(event, hit)
+            else:  # a message has one pending request, whose outcome goes to its first episode
+                state.hits[hit, c.H_COUNT + c.OUTCOME_UNSEEN] += 1
+
+    def _hit(
+        self, shape: int, place: int, episode: Episode, members: list[Denied], ts_ns: int, verdict: int
+    ) -> int:
+        """The row of `hits` for this shape and episode; messages judged one by one have one for each set of targets."""
+        state = self._state
+        if verdict != c.VERDICT_INSPECT:
+            hit = int(state.shapes[shape, c.S_HIT])
+            if hit >= 0 and self._hits[hit].episode is episode:
+                return hit
+        targets = tuple(d.op.target for d in members)
+        key = (shape, place, targets if len(self._hit_of) < MAX_SHAPES else ())
+        known = self._hit_of.get(key)
+        if known is None:
+            known = self._hit_of[key] = add_hit(state, place, shape, ts_ns)
+            self._hits.append(_Hit(episode, place, members))
+        if verdict != c.VERDICT_INSPECT:
+            state.shapes[shape, c.S_HIT] = known
+        return known
+
+    def _touch(self, key: EpisodeKey, ts_ns: int, first: Denied) -> Episode:
+        live = self.episodes.live(key)
+        if live is not None:
+            live.last_ts_ns = max(live.last_ts_ns, int(self._state.episodes[self._numbers[id(live)]]))
+        episode = self.episodes.touch(key, ts_ns, first.verdict, first.op)
+        if id(episode) not in self._numbers:
+            number = self._numbers[id(episode)] = len(self._numbers)
+            room_for_episode(self._state, number)
+            self._state.episodes[number] = ts_ns
+        return episode
+
+    def _settle(self, event: list[int], hit: int) -> None:
+        """Tell the pending request which hit its outcome adds to; -1: none."""
+        pending = event[c.E_PENDING]
+        if pending >= 0 and int(self._state.pending[pending, c.Q_N]) == event[c.E_N]:
+            self._state.pending[pending, c.Q_HIT] = hit
+            self._state.pending[pending, c.Q_JUDGED] = 1
+        elif hit >= 0:
+            self._awaited[event[c.E_N]] = hit
+
+    def outcome(self, event: list[int]) -> None:
+        """The outcome of a request whose hit the compiled path did not know."""
+        hit = self._awaited.pop(event[c.E_REQUEST], -1)
+        if hit >= 0:
+            self._state.hits[hit, c.H_COUNT + event[c.E_OUTCOME]] += 1
+
+    # --- what is not an operation ------------------------------------------------------------------------------------
+
+    def conflict(self, event: list[int]) -> None:
+        """A segment that came again with other bytes: evidence; its other reading is judged as well."""
+        state, conn = self._state, event[c.E_CONN]
+        proto, client = int(state.conns[conn, c.C_PROTO]), max(int(state.conns[conn, c.C_CLIENT]), 0)
+        pair = self._names.flow(2 * conn + client)
+        name = PROTOCOLS[proto].name
+        op = OperationKey(
+            pair.realm, pair.client, pair.server, pair.transport, pair.server_port, name, None, None,
+            "overlap_conflict", "write", None, "client" if event[c.E_FROM_CLIENT] else "server",
+        )  # fmt: skip
+        verdict = Verdict(False, "overlap_conflict", "protocol", "high")
+        self._note(op, verdict, event)
+        for key in self._readings(event, proto, pair):
+            if self.policy is not None and not (found := self.policy.judge(key, event[c.E_TS])).permit:
+                self._note(key, found, event)
+
+    def _readings(self, event: list[int], proto: int, pair: Any) -> list[OperationKey]:
+        """Operations of the PDUs that begin with the segment, as far as they are whole."""
+        data, at, found = self._state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]].copy(), 0, []
+        protocol = PROTOCOLS[proto]
+        scratch = self._state.scratch
+        while 0 < (size := int(protocol.frame(data, at, len(data)))) <= len(data) - at:
+            status, x, y = protocol.unwrap(data, at, at + size, scratch, 0)
+            source = data if status == 1 else scratch if status == 2 else None
+            if source is not None:
+                try:
+                    message = protocol.decode(bytes(source[x:y]), event[c.E_FROM_CLIENT] == 1, None)
+                except Malformed:
+                    break
+                for op in message.ops if message.kind == "request" else ():
+                    found.append(
+                        OperationKey(pair.realm, pair.client, pair.server, pair.transport, pair.server_port,
+                                     protocol.name, op.unit, op.function_code, op.function, op.access, op.target)
+                    )  # fmt: skip
+            at += size
+        return found
+
+    def _note(self, op: OperationKey, verdict: Verdict, event: list[int]) -> None:
+        episode = self._touch(EpisodeKey.of(op, verdict), event[c.E_TS], Denied(op, verdict))
+        frames = [frame_ref(event[c.E_FRAME])]
+        episode.note(op.target, Counts(attempted=1, unseen=1), event[c.E_TS], event[c.E_TS], frames)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> list[Episode]:
+        """All episodes, with what the compiled path counted."""
+        for number, hit in enumerate(self._hits):
+            row = self._state.hits[number].tolist()
+            counts = Counts(attempted=row[c.H_COUNT])
+            for index, name in enumerate(OUTCOMES):
+                setattr(counts, name, row[c.H_COUNT + 1 + index])
+            for d in hit.denied:
+                hit.episode.note(d.op.target, counts, row[c.H_FIRST_TS], row[c.H_LAST_TS], (), d.op.unit)
+        self._hits.clear()
+        self._hit_of.clear()
+        return self.episodes.all

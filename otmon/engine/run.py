@@ -1,0 +1,224 @@
+"""One run of the compiled loop over batches: what it stops for, and what it hands up."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from otmon.capture.batch import Batch
+from otmon.capture.inputs import open_inputs
+from otmon.engine.collect import Collector
+from otmon.engine.judge import Judge
+from otmon.engine.messages import MessageWriter
+from otmon.engine.names import Names
+from otmon.protocols import PROTOCOLS
+from otmon.site.part import Part
+from otmon.stream.defrag import Defragmenter
+from otmon.stream.segment import take_segment
+from otmon.stream.slow import SlowPath
+from otmon.wire import columns as c
+from otmon.wire.finish import finish_all, finish_conn
+from otmon.wire.loads import INTERPRETED
+from otmon.wire.loop import make_loop
+from otmon.wire.state import State, grow, new_state
+
+if TYPE_CHECKING:
+    from otmon.capture.reader import InputInfo
+    from otmon.policy.judge import Policy
+
+LOOP = make_loop(PROTOCOLS)
+DEFAULT_REALM = "default"
+OnTick = Callable[[int, Any, Any], None]
+
+
+class Run:
+    """State, slow path and judgement of one process's share of the traffic.
+
+    `on_tick(ts_ns, shapes, increments)`: once a second of capture time, the shape rows that were seen since and by how
+    much their counts grew (int64 arrays); rate rules will hang here.
+    """
+
+    def __init__(
+        self,
+        policy: "Policy | None" = None,
+        messages_path: Path | None = None,
+        *,
+        job: int = 0,
+        jobs: int = 1,
+        force_slow: bool = False,
+        seed: int | None = None,
+        on_tick: OnTick | None = None,
+        **reader: Any,
+    ) -> None:
+        self.state: State = new_state(len(PROTOCOLS), seed=seed)
+        self._reader, self._on_tick, self._policy = reader, on_tick, policy
+        realms = [DEFAULT_REALM]
+        self._realm_of_input: dict[str, int] = {}
+        if policy is not None:
+            realms += [name for name in policy.realms.names if name != DEFAULT_REALM]
+            for vlan, name in policy.realms.vlans.items():
+                self.state.realms[vlan] = realms.index(name)
+            self._realm_of_input = {path: realms.index(name) for path, name in policy.realms.inputs.items()}
+        self._names = Names(self.state, realms)
+        ctl = self.state.ctl
+        ctl[c.CTL_JOB], ctl[c.CTL_JOBS], ctl[c.CTL_FORCE_SLOW] = job, jobs, int(force_slow)
+        ctl[c.CTL_MESSAGES], ctl[c.CTL_TICKS] = int(messages_path is not None), int(on_tick is not None)
+        self._messages = MessageWriter(messages_path, self.state, self._names) if messages_path is not None else None
+        self._judge = Judge(self.state, self._names, policy)
+        self._collector = Collector(self.state, self._names, self._judge)
+        self._slow = SlowPath(LOOP, PROTOCOLS, self._reopened, force=force_slow)
+        self._defrag = Defragmenter()
+        self._finished = 0
+        self._frames = 0
+
+    def read(
+        self, paths: Sequence[str], *, hash_all: bool = False, progress: Callable[[int, int | None], None] | None = None
+    ) -> "tuple[list[InputInfo], bool]":
+        """Read all inputs to their end; (what they were, whether the user interrupted)."""
+        inputs = open_inputs(paths, hash_all=hash_all, **self._reader)
+        interrupted = False
+        try:
+            for batch in inputs:
+                self._enter(paths[batch.input])
+                self.feed(batch)
+                if progress is not None:
+                    progress(*inputs.progress)
+        except KeyboardInterrupt:
+            interrupted = True
+        self._finish()
+        return inputs.info, interrupted
+
+    def _enter(self, path: str) -> None:
+        if self._realm_of_input:
+            self.state.ctl[c.CTL_REALM] = self._realm_of_input.get(Path(path).name, 0)
+
+    def feed(self, batch: Batch) -> None:
+        """Every frame of a batch, to the end; its buffers may be reused afterwards."""
+        state, at = self.state, 0
+        first_frame = (batch.input << 40) | batch.first_frame
+        while True:
+            try:
+                stop, at = LOOP.run(state, batch.data, batch.records, at, first_frame)
+            except IndexError:
+                at = self._internal(first_frame)
+                continue
+            if stop == c.STOP_SLOW:
+                self._take_slow(batch.data)
+            elif stop == c.STOP_FRAGMENT:
+                self._take_fragment(batch.data, int(batch.records[at - 1, 2]))
+            elif stop == c.STOP_GROW:
+                grow(state)
+            elif stop == c.STOP_FULL:
+                self._drain()
+            elif stop == c.STOP_HORIZON:
+                self._turn(int(batch.records[at, 2]))
+            elif stop == c.STOP_TICK:
+                self._tick(int(batch.records[at, 2]))
+            else:
+                break
+        self._frames += len(batch.records)
+        self._drain()
+
+    def _internal(self, first_frame: int) -> int:
+        """A kernel met an index that cannot be: our bug. The frame is counted, the run goes on behind it."""
+        state = self.state
+        state.frames[c.FB_INTERNAL] += 1
+        return int(state.ctl[c.CTL_FRAME]) - first_frame + 1
+
+    def _take_slow(self, data: Any) -> None:
+        ctl = self.state.ctl
+        self._slow.take(self.state, take_segment(self.state.seg, data, int(ctl[c.CTL_FRAME])))
+        if ctl[c.CTL_EVENTS] > c.EVENTS_CAP // 2 or ctl[c.CTL_EV_BYTES] > c.EV_BYTES_CAP // 2:
+            self._drain()
+        ctl[c.CTL_NEED] = 64
+        grow(self.state)
+
+    def _take_fragment(self, data: Any, ts_ns: int) -> None:
+        state, seg = self.state, self.state.seg
+        state.frames[c.FB_FRAGMENT] += 1
+        family = int(seg[c.G_FAMILY])
+        at, end, realm = int(seg[c.G_L3]), int(seg[c.G_L3_END]), int(seg[c.G_REALM])
+        packet = self._defrag.offer(data, at, end, family, realm, ts_ns)
+        if packet is None:
+            return
+        counted = state.frames.copy()
+        if LOOP.packet(state, packet, 0, len(packet), len(packet), family, ts_ns) == c.STOP_SLOW:
+            self._take_slow(packet)
+        state.frames[:] = counted  # its frames are counted as fragments
+
+    def _turn(self, ts_ns: int) -> None:
+        """A time window of the policy opens or closes: every verdict is made anew."""
+        self._drain()
+        assert self._policy is not None
+        self.state.ctl[c.CTL_HORIZON] = self._policy.horizon(ts_ns)
+        self._judge.forget()
+
+    def _tick(self, ts_ns: int) -> None:
+        state = self.state
+        rows = np.unique(state.touched[: int(state.ctl[c.CTL_TOUCHED])])
+        before = -1 - state.shapes[rows, c.S_TICK]
+        counts = state.shapes[rows, c.S_COUNT]
+        state.shapes[rows, c.S_TICK] = counts
+        state.ctl[c.CTL_TOUCHED] = 0
+        if self._on_tick is not None and len(rows) and state.ctl[c.CTL_TICK_TS]:
+            self._on_tick(int(state.ctl[c.CTL_TICK_TS]), rows, counts - before)
+        state.ctl[c.CTL_TICK_TS] = ts_ns - ts_ns % 1_000_000_000
+
+    def _reopened(self, conn: int) -> None:
+        """The row of a connection is about to be used by another one on the same ports."""
+        finish_conn(self.state, conn, int(self.state.ctl[c.CTL_LAST_TS]), 0)
+        self._drain()
+        self._collector.close_connection(conn)
+
+    def _drain(self) -> None:
+        """Everything handed up, in order."""
+        state = self.state
+        count = int(state.ctl[c.CTL_EVENTS])
+        if not count:
+            return
+        for event in state.events[:count].tolist():
+            kind = event[c.E_TYPE]
+            if kind == c.EV_PDU:
+                flags = event[c.E_FLAGS]
+                if flags & c.EVF_JUDGE:
+                    self._judge.message(event)
+                if flags & c.EVF_IDENTITY:
+                    self._collector.identity(event)
+                if flags & c.EVF_MESSAGE and self._messages is not None:
+                    self._messages.write(event)
+            elif kind == c.EV_OUTCOME:
+                self._judge.outcome(event)
+            elif kind == c.EV_BINDING:
+                self._collector.binding(event)
+            else:
+                self._judge.conflict(event)
+        state.ctl[[c.CTL_EVENTS, c.CTL_EV_BYTES, c.CTL_EV_FRAMES]] = 0
+
+    def _finish(self) -> None:
+        """The input ended: settle what is open."""
+        self._slow.finish(self.state)
+        self._drain()
+        ts_ns, conns, at = int(self.state.ctl[c.CTL_LAST_TS]), int(self.state.ctl[c.CTL_CONNS]), 0
+        while at < conns:
+            at = int(finish_all(self.state, at, conns, ts_ns))
+            self._drain()
+        if self._messages is not None:
+            self._messages.close()
+
+    def part(self) -> Part:
+        """What was seen."""
+        return self._collector.part()
+
+
+def compile_all() -> None:
+    """Run every entry point once on nothing, so that all of them are compiled."""
+    if INTERPRETED:
+        return
+    from otmon.engine.warming import frames
+
+    run = Run(None)
+    for batch in frames():
+        run.feed(batch)
+    Run(None, force_slow=True).feed(next(iter(frames())))
+    run._finish()
