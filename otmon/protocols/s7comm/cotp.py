@@ -30,7 +30,7 @@ EOT: Final = 0x80
 def cotp_known(code: int) -> int:
     """1 if `code` (credit bits masked) is a TPDU of ISO 8073: ED, EA, RJ, AK, ER, DR, DC, CC, CR or DT."""
     high = code >> 4
-    return 1 if high in (1, 2, 5, 6, 7, 8) or high >= 12 else 0
+    return 1 if 1 <= high <= 2 or 5 <= high <= 8 or high >= 12 else 0
 
 
 @jit

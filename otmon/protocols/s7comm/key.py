@@ -14,6 +14,8 @@ FLAG_INSPECT.
 
 from typing import Any, Final
 
+import numpy as np
+
 from otmon.limits import MAX_KEY_WORDS
 from otmon.protocols.s7comm.cotp import DT, DT_HEADER, cotp_known
 from otmon.protocols.s7comm.items import put, put_items, put_raw
@@ -26,11 +28,10 @@ from otmon.protocols.s7comm.tables import (
     FAMILY_PLUS,
     FAMILY_S7,
     FAMILY_TLS,
+    FUNCTIONS,
     JOB,
     PI_SERVICE,
-    PLC_STOP,
     READ_VAR,
-    SETUP,
     TYPE_PUSH,
     TYPE_REQUEST,
     TYPE_RESPONSE,
@@ -66,7 +67,7 @@ from otmon.wire.contract import (
     STATUS_PARTIAL,
     STATUS_REJECTED,
 )
-from otmon.wire.loads import be16, be32, jit, u8
+from otmon.wire.loads import be16, be32, jit, jit_inline, u8
 
 NO_FUNCTION_BIT: Final = 1 << 40
 """Of word 0: an answer that does not name its function."""
@@ -76,9 +77,21 @@ PLC_JOB: Final = 2
 _CR: Final = 0xE0
 _CC: Final = 0xD0
 _GROUP_BLOCK: Final = 3
-_GROUP_CPU: Final = 4
-_GROUP_CYCLIC: Final = 2
 _GROUP_PBC: Final = 6
+
+
+def _table(size: int, default: int, values: dict[int, int]) -> Any:
+    """A constant of the kernels: a lookup costs them less than a comparison with several numbers."""
+    table = np.full(size, default, np.int64)
+    table[list(values)] = list(values.values())
+    table.flags.writeable = False
+    return table
+
+
+_SIDE: Final = _table(256, -1, {code: int(code not in (DOWNLOAD_BLOCK, DOWNLOAD_ENDED)) for code in FUNCTIONS if code})
+"""1 if a client sends jobs of this function, 0 if a PLC does, -1 if unknown."""
+_HEADER: Final = _table(256, 0, {JOB: 10, ACK: 12, ACK_DATA: 12, USERDATA: 10})
+"""Bytes of the header by rosctr; 0 if unknown."""
 
 
 @jit
@@ -123,7 +136,7 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     return n
 
 
-@jit
+@jit_inline
 def _tls(buf: Any, a: int, end: int, from_client: int, out: Any) -> int:
     """A TLS record (RFC 8446 5.1) as user data: S7comm-plus since TIA Portal V17."""
     if end - a < 5:
@@ -133,7 +146,7 @@ def _tls(buf: Any, a: int, end: int, from_client: int, out: Any) -> int:
         return -1
     if kind == 0x16 and end - a > 5:
         handshake = u8(buf, a + 5)
-        if handshake in (1, 2):
+        if handshake == 1 or handshake == 2:
             out[OUT_FROM_CLIENT] = 1 if handshake == 1 else 0
     # What the server sends back is no operation of its own: nobody asked for it by name.
     server = from_client == 0 or out[OUT_FROM_CLIENT] == 0
@@ -144,7 +157,7 @@ def _tls(buf: Any, a: int, end: int, from_client: int, out: Any) -> int:
     return 1
 
 
-@jit
+@jit_inline
 def _link(buf: Any, a: int, end: int, out: Any) -> int:
     """COTP without user data: the header `buf[a:end]`."""
     code = u8(buf, a + 1) & 0xF0
@@ -178,16 +191,16 @@ def _siemens_tsap(buf: Any, pos: int, end: int) -> int:
     return 0
 
 
-@jit
+@jit_inline
 def _s7(buf: Any, a: int, end: int, out: Any) -> int:
     """An S7comm PDU at `a`."""
     if end - a < 10:
         return -1
     rosctr = u8(buf, a + 1)
-    if rosctr not in (JOB, ACK, ACK_DATA, USERDATA):
+    header = int(_HEADER[rosctr])
+    if header == 0:
         return -1
     out[OUT_CLASS] = rosctr
-    header = 12 if rosctr in (ACK, ACK_DATA) else 10
     param = a + header
     data = param + be16(buf, a + 6)
     stop = data + be16(buf, a + 8)
@@ -207,15 +220,7 @@ def _s7(buf: Any, a: int, end: int, out: Any) -> int:
     return n
 
 
-@jit
-def _client_function(function: int) -> int:
-    """1 if a client sends jobs of this function, 0 if a PLC does, -1 if unknown."""
-    if function in (DOWNLOAD_BLOCK, DOWNLOAD_ENDED):
-        return 0
-    return 1 if function in (READ_VAR, WRITE_VAR, 0x1A, 0x1D, 0x1E, 0x1F, PI_SERVICE, PLC_STOP, SETUP) else -1
-
-
-@jit
+@jit_inline
 def _job(buf: Any, pos: int, end: int, out: Any) -> int:
     """A job's parameter `buf[pos:end]`."""
     if pos >= end:
@@ -223,15 +228,15 @@ def _job(buf: Any, pos: int, end: int, out: Any) -> int:
     function = u8(buf, pos)
     out[OUT_EXPECT] = 1
     out[OUT_FUNC] = function
-    side: int = _client_function(function)
+    side = int(_SIDE[function])
     out[OUT_FROM_CLIENT] = side
     out[OUT_REPLY_KEY] = PLC_JOB if side == 0 else CLIENT_JOB
     n: int = put(out, 0, FAMILY_S7 | JOB << 8 | function << 16)
-    if function in (READ_VAR, WRITE_VAR):
+    if READ_VAR <= function <= WRITE_VAR:
         if end - pos < 2:
             return -1
         n = put_items(buf, pos + 2, end, u8(buf, pos + 1), out, n)
-    elif function in (0x1A, DOWNLOAD_BLOCK, DOWNLOAD_ENDED, 0x1D):
+    elif 0x1A <= function <= 0x1D:
         if end - pos < 9 or pos + 9 + u8(buf, pos + 8) > end:
             return -1
         n = put(out, n, u8(buf, pos + 8))
@@ -249,7 +254,7 @@ def _job(buf: Any, pos: int, end: int, out: Any) -> int:
     return n
 
 
-@jit
+@jit_inline
 def _ack(buf: Any, a: int, pos: int, data: int, end: int, out: Any) -> int:
     """The answer to a job: header at `a`, parameter `buf[pos:data]`, data `buf[data:end]`."""
     rosctr = u8(buf, a + 1)
@@ -264,10 +269,10 @@ def _ack(buf: Any, a: int, pos: int, data: int, end: int, out: Any) -> int:
         return 1
     function = u8(buf, pos)
     out[OUT_FUNC] = function
-    side: int = _client_function(function)
+    side = int(_SIDE[function])
     out[OUT_FROM_CLIENT] = 1 - side if side >= 0 else -1
     out[OUT_REPLY_KEY] = PLC_JOB if side == 0 else CLIENT_JOB
-    if not refused and function in (READ_VAR, WRITE_VAR) and data - pos >= 2:
+    if not refused and READ_VAR <= function <= WRITE_VAR and data - pos >= 2:
         good = _good_items(buf, data, end, u8(buf, pos + 1), function)
         if good < u8(buf, pos + 1):
             out[OUT_STATUS] = STATUS_PARTIAL if good > 0 else STATUS_REJECTED
@@ -277,7 +282,7 @@ def _ack(buf: Any, a: int, pos: int, data: int, end: int, out: Any) -> int:
     return 1
 
 
-@jit
+@jit_inline
 def _good_items(buf: Any, pos: int, end: int, count: int, function: int) -> int:
     """How many of `count` items a read or write response reports as done; missing ones are not."""
     good = 0
@@ -292,15 +297,15 @@ def _good_items(buf: Any, pos: int, end: int, count: int, function: int) -> int:
         if end - pos < 4:
             break
         size = be16(buf, pos + 2)
-        if u8(buf, pos + 1) in (3, 4, 5):
+        if 3 <= u8(buf, pos + 1) <= 5:
             size = (size + 7) >> 3
-        if code not in (0, 1, 0xFF):
+        if 1 < code < 0xFF:
             size = 0  # servers give a length with an error, and no data
         pos += 4 + size + (size & 1)
     return good
 
 
-@jit
+@jit_inline
 def _userdata(buf: Any, pos: int, data: int, end: int, out: Any) -> int:
     """Userdata: parameter `buf[pos:data]` (0x000112, length, method, type | group, ...), data `buf[data:end]`."""
     if data - pos < 8 or be16(buf, pos) != 1 or u8(buf, pos + 2) != 0x12:
@@ -324,7 +329,7 @@ def _userdata(buf: Any, pos: int, data: int, end: int, out: Any) -> int:
         out[OUT_KIND] = KIND_RESPONSE
         out[OUT_REPLY_KEY] = slot
         refused = data - pos >= 12 and be16(buf, pos + 10) != 0
-        if end > data and u8(buf, data) not in (0xFF, 0x0A):
+        if end > data and u8(buf, data) != 0xFF and u8(buf, data) != 0x0A:
             refused = True  # 0x0A with error code 0: done, and there is nothing to hand over
         out[OUT_STATUS] = STATUS_REJECTED if refused else STATUS_ACCEPTED
         if refused:
@@ -333,7 +338,7 @@ def _userdata(buf: Any, pos: int, data: int, end: int, out: Any) -> int:
             out[OUT_EXPECT] = 2  # each part answers a request of its own; if that was not seen, this is no orphan
         elif slot == USERDATA_SLOT + 0x401 and size >= 8:
             number = u8(buf, data + 5)
-            if number in (0x11, 0x1C):
+            if number == 0x11 or number == 0x1C:
                 out[OUT_FLAGS] = FLAG_IDENTITY
             n = put(out, n, be32(buf, data + 4))
     elif kind != TYPE_PUSH:
@@ -356,7 +361,7 @@ def _userdata_target(buf: Any, pos: int, end: int, function: int, out: Any, n: i
     elif group == _GROUP_BLOCK and end - pos >= 2:
         n = put(out, n, end - pos)
         n = put_raw(buf, pos, end, out, n)
-    elif group == _GROUP_CYCLIC and function & 0xFF in (1, 5, 7) and end - pos >= 4:
+    elif (function == 0x201 or function == 0x205 or function == 0x207) and end - pos >= 4:
         with_items = put_items(buf, pos + 4, end, be16(buf, pos), out, n)
         n = with_items if with_items >= 0 else n
     return n

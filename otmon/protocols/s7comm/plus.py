@@ -55,7 +55,7 @@ def plus_body(buf: Any, a: int, end: int) -> int:
     opcode = u8(buf, pos)
     if opcode == PLUS_NOTIFICATION:
         return pos
-    if opcode not in (PLUS_REQUEST, PLUS_RESPONSE) or stop - pos < 9:
+    if (opcode != PLUS_REQUEST and opcode != PLUS_RESPONSE) or stop - pos < 9:
         return 0
     # A continuation may begin with any byte; both reserved words are zero in every request and response.
     return pos if be16(buf, pos + 1) == 0 and be16(buf, pos + 5) == 0 else 0
