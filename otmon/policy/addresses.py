@@ -85,3 +85,13 @@ def _point_text(at: int) -> str:
         digits = f"{at - MAC_BASE:012x}"
         return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
     return str(ipaddress.IPv6Address(at - IPV6_BASE) if at >= IPV6_BASE else ipaddress.IPv4Address(at))
+
+
+def network_of(address: str) -> str:
+    """The network that learning takes a host to be in: the /24 of a private IPv4 address, else the host alone."""
+    try:
+        host = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    wide = host.version == 4 and host.is_private and not (host.is_loopback or host.is_unspecified)
+    return str(ipaddress.ip_network(f"{address}/24", strict=False)) if wide else str(host)

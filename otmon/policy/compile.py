@@ -31,8 +31,8 @@ KEYS_OF: Final = {
     "modbus": _OT | {"units", "addresses"},
     "dnp3": _OT | {"master", "outstation", "objects"},
     "s7comm": _OT | {"items"},
-    "tcp": _COMMON | {"ports"},
-    "udp": _COMMON | {"ports"},
+    "tcp": _COMMON | {"functions", "ports"},
+    "udp": _COMMON | {"functions", "ports"},
     "icmp": _COMMON,
 }
 """Keys that say something in a row of a protocol."""
@@ -285,10 +285,11 @@ class Compiler:
     def _check_row(self, model: RowModel, at: Path) -> None:
         for key in sorted(model.model_fields_set - KEYS_OF[model.protocol]):
             self._report((*at, key), f"{quoted(key)} says nothing of {model.protocol}", _right_key(key, model.protocol))
-        if model.protocol in PLAIN_PROTOCOLS:
-            return
         for i, name in enumerate(model.functions or ()):
-            if isinstance(name, str) and name not in groups(model.protocol) and not is_function(model.protocol, name):
+            if isinstance(name, int):
+                if model.protocol in PLAIN_PROTOCOLS:
+                    self._report((*at, "functions", i), "a code says nothing here", "write connect or scan")
+            elif name not in groups(model.protocol) and not is_function(model.protocol, name):
                 known: Iterable[str] = known_functions(model.protocol) | set(groups(model.protocol))
                 self._report(
                     (*at, "functions", i), f"{model.protocol} has no function {quoted(name)}", did_you_mean(name, known)

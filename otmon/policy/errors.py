@@ -24,7 +24,10 @@ class Problem(NamedTuple):
 
 
 class PolicyError(Exception):
-    """The policy cannot be used. `str()` is one line a problem: `file:line:column: key: what is wrong; what is right`."""
+    """The policy cannot be used.
+
+    `str()` has one line a problem: `file:line:column: key: what is wrong; what would be right`.
+    """
 
     def __init__(self, path: str, problems: Iterable[Problem]) -> None:
         self.path = path

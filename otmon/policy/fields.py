@@ -85,7 +85,7 @@ def _name(value: Any) -> str:
     if isinstance(value, str) and _NAME.match(value):
         return value
     raise wrong(
-        f"{quoted(value)} is not a name", "letters, digits and _ . : / - (64 at most), in quotes if it is a number"
+        f"{quoted(value)} is not a name", "use letters, digits and _ . : / - (64 at most), in quotes if it is a number"
     )
 
 

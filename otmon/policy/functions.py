@@ -3,25 +3,40 @@
 import re
 from functools import cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from otmon.model import Function, OperationKey
 
 REGISTERED_PORTS: Final = {"modbus": 502, "dnp3": 20000, "s7comm": 102}
 TRANSPORTS: Final = {"modbus": ("tcp", "udp"), "dnp3": ("tcp", "udp"), "s7comm": ("tcp",)}
 
-_ANY_FUNCTION: Final = frozenset({"*"})
-IMPLIED: Final[dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]]] = {
-    "modbus": (),
-    "dnp3": (
-        (_ANY_FUNCTION, frozenset({"confirm", "response"})),
-        (frozenset({"read", "enable_unsolicited"}), frozenset({"unsolicited_response"})),
-    ),
-    "s7comm": ((_ANY_FUNCTION, frozenset({"setup_communication", "acknowledgement"})),),
-}
-"""(a row that permits one of these, also permits these), whatever its targets. `*`: any function."""
+PLAIN_FUNCTIONS: Final = frozenset({"connect", "scan"})
+"""Functions of tcp, udp and icmp."""
 
-LEARNABLE: Final = frozenset({"select", "operate", "direct_operate", "direct_operate_no_response", "direct_operate_nr"})
+
+class Implication(NamedTuple):
+    """A row that permits one of these functions also permits the others, whatever its targets."""
+
+    named: tuple[Function, ...]
+    """Empty: any function."""
+    codes: tuple[int, ...]
+    also: frozenset[str]
+
+
+IMPLIED: Final[dict[str, tuple[Implication, ...]]] = {
+    "dnp3": (
+        Implication((), (), frozenset({"confirm", "response"})),
+        Implication(
+            (Function("read", "read"), Function("enable_unsolicited", "write")),
+            (1, 20),
+            frozenset({"unsolicited_response"}),
+        ),
+    ),
+    "s7comm": (Implication((), (), frozenset({"setup_communication", "acknowledgement"})),),
+}
+"""What any conversation of a protocol contains, so that no row need name it. docs/policy.md has this table."""
+
+LEARNABLE: Final = frozenset({"select", "operate", "direct_operate", "direct_operate_no_ack"})
 """DNP3's ordinary outputs: they are to it what write_single_coil is to Modbus."""
 REASONS: Final = {
     "program": "it reads or changes the program or firmware of the device",
@@ -41,6 +56,8 @@ def _tables(protocol: str) -> Any:
 @cache
 def known_functions(protocol: str) -> frozenset[str]:
     """Every name in the protocol's tables."""
+    if protocol not in REGISTERED_PORTS:
+        return PLAIN_FUNCTIONS
     names: set[str] = set()
     for value in vars(_tables(protocol)).values():
         for item in value.values() if isinstance(value, dict) else (value,):
@@ -52,13 +69,19 @@ def known_functions(protocol: str) -> frozenset[str]:
 @cache
 def groups(protocol: str) -> dict[str, tuple[str, ...]]:
     """Names that stand for several functions."""
+    if protocol not in REGISTERED_PORTS:
+        return {}
     found: dict[str, tuple[str, ...]] = getattr(_tables(protocol), "FUNCTION_GROUPS", {})
     return found
 
 
 def is_function(protocol: str, name: str) -> bool:
     """The protocol's tables can give this name to an operation; codes without a name of their own included."""
-    if name in known_functions(protocol) or _NUMBERED.match(name):
+    if name in known_functions(protocol):
+        return True
+    if protocol not in REGISTERED_PORTS:
+        return False
+    if _NUMBERED.match(name):
         return True
     group, _, number = name.rpartition("_")
     return number.isdigit() and group in getattr(_tables(protocol), "USERDATA_GROUPS", {}).values()

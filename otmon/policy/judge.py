@@ -126,7 +126,7 @@ class Policy:
         self.sha256 = sha256
         self.site = site
         self.realms = realms
-        self._sites = sites
+        self.sites = sites
         self._chatter = chatter
         self.conduits = conduits
         self.never = never
@@ -141,29 +141,29 @@ class Policy:
     # --- who is who ---------------------------------------------------------------------------------------------------
     def zone_of(self, realm: str, address: str) -> str:
         """Innermost zone; `outside` for none."""
-        return self._sites.place(realm, address).path[-1]
+        return self.sites.place(realm, address).path[-1]
 
     def zone_path(self, realm: str, address: str) -> tuple[str, ...]:
         """Zones from the outermost to the innermost."""
-        return self._sites.place(realm, address).path
+        return self.sites.place(realm, address).path
 
     def level_of(self, realm: str, address: str) -> float | None:
         """Purdue level of the zone."""
-        return self._sites.place(realm, address).level
+        return self.sites.place(realm, address).level
 
     def asset_name(self, realm: str, address: str) -> str | None:
         """The name that people read."""
-        return self._sites.place(realm, address).asset
+        return self.sites.place(realm, address).asset
 
     def roles_of(self, realm: str, address: str) -> tuple[str, ...]:
         """Roles by name."""
-        return self._sites.place(realm, address).roles
+        return self.sites.place(realm, address).roles
 
     def is_chatter(self, op: OperationKey) -> bool:
         """Broadcast, multicast or discovery; whether the policy permits the class is another question."""
-        client, server = self._sites.place(op.realm, op.client), self._sites.place(op.realm, op.server)
+        client, server = self.sites.place(op.realm, op.client), self.sites.place(op.realm, op.server)
         same_zone = client.path == server.path
-        return is_chatter(op, client.at, server.at, self._sites.is_broadcast(server.at), same_zone)
+        return is_chatter(op, client.at, server.at, self.sites.is_broadcast(server.at), same_zone)
 
     # --- time ---------------------------------------------------------------------------------------------------------
     def horizon(self, ts_ns: int) -> int:
@@ -241,7 +241,7 @@ class Policy:
         if pair is None:
             if len(self._pairs) >= MAX_POLICY_CACHE:
                 self._pairs.clear()
-            client, server = self._sites.place(op.realm, op.client), self._sites.place(op.realm, op.server)
+            client, server = self.sites.place(op.realm, op.client), self.sites.place(op.realm, op.server)
             joining = [
                 tuple(rules.joining(op.realm, client, server)) for rules in (self.conduits, self.never, self.review)
             ]

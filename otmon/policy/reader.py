@@ -45,11 +45,16 @@ class Document(NamedTuple):
 
     def problem(self, path: Path, wrong: str, right: str = "") -> Problem:
         """An error at `path`, or at the nearest place above it that is in the file."""
-        at = path
+        real: Path = ()
+        for part in path:
+            # Where one thing stood for a list of it, the file has no position.
+            if (*real, part) in self.places or isinstance(part, str):
+                real = (*real, part)
+        at = real
         while at and at not in self.places:
             at = at[:-1]
         line, column = self.places.get(at, (1, 1))
-        return Problem(line, column, key_text(path), wrong, right)
+        return Problem(line, column, key_text(real), wrong, right)
 
 
 def read_bytes(path: str) -> bytes:
@@ -150,7 +155,7 @@ class _Builder:
             {} if isinstance(event, MappingStartEvent) else [] if isinstance(event, SequenceStartEvent) else None
         )
         if isinstance(event, ScalarEvent):
-            value = event.value if event.style else _plain(event.value)
+            value = event.value if event.style else plain_value(event.value)
         path = self._put(parent, value)
         if parent is None or not isinstance(parent.value, dict):
             self.places[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
@@ -195,7 +200,7 @@ class _Builder:
         raise _Refused(Problem(mark.line + 1, mark.column + 1, key_text(path), wrong, right))
 
 
-def _plain(text: str) -> Any:
+def plain_value(text: str) -> Any:
     """A plain scalar by the core schema of YAML 1.2: no sexagesimals, no dates, no `yes`."""
     if text in _NULL:
         return None

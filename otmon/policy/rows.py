@@ -12,8 +12,8 @@ from otmon.policy.windows import Window
 DATA_SPACES: Final = ("coil", "discrete_input", "holding_register", "input_register")
 """The spaces that `addresses` speaks of."""
 ALL_PORTS: Final[Intervals] = ((0, 65535),)
-DNP3_BROADCAST: Final = 0xFFFD
-"""From here to 0xFFFF a link address means every outstation (IEEE 1815, 9.2.5.2)."""
+DNP3_BROADCAST: Final = 0xFFFC
+"""From here to 0xFFFF a link address means every outstation, or whoever hears it (IEEE 1815, 9.2.5.2)."""
 EVERY_PROTOCOL: Final = "*"
 """Protocol of a never row without `operations`."""
 WRITING: Final = ("write", "control")
@@ -82,7 +82,7 @@ def every_operation(row_id: str, window: Window | None, note: str | None) -> Row
 def _functions(model: RowModel) -> tuple[frozenset[str] | None, frozenset[int]]:
     if model.functions is None:
         return None, frozenset()
-    known = groups(model.protocol) if model.protocol in REGISTERED_PORTS else {}
+    known = groups(model.protocol)
     names: set[str] = set()
     for name in model.functions:
         if isinstance(name, str):
@@ -92,12 +92,14 @@ def _functions(model: RowModel) -> tuple[frozenset[str] | None, frozenset[int]]:
 
 def _implied(model: RowModel, names: frozenset[str] | None, codes: frozenset[int]) -> frozenset[str]:
     out: set[str] = set()
-    for named, also in IMPLIED.get(model.protocol, ()):
-        # DNP3 read is 1, enable_unsolicited 20: rows may say so.
-        by_code = codes & {1, 20} if model.protocol == "dnp3" else codes
-        by_access = model.access is None or "read" in model.access
-        if "*" in named or (by_access and (names is None or names & named or by_code)):
-            out |= also
+    for implication in IMPLIED.get(model.protocol, ()):
+        named = not implication.named or any(
+            (names is None or function.name in names or code in codes)
+            and (model.access is None or function.access in model.access)
+            for function, code in zip(implication.named, implication.codes, strict=True)
+        )
+        if named:
+            out |= implication.also
     return frozenset(out)
 
 
@@ -174,7 +176,7 @@ def forbids(row: Row, op: OperationKey) -> bool:
 
 
 def _is_broadcast(row: Row, op: OperationKey) -> bool:
-    """A broadcast reaches the units that the row names: Modbus unit 0 (writes alone), DNP3 0xFFFD-0xFFFF."""
+    """A broadcast reaches the units that the row names: Modbus unit 0 (writes alone), DNP3 0xFFFC-0xFFFF."""
     if isinstance(op.unit, tuple):
         return op.unit[1] >= DNP3_BROADCAST and fits_unit(row._replace(outstations=None), op.unit)
     return op.unit == 0 and op.access != "read"

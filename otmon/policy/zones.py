@@ -112,13 +112,13 @@ class Sites:
 
     def __init__(self, zones: Iterable[Zone], assets: Iterable[Asset], roles: Mapping[str, Hosts]) -> None:
         # Larger zones first: then those that contain an address stand in the order of their nesting.
-        self._zones = sorted(zones, key=lambda zone: -sum(high - low + 1 for low, high in zone.hosts.ranges))
-        self._assets = list(assets)
+        self.zones = sorted(zones, key=lambda zone: -sum(high - low + 1 for low, high in zone.hosts.ranges))
+        self.assets = list(assets)
         self._roles = sorted(roles)
-        self._in_zone = HostsIndex(zone.hosts for zone in self._zones)
-        self._in_asset = HostsIndex(asset.hosts for asset in self._assets)
+        self._in_zone = HostsIndex(zone.hosts for zone in self.zones)
+        self._in_asset = HostsIndex(asset.hosts for asset in self.assets)
         self._in_role = HostsIndex(roles[name] for name in self._roles)
-        ranges = [pair for zone in self._zones for pair in zone.hosts.ranges]
+        ranges = [pair for zone in self.zones for pair in zone.hosts.ranges]
         self._broadcasts = frozenset(at for low, high in ranges if (at := broadcast_of(low, high)) is not None)
         self._places: dict[tuple[str, str], Place] = {}
 
@@ -141,13 +141,13 @@ class Sites:
         level: float | None = None
         monitored = False
         for number in sorted(self._in_zone.containing(realm, at)):
-            zone = self._zones[number]
+            zone = self.zones[number]
             monitored = zone.monitored if zone.monitored is not None else monitored if path else True
             level = zone.level if zone.level is not None else level
             path.append(zone.name)
         asset = min(self._in_asset.containing(realm, at), default=None)
         roles = tuple(self._roles[number] for number in sorted(self._in_role.containing(realm, at)))
-        name = None if asset is None else self._assets[asset].name
+        name = None if asset is None else self.assets[asset].name
         return Place(at, tuple(path) or (OUTSIDE,), level, monitored, name, roles)
 
 
