@@ -2,8 +2,9 @@
 
 What parses but is odd is a flag: unknown_function, direction_mismatch, link_function_reserved, data_in_link_function,
 broadcast, self_address, source_is_destination, unsolicited_bit_mismatch, request_in_fragments, exception,
-control_refused, already_executing; and where objects stop being readable: object_header_short, object_data_short,
-range_reversed, unknown_qualifier, unknown_object, too_many_objects; too_many_points where values are not all shown.
+control_refused, already_executing. Where objects stop being readable: object_header_short, object_data_short,
+range_reversed, unknown_qualifier, unknown_object, too_many_objects. Where not all is shown: too_many_points, and
+object_too_small (a file or authentication object shorter than its fields).
 """
 
 from collections.abc import Sequence

@@ -143,7 +143,7 @@ class Objects:
                 more = reader(raw)
                 point.update(more if more is not None else {"raw": raw[:64].hex()})
                 if more is None:
-                    self._flag("object_data_short")
+                    self._flag("object_too_small")
             self._point(header, point)
 
     def _valued(self, header: dict[str, Any], first: int | None, count: int) -> None:

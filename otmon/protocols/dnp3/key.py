@@ -73,6 +73,9 @@ FORM_WIDE: Final = 2
 FORM_STOP: Final = 3
 APP_FIR: Final = 0x80
 APP_UNS: Final = 0x10
+ANALOG_OUTPUT: Final = 41
+LAST_COMMAND: Final = 6
+"""Functions 2 to 6 set what they carry: write, select, operate, direct operate with and without answer."""
 CONTINUES: Final = 2
 """OUT_EXPECT of a further fragment of a response."""
 _VALUED_BITS: Final = sum(1 << code for code in VALUED)
@@ -127,7 +130,7 @@ def _bound(buf: Any, at: int, end: int, variation: int, out: Any) -> None:
 def _indexed(buf: Any, at: int, end: int, code: int, group: int, variation: int, prefix: int, count: int,
              out: Any, words: int) -> tuple[int, int]:  # fmt: skip
     """Objects that each have an index: (offset behind them or -1, words)."""
-    width = PREFIX_WIDTHS[prefix]
+    width = int(PREFIX_WIDTHS[prefix])
     valued = carries(code, group)
     first, last = -1, -1
     while count > 0:
@@ -144,7 +147,7 @@ def _indexed(buf: Any, at: int, end: int, code: int, group: int, variation: int,
             first, last = index, index
         if valued:
             behind = one_end(buf, at, end, group, variation, prefix)
-            if group == 41 and behind >= 0:
+            if group == ANALOG_OUTPUT and code <= LAST_COMMAND and behind >= 0:
                 _bound(buf, at, end, variation, out)
             at = behind
             if at < 0:
@@ -161,7 +164,7 @@ def _indexed(buf: Any, at: int, end: int, code: int, group: int, variation: int,
 def _data_end(buf: Any, at: int, end: int, code: int, group: int, variation: int, prefix: int, count: int) -> int:
     """Offset behind the data of a header without indexes, -1 if that cannot be said."""
     if prefix >= SIZE_PREFIX:
-        width = PREFIX_WIDTHS[prefix]
+        width = int(PREFIX_WIDTHS[prefix])
         while count > 0:
             if at + width > end:
                 return -1
@@ -192,7 +195,7 @@ def _objects(buf: Any, at: int, end: int, code: int, out: Any) -> int:
         else:
             words = _put(out, words, group, variation, first, last)
             behind = _data_end(buf, at, end, code, group, variation, prefix, count)
-            if group == 41 and behind >= 0 and carries(code, group):
+            if group == ANALOG_OUTPUT and 1 < code <= LAST_COMMAND and count > 0:
                 out[OUT_FLAGS] |= FLAG_INSPECT
             at = behind
         if at < 0:
@@ -223,7 +226,7 @@ def _control_status(buf: Any, at: int, end: int) -> tuple[int, int]:
             break
         at = behind
         while count > 0:
-            behind = object_end(buf, at + PREFIX_WIDTHS[prefix], end, group, variation, 1)
+            behind = object_end(buf, at + int(PREFIX_WIDTHS[prefix]), end, group, variation, 1)
             if behind < 0:
                 return total, refused
             at = behind

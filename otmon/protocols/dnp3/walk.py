@@ -51,7 +51,7 @@ def read_header(buf: Any, at: int, end: int) -> tuple[int, int, int, int]:
     at += 3
     if form == RANGE_ALL and prefix == 0:
         return at, -1, -1, 0
-    width = WIDTHS[form]
+    width = int(WIDTHS[form])
     if width == 0 or prefix > LAST_PREFIX or (form == RANGE_FREE and prefix < SIZE_PREFIX):
         return -1, -1, -1, 0
     if form < RANGE_ALL:
@@ -75,11 +75,11 @@ def object_end(buf: Any, at: int, end: int, group: int, variation: int, count: i
         variation = 1
     size = UNKNOWN
     if variation < VARIATIONS:
-        size = SIZES[ROW_OF_GROUP[group] * VARIATIONS + variation]
+        size = int(SIZES[int(ROW_OF_GROUP[group]) * VARIATIONS + variation])
     elif 110 <= group <= 113:
         size = SIZE_OCTETS
     if size >= 0:
-        at += count * size
+        at += count * int(size)
     elif size == SIZE_PACKED:
         at += (count + 7) // 8
     elif size == SIZE_PACKED2:
@@ -100,7 +100,7 @@ def object_end(buf: Any, at: int, end: int, group: int, variation: int, count: i
 @jit
 def one_end(buf: Any, at: int, end: int, group: int, variation: int, prefix: int) -> int:
     """The same for one object behind its prefix (`at` is behind it): packed points cannot have one."""
-    size = SIZES[ROW_OF_GROUP[group] * VARIATIONS + variation] if variation < VARIATIONS else 0
+    size = int(SIZES[int(ROW_OF_GROUP[group]) * VARIATIONS + variation]) if variation < VARIATIONS else 0
     if size in (SIZE_PACKED, SIZE_PACKED2):
         return -1
     return int(object_end(buf, at, end, group, variation, 1))
