@@ -45,13 +45,15 @@ SHIFT: Final = 3
 """Units are 2**-SHIFT seconds."""
 OFFSET_NS: Final = 4
 SNAPLEN: Final = 5
-INTERFACE_COLUMNS: Final = 6
+LIMIT: Final = 6
+"""Up to so many units the time is a product: most that are not past MAX_TS_NS; -1 where DIVISOR is not 1."""
+INTERFACE_COLUMNS: Final = 7
 
 
 def empty_interfaces() -> Any:
     """An interface table; its unused rows read as an interface that is not decoded, in microseconds."""
     table = np.zeros((MAX_PCAPNG_INTERFACES + 1, INTERFACE_COLUMNS), np.int64)
-    table[:, MULTIPLIER], table[:, DIVISOR] = 1000, 1
+    table[:, MULTIPLIER], table[:, DIVISOR], table[:, LIMIT] = 1000, 1, MAX_TS_NS // 1000
     return table
 
 
@@ -95,7 +97,15 @@ def interface(block: bytes, state: Any, table: Any) -> int:
     number = int(state[INTERFACES])
     # One less than the largest time, so that their sum is still an int64.
     offset_ns = max(1 - MAX_TS_NS, min(MAX_TS_NS - 1, offset_s * 1_000_000_000))
-    table[number] = (link_word(link_type, number), multiplier, divisor, shift, offset_ns, snaplen)
+    table[number] = (
+        link_word(link_type, number),
+        multiplier,
+        divisor,
+        shift,
+        offset_ns,
+        snaplen,
+        MAX_TS_NS // multiplier if divisor == 1 else -1,
+    )
     state[INTERFACES] = number + 1
     return int(link_type)
 
@@ -113,7 +123,7 @@ def time_ns(high: int, low: int, table: Any, row: int) -> int:
     multiplier, divisor, shift = table[row, MULTIPLIER], table[row, DIVISOR], table[row, SHIFT]
     if divisor == 1:
         units = high << 32 | low
-        ns = units * multiplier if high < 1 << 30 and units <= MAX_TS_NS // multiplier else MAX_TS_NS
+        ns = units * multiplier if high < 1 << 31 and units <= table[row, LIMIT] else MAX_TS_NS
     elif divisor > 1:
         # Long division by words: the top bit may be set, and signed 64-bit words have no room for it.
         ns = min(high // divisor << 32 | (high % divisor << 32 | low) // divisor, MAX_TS_NS)
@@ -188,7 +198,11 @@ def walk(buf: Any, state: Any, table: Any, records: Any) -> int:
                 status = BAD_INTERFACE
                 break
             number = min(number, MAX_PCAPNG_INTERFACES)
-            ts_ns = time_ns(high, low, table, number)
+            ts_ns = -1
+            if high < 1 << 31 and (high << 32 | low) <= table[number, LIMIT]:
+                ts_ns = (high << 32 | low) * table[number, MULTIPLIER] + table[number, OFFSET_NS]
+            if ts_ns < 0 or ts_ns > MAX_TS_NS:
+                ts_ns = time_ns(high, low, table, number)
         elif kind == SIMPLE_PACKET:
             if length < 16:
                 status = BAD_BLOCK

@@ -159,6 +159,8 @@ def _mpls(buf: Any, out: Any) -> int:
         return IP_BY_NIBBLE
     if nibble != 0:
         return _unsupported(out, names.REASON_MPLS, nibble)
+    if at + 8 > out[L_END]:
+        return _cut(out)
     if out[L_TUNNEL] != names.TUNNEL_NONE:
         return _unsupported(out, names.REASON_NESTED, _MPLS)
     out[L_TUNNEL], out[L_VLANS] = names.TUNNEL_PSEUDOWIRE, NO_VLANS
@@ -244,10 +246,10 @@ def _gre(buf: Any, out: Any) -> int:
     flags, protocol = be16(buf, at), be16(buf, at + 2)
     if flags & 0x4007 != 0:  # source routes; version 1 (PPTP)
         return _unsupported(out, names.REASON_GRE, protocol)
-    size = 4 + (flags >> 15 & 1) * 4 + (flags >> 13 & 1) * 4 + (flags >> 12 & 1) * 4
-    at += size
-    out[L_L3] = at
-    out[L_TUNNEL] = names.TUNNEL_GRE
+    at += 4 + (flags >> 15 & 1) * 4 + (flags >> 13 & 1) * 4 + (flags >> 12 & 1) * 4
+    if at > out[L_END]:
+        return _cut(out)
+    out[L_L3], out[L_TUNNEL] = at, names.TUNNEL_GRE
     if protocol in (IPV4, IPV6):
         return protocol
     if protocol == _TRANSPARENT:
@@ -271,7 +273,10 @@ def _gre(buf: Any, out: Any) -> int:
         kind = tail >> 10 & 0x1F
         if version != 2 or (kind != 0 and kind != 2):
             return _unsupported(out, names.REASON_ERSPAN, version if version != 2 else kind)
-        out[L_TUNNEL], out[L_L3] = names.TUNNEL_ERSPAN_3, at + 12 + (tail & 1) * 8
+        at += 12 + (tail & 1) * 8
+        if at > out[L_END]:
+            return _cut(out)
+        out[L_TUNNEL], out[L_L3] = names.TUNNEL_ERSPAN_3, at
         return ETHERNET if kind == 0 else IP_BY_NIBBLE
     return _unsupported(out, names.REASON_GRE, protocol)
 
@@ -291,7 +296,7 @@ def _tunnel_at(buf: Any, l3: int, end: int) -> int:
     else:
         return 0
     at = l3 + size
-    if protocol == 47:
+    if protocol == 47 and at <= end:
         return at
     # A VXLAN header must have its I bit set: anything else on that port is left what it is.
     if protocol == 17 and at + 16 <= end and be16(buf, at + 2) == 4789 and u8(buf, at + 8) & 0x08 != 0:
@@ -320,12 +325,10 @@ def tunnel(buf: Any, l3: int, end: int, wire_end: int, out: Any) -> int:
     out[L_VLANS], out[L_FAMILY], out[L_ETHERTYPE] = NO_VLANS, 0, 0
     if at > 0:
         layer = _gre(buf, out)
-        if layer < 0:
-            return -layer
     else:
         out[L_TUNNEL], out[L_L3] = names.TUNNEL_VXLAN, abs(at) + 8
         layer = ETHERNET
-    code = _layers(buf, layer, out)
+    code = _layers(buf, layer, out) if layer > 0 else -layer
     if code == LINK_IP and _tunnel_at(buf, out[L_L3], out[L_END]) != 0:
         return -_unsupported(out, names.REASON_NESTED, out[L_TUNNEL])
     return code
