@@ -35,14 +35,16 @@ def units_by_server(operations: Iterable[OperationRecord]) -> dict[Place, dict[S
 def devices_behind(facts: Sequence[Fact]) -> list[list[ServedUnit]]:
     """Units of each device behind one address; empty unless at least two devices contradict each other.
 
-    Two units are different devices if they give different values for the same attribute. `facts` are of one address.
+    Two units are different devices if they give different values for the same attribute from the same sort of source,
+    which its confidence tells apart (a product name and a report of the server id differ on one device). `facts` are of
+    one address.
     """
-    said: dict[ServedUnit, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    said: dict[ServedUnit, dict[tuple[str, float], set[str]]] = defaultdict(lambda: defaultdict(set))
     for fact in facts:
         unit = server_unit(fact.unit)
         if unit is not None:
-            said[fact.protocol, unit][fact.name].add(fact.value)
-    groups: list[tuple[list[ServedUnit], dict[str, set[str]]]] = []
+            said[fact.protocol, unit][fact.name, fact.confidence].add(fact.value)
+    groups: list[tuple[list[ServedUnit], dict[tuple[str, float], set[str]]]] = []
     for served in sorted(said)[:MAX_ENDPOINTS_PER_ASSET]:
         identity = said[served]
         for units, known in groups:

@@ -59,6 +59,7 @@ def _connection_row(connection: ConnectionRecord) -> tuple[Any, ...]:
         *(None, c.realm, c.client, c.client_port, c.server, c.server_port, c.transport, c.protocol, c.assumed_roles),
         *(orjson.dumps(c.vlans).decode(), c.first_ts_ns, c.last_ts_ns, *c.first_frame, *c.frames, *c.bytes),
         *(c.gaps, c.missing_bytes, c.one_sided, c.encrypted_bytes, c.midstream),
+        *(c.malformed_bytes, c.unrecognised_bytes, c.answer),
     )
 
 
@@ -66,7 +67,7 @@ def _connection(row: Sequence[Any]) -> ConnectionRecord:
     vlans = tuple(orjson.loads(row[9]))
     first_frame, frames, sizes = row[12:14], row[14:16], row[16:18]
     fields = (*row[1:8], bool(row[8]), vlans, row[10], row[11], first_frame, frames, sizes, *row[18:20], bool(row[20]))
-    return ConnectionRecord._make((*fields, row[21], bool(row[22])))
+    return ConnectionRecord._make((*fields, row[21], bool(row[22]), *row[23:26]))
 
 
 def _endpoint_rows(site: Site) -> Iterator[tuple[Any, ...]]:
@@ -95,7 +96,7 @@ def write_database(path: Path, site: Site, alerts: Iterable[Mapping[str, Any]]) 
         records = [(None, orjson.dumps(a.as_record(), option=orjson.OPT_SORT_KEYS).decode()) for a in site.assets]
         db.executemany("INSERT INTO assets (n, record) VALUES (?, ?)", records)
         _insert(db, "operations", 34, map(_operation_row, site.operations))
-        _insert(db, "connections", 23, map(_connection_row, site.part.connections))
+        _insert(db, "connections", 26, map(_connection_row, site.part.connections))
         records = [(None, orjson.dumps(alert, option=orjson.OPT_SORT_KEYS).decode()) for alert in alerts]
         db.executemany("INSERT INTO alerts (n, record) VALUES (?, ?)", records)
         db.execute("COMMIT")

@@ -42,7 +42,8 @@ CREATE TABLE connections (
     frames_client INTEGER NOT NULL, frames_server INTEGER NOT NULL,
     bytes_client INTEGER NOT NULL, bytes_server INTEGER NOT NULL,
     gaps INTEGER NOT NULL, missing_bytes INTEGER NOT NULL, one_sided INTEGER NOT NULL,
-    encrypted_bytes INTEGER NOT NULL, midstream INTEGER NOT NULL
+    encrypted_bytes INTEGER NOT NULL, midstream INTEGER NOT NULL,
+    malformed_bytes INTEGER NOT NULL, unrecognised_bytes INTEGER NOT NULL, answer TEXT NOT NULL
 );
 CREATE TABLE alerts (
     n INTEGER PRIMARY KEY, record TEXT NOT NULL,

@@ -110,6 +110,9 @@ def connection(client: str = "10.0.2.11", server: str = "10.0.1.13", **changes: 
         "one_sided": False,
         "encrypted_bytes": 0,
         "midstream": True,
+        "malformed_bytes": 3,
+        "unrecognised_bytes": 4,
+        "answer": "rejected",
     }
     return ConnectionRecord(**(fields | changes))
 
@@ -190,7 +193,7 @@ _hist = st.dictionaries(st.integers(0, 127), st.integers(1, 9), max_size=3)
 _frames = st.tuples(st.integers(0, 1), st.integers(1, 50))
 _units: st.SearchStrategy[Unit] = st.none() | st.integers(0, 2) | st.tuples(_few, _few)
 _targets = (
-    st.none() | st.builds(Target, st.just("coil"), _few, _few) | st.builds(Target, st.just("b"), name=st.just("x"))
+    st.none() | st.builds(Target, st.just("coil"), _few, _few) | st.just(Target("b", name="x"))
 )
 
 

@@ -144,6 +144,14 @@ def test_different_identities_are_devices_behind_a_gateway() -> None:
     assert found.who("default", B)["asset"] == gateway.id
 
 
+def test_two_sources_of_one_attribute_are_no_contradiction() -> None:
+    facts = [
+        fact(B, "model", "EX-750", unit=1, confidence=0.9),
+        fact(B, "model", "Acme EX-750", unit=255, confidence=0.4),
+    ]
+    assert groups(site(hosts=[host(B)], facts=facts)) == [[B]]
+
+
 def test_dnp3_addresses_are_those_of_each_side() -> None:
     found = site(operations=[op(A, B, protocol="dnp3", unit=(3, 10))], hosts=[host(A), host(B)])
     assert [asset.endpoints[1:] for asset in found.assets] == [
