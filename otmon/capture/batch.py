@@ -12,7 +12,7 @@ REC_LENGTHS: Final = 1
 REC_TS: Final = 2
 """Clock: nanoseconds since 1970, never runs backwards within an input (running maximum, outliers clamped)."""
 REC_LINK: Final = 3
-"""LINK_* number | interface number << 16 (pcapng; 0 for pcap)."""
+"""LINK_* number | interface number << 16 (pcapng; 0 for pcap) | link type << 32 (of LINK_UNSUPPORTED alone)."""
 REC_COLUMNS: Final = 4
 
 LINK_UNSUPPORTED: Final = 0
