@@ -44,6 +44,7 @@ class Engine:
             raise self.error
         if options["messages_path"] is not None:
             options["messages_path"].write_text("")
+        self.part.partial = self.interrupted
         return SimpleNamespace(part=self.part, inputs=self.inputs, interrupted=self.interrupted)
 
     def warm(self) -> str:
