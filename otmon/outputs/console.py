@@ -49,7 +49,7 @@ def show_summary(
         out.print(conduits_table(build_graph(site), SHOWN["conduits"]))
     out.print(_severities(summary))
     if alerts:
-        out.print(alerts_table(alerts, SHOWN["alerts"]))
+        out.print(alerts_table(alerts, SHOWN["alerts"], title=""))
     blind = list(not_seen(site, summary))
     out.print(Text("What could not be seen", style="bold"))
     for line in blind or ["nothing: every captured frame and byte is accounted for"]:

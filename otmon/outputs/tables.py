@@ -50,7 +50,7 @@ def duration(ns: int) -> str:
 
 def new_table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     """A light table; columns named in `right` are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     numbers = set(right)
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")

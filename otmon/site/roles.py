@@ -12,6 +12,8 @@ PLAIN: Final = frozenset({"tcp", "udp", "icmp"})
 """Operations of these are connections to a service, not requests of an OT protocol."""
 SCADA_SERVERS: Final = 5
 """An operator panel talks to a machine's few controllers, a control centre to many."""
+SESSION: Final = frozenset({"setup_communication"})
+"""Opens an S7 session: everybody does, whatever for."""
 OT_SERVER_ROLES: Final = {"dnp3": "rtu"}
 """What serves a protocol; anything else is a PLC."""
 
@@ -56,12 +58,16 @@ def observe(operations: Iterable[OperationRecord]) -> dict[Place, Behaviour]:
         if answered or counts.rejected:
             server.serves.add(key.protocol)
         client.masters |= key.protocol == "dnp3"
+        if key.function in SESSION:
+            continue
         if key.access == "read":
             client.polls.add(server_place)
+        elif operation.verdict == "deny":
+            # A forbidden write makes nobody an operator panel, a forbidden stop no engineering station: it is an alert.
+            continue
         elif key.access in ("write", "control"):
             client.writes.add(server_place)
-        # What the policy denies makes nobody an engineering station: it is the alert, not the role.
-        client.programs |= operation.verdict != "deny" and _programs(key)
+        client.programs |= _programs(key)
     return seen
 
 

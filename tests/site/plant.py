@@ -192,9 +192,7 @@ _macs = st.sampled_from(["00:00:00:00:00:01", "00:00:00:00:00:02"])
 _hist = st.dictionaries(st.integers(0, 127), st.integers(1, 9), max_size=3)
 _frames = st.tuples(st.integers(0, 1), st.integers(1, 50))
 _units: st.SearchStrategy[Unit] = st.none() | st.integers(0, 2) | st.tuples(_few, _few)
-_targets = (
-    st.none() | st.builds(Target, st.just("coil"), _few, _few) | st.just(Target("b", name="x"))
-)
+_targets = st.none() | st.builds(Target, st.just("coil"), _few, _few) | st.just(Target("b", name="x"))
 
 
 @st.composite

@@ -186,8 +186,14 @@ def test_roles_from_behaviour() -> None:
 
 def test_a_denied_stop_makes_no_engineering_station() -> None:
     stop = op(A, B, "plc_stop", "control", "s7comm", None, verdict="deny")
-    (asset,) = site(operations=[stop], hosts=[host(A)]).assets
+    (asset,) = site(operations=[op(A, B), stop], hosts=[host(A)]).assets
     assert asset.roles == ["hmi"]
+
+
+def test_a_denied_write_leaves_a_historian_one() -> None:
+    write = op(A, B, "write_single_register", "write", verdict="deny")
+    (asset,) = site(operations=[op(A, B), op(A, C), write], hosts=[host(A)]).assets
+    assert asset.roles == ["historian"]
 
 
 def test_names_zones_and_roles_of_the_policy() -> None:
