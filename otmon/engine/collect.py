@@ -33,13 +33,13 @@ class Collector:
 
     def binding(self, event: list[int]) -> None:
         """A MAC seen with an address, or alone, for the first time."""
-        word, address, kind = event[c.E_SHAPE], event[c.E_N], event[c.E_KIND]
+        mac, address, kind, ethertype = event[c.E_SHAPE], event[c.E_N], event[c.E_KIND] >> 16, event[c.E_KIND] & 0xFFFF
         family = kind >> 1 & 7
         text = None if family == 0 else self._names.address(address, family == 6)
         realm = self._names.realms[kind >> 4]
         frame = frame_ref(event[c.E_FRAME])
         self._bindings.append(
-            Binding(realm, mac_text(word >> 16), text, word & 0xFFFF, bool(kind & 1), event[c.E_TS], frame)
+            Binding(realm, mac_text(mac), text, ethertype, bool(kind & 1), event[c.E_TS], frame)
         )
 
     def identity(self, event: list[int]) -> None:

@@ -1,11 +1,14 @@
 """Who is who: zones and how they nest, named assets, roles, and the sets of hosts that a policy speaks of."""
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from otmon.limits import MAX_POLICY_CACHE
 from otmon.policy.addresses import broadcast_of, point, range_text
-from otmon.policy.intervals import Intervals, common, contains_all, merge, overlaps
+from otmon.policy.errors import MAX_PROBLEMS
+from otmon.policy.intervals import Intervals, common, contains_all, merge
 
 OUTSIDE: Final = "outside"
 """The zone of all hosts that are in no other one."""
@@ -61,50 +64,64 @@ class Place(NamedTuple):
 
 
 class HostsIndex:
-    """Many sets of hosts, asked which of them contain an address. Single hosts are looked up, networks gone through."""
+    """Many sets of hosts, asked which of them contain an address."""
 
     def __init__(self, sets: Iterable[Hosts]) -> None:
-        self._single: dict[int, list[tuple[int, str | None]]] = {}
-        self._wide: list[tuple[int, int, int, str | None]] = []
+        self._ranges: list[tuple[int, int, int, str | None]] = []
         self._outside: list[tuple[int, str | None]] = []
         for number, hosts in enumerate(sets):
-            for low, high in hosts.ranges:
-                # A handful of neighbours is not worth a range of its own.
-                if high - low < 4:
-                    for at in range(low, high + 1):
-                        self._single.setdefault(at, []).append((number, hosts.realm))
-                else:
-                    self._wide.append((low, high, number, hosts.realm))
+            self._ranges += [(low, high, number, hosts.realm) for low, high in hosts.ranges]
             if hosts.outside:
                 self._outside.append((number, hosts.realm))
+        self._ranges.sort(key=_first)
+        self._lows = [low for low, _, _, _ in self._ranges]
+        # The furthest end so far: where it falls short of an address, no earlier range reaches it either.
+        self._reach = list(accumulate((high for _, high, _, _ in self._ranges), max))
 
     def containing(self, realm: str, at: int, outside: bool = False) -> frozenset[int]:
         """Numbers of the sets that contain the host."""
-        found = [number for number, within in self._single.get(at, ()) if within is None or within == realm]
-        found += [n for low, high, n, within in self._wide if low <= at <= high and (within is None or within == realm)]
-        if outside:
-            found += [number for number, within in self._outside if within is None or within == realm]
+        found = [number for number, within in self._outside if outside and (within is None or within == realm)]
+        position = bisect_right(self._lows, at) - 1
+        while position >= 0 and self._reach[position] >= at:
+            _, high, number, within = self._ranges[position]
+            if high >= at and (within is None or within == realm):
+                found.append(number)
+            position -= 1
         return frozenset(found)
 
 
-def clashes(zones: Iterable[Zone]) -> list[tuple[Zone, Zone, str]]:
+def _first(item: tuple[int, int, int, str | None]) -> int:
+    return item[0]
+
+
+def clashes(zones: Sequence[Zone]) -> list[tuple[Zone, Zone, str]]:
     """Pairs of zones that share hosts without one being properly inside the other, with what they share."""
-    out = []
-    known: list[Zone] = []
-    for zone in zones:
-        for other in known:
-            if zone.hosts.realm and other.hosts.realm and zone.hosts.realm != other.hosts.realm:
-                continue
-            shared = common(other.hosts.ranges, zone.hosts.ranges)
-            if shared is None:
-                continue
-            within = contains_all(other.hosts.ranges, zone.hosts.ranges)
-            around = contains_all(zone.hosts.ranges, other.hosts.ranges)
-            # Equal sets are as unclear as sets that cut each other.
-            if within == around:
-                out.append((other, zone, range_text(*shared)))
-        known.append(zone)
+    ranges = sorted((low, high, number) for number, zone in enumerate(zones) for low, high in zone.hosts.ranges)
+    out: list[tuple[Zone, Zone, str]] = []
+    seen: set[tuple[int, int]] = set()
+    reaching: list[tuple[int, int]] = []
+    for low, high, number in ranges:
+        reaching = [(end, other) for end, other in reaching if end >= low]
+        for _, other in reaching:
+            pair = (min(number, other), max(number, other))
+            if pair not in seen:
+                seen.add(pair)
+                out += _clash(zones[pair[0]], zones[pair[1]])
+        if len(out) >= MAX_PROBLEMS:
+            break
+        reaching.append((high, number))
     return out
+
+
+def _clash(first: Zone, second: Zone) -> list[tuple[Zone, Zone, str]]:
+    mine, its = first.hosts, second.hosts
+    if mine.realm and its.realm and mine.realm != its.realm:
+        return []
+    shared = common(mine.ranges, its.ranges)
+    # Equal sets are as unclear as sets that cut each other.
+    if shared is None or contains_all(mine.ranges, its.ranges) != contains_all(its.ranges, mine.ranges):
+        return []
+    return [(first, second, range_text(*shared))]
 
 
 class Sites:
@@ -160,13 +177,3 @@ def union(sets: Iterable[Hosts]) -> list[Hosts]:
         if hosts.outside:
             outside.add(hosts.realm)
     return [Hosts(merge(ranges), realm, realm in outside) for realm, ranges in by_realm.items()]
-
-
-def touches(hosts: Iterable[Hosts], other: Hosts) -> bool:
-    """Some host may be in both."""
-    return any(
-        overlaps(mine.ranges, low, high)
-        for mine in hosts
-        if mine.realm is None or other.realm is None or mine.realm == other.realm
-        for low, high in other.ranges
-    )

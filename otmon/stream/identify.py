@@ -84,7 +84,7 @@ class Identifier:
             if segments and midstream and registered:
                 best = max(best, PARTIAL)
         for key, segment in exchanges[0].items():
-            if key in exchanges[1] and not registered:
+            if key in exchanges[1]:
                 return SURE, segment
         if not registered and not self._both_possible(state, proto, held):
             return NOTHING, None
@@ -117,12 +117,14 @@ class Identifier:
                 if level == NOTHING:
                     return (NOTHING if first else best), None
                 best = max(best, level)
-                if level == PARTIAL:
+                if level == PARTIAL and not 0 < (size := int(self._protocols[proto].frame(data, at, len(data)))) <= len(
+                    data
+                ) - at:
                     break
+                where = segments[number] if udp else _segment_at(segments, at)
+                if level >= (PLAUSIBLE if registered else SURE) and kind in (KIND_REQUEST, KIND_RESPONSE):
+                    exchange[int(state.out[OUT_TOKEN]), int(state.out[OUT_REPLY_KEY])] = where
                 if level == SURE and (registered or kind != KIND_LINK):
-                    where = segments[number] if udp else _segment_at(segments, at)
-                    if kind in (KIND_REQUEST, KIND_RESPONSE):
-                        exchange[int(state.out[OUT_TOKEN]), int(state.out[OUT_REPLY_KEY])] = where
                     return SURE, where
                 if level == SURE:
                     best = PLAUSIBLE

@@ -49,7 +49,28 @@ class SlowPath:
             while self._held.get(flow):
                 self._give_up(state, flow, self._held[flow][-1].ts_ns)
         for conn in self._identifier.connections():
-            self._settle_unknown(state, conn, pending=True)
+            if not self._adopt_framed(state, conn):
+                self._settle_unknown(state, conn, pending=True)
+
+    def _adopt_framed(self, state: Any, conn: int) -> bool:
+        """A connection that ends undecided on a registered port is what its port says if all of it is framed so."""
+        held, hint = self._identifier.held(conn), int(state.conns[conn, c.C_PORT_HINT])
+        if hint < 0 or not all(self._framed(hint, s.payload) for s in held):
+            return False
+        self._identifier.forget(conn)
+        self._loop.evidence(state, hint, held[0].payload, 0, len(held[0].payload), -1)
+        self._loop.adopt(state, held[0].flow, hint)
+        self._deliver(state, held)
+        return True
+
+    def _framed(self, proto: int, data: Any) -> bool:
+        at = 0
+        while at < len(data):
+            size = int(self._protocols[proto].frame(data, at, len(data)))
+            if not 0 < size <= len(data) - at:
+                return False
+            at += size
+        return True
 
     # --- TCP ---------------------------------------------------------------------------------------------------------
 
@@ -205,6 +226,10 @@ class SlowPath:
             return
         assert evidence is not None
         self._adopt(state, proto, evidence)
+        self._deliver(state, held)
+
+    def _deliver(self, state: Any, held: list[Segment]) -> None:
+        """Held segments of a connection that is identified now, in order of arrival."""
         frame = int(state.ctl[c.CTL_FRAME])
         for segment in held:
             state.frames[segment.bucket] += 1

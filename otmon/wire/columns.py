@@ -257,7 +257,8 @@ CTL_NEED: Final = 39
 CTL_REALM: Final = 40
 """Realm of the input in work."""
 CTL_OUT_OF_WINDOW: Final = 41
-CTL_DATA_FRAMES: Final = 42
+CTL_CREDIT: Final = 42
+"""Rows the loop may use before it asks for room again."""
 CTL_WORDS: Final = 64
 
 # --- buckets -------------------------------------------------------------------------------------------------------

@@ -129,28 +129,25 @@ def make_deliver(
 
     @jit
     def aligned(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
-        """Whether PDUs begin at `a`: a whole one with a sound key, and nothing impossible behind it."""
+        """Whether PDUs begin at `a`: whole ones to the very end, or one with a sound key and nothing impossible after."""
         length = frame_of(proto, buf, a, e)
         if length <= 0 or a + length > e:
             return 0
         status, x, y = unwrap_of(proto, buf, a, a + length, state.scratch, 0)
+        sound = 1 if status == UNWRAP_MORE or scans(proto) else 0
         if status == UNWRAP_WHOLE:
-            if key_of(proto, buf, x, y, -1, state.out) < 0:
-                return 0
+            sound = 1 if key_of(proto, buf, x, y, -1, state.out) >= 0 else 0
         elif status == UNWRAP_BUILT:
-            if key_of(proto, state.scratch, x, y, -1, state.out) < 0:
-                return 0
-        elif status != UNWRAP_MORE and not scans(proto):
-            return 0
+            sound = 1 if key_of(proto, state.scratch, x, y, -1, state.out) >= 0 else 0
         a += length
         while a < e:
             length = frame_of(proto, buf, a, e)
             if length < 0:
                 return 0
-            if length == 0:
-                return 1
+            if length == 0 or a + length > e:
+                return sound
             a += length
-        return 1
+        return 1  # units that end just where the segment does need no sound key
 
     @jit
     def seek(state: Any, proto: int, buf: Any, a: int, e: int) -> int:

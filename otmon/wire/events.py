@@ -79,10 +79,10 @@ def emit_outcome(state: Any, shape: int, request: int, outcome: int, ts: int) ->
 
 
 @jit
-def emit_binding(state: Any, k0: int, address: int, kind: int, ts: int, frame: int) -> None:
+def emit_binding(state: Any, mac: int, address: int, kind: int, ts: int, frame: int) -> None:
     """A MAC seen with an address for the first time."""
     row = _row(state, EV_BINDING, ts)
-    state.events[row, E_SHAPE] = k0
+    state.events[row, E_SHAPE] = mac
     state.events[row, E_N] = address
     state.events[row, E_KIND] = kind
     state.events[row, E_FRAME] = frame

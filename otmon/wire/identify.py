@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from otmon.wire.columns import (
-    C_CLIENT, C_PORT_HINT, C_PROTO, C_ROLE, F_BITS, F_K1, FLOW_MIDSTREAM, PROTO_NONE, PROTO_UNDECIDED,
-    ROLE_APPLICATION, ROLE_ASSUMED, ROLE_PORT, ROLE_RESPONSE,
+    C_CLIENT, C_PORT_HINT, C_PROTO, C_ROLE, F_BITS, F_K1, FLOW_MIDSTREAM, PROTO_NONE, ROLE_APPLICATION, ROLE_ASSUMED,
+    ROLE_PORT, ROLE_RESPONSE,
 )  # fmt: skip
 from otmon.wire.contract import (
-    KIND_REQUEST, OUT_EVIDENCE, OUT_FROM_CLIENT, OUT_KIND, OUT_REPLY_KEY, OUT_TOKEN, OUT_WORDS, UNWRAP_BUILT,
-    UNWRAP_WHOLE,
+    KIND_LINK, OUT_EVIDENCE, OUT_FROM_CLIENT, OUT_KIND, UNWRAP_BUILT, UNWRAP_MORE, UNWRAP_WHOLE,
 )  # fmt: skip
 from otmon.wire.loads import jit
 from otmon.wire.net import K1_PORTS
@@ -28,6 +27,7 @@ def make_identify(
     count: int,
     hint_of: Callable[[int], int],
     declares: Callable[[int], int],
+    scans: Callable[[int], int],
     frame_of: Callable[..., int],
     unwrap_of: Callable[..., tuple[int, int, int]],
     key_of: Callable[..., int],
@@ -48,9 +48,11 @@ def make_identify(
         elif status == UNWRAP_BUILT:
             words = key_of(proto, state.scratch, x, y, from_client, state.out)
         else:
-            return 1 if status else 0
+            state.out[OUT_KIND] = KIND_LINK
+            state.out[OUT_FROM_CLIENT] = -1
+            return 0 if status != UNWRAP_MORE else 3 if scans(proto) else 2
         if words < 0:
-            return 0
+            return 1  # framed as ours, but not sound
         return 1 + state.out[OUT_EVIDENCE]
 
     @jit
@@ -101,7 +103,7 @@ def make_identify(
             if sure > 0 or state.flows[flow, F_BITS] & FLOW_MIDSTREAM:
                 return UNDECIDED
         for proto in range(count):
-            if evidence(state, proto, buf, a, e, -1) >= 2 - (e - a < 16):
+            if evidence(state, proto, buf, a, e, -1) > 0:
                 return UNDECIDED
         state.conns[conn, C_PROTO] = PROTO_NONE
         return 0

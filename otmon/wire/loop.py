@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from otmon.capture.batch import REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
 from otmon.wire.columns import (
     BB_COPY, BB_SEEN, BB_UNRECOGNISED, C_LAST_TS, C_PORT_HINT, C_PROTO, C_SLOW, C_SOURCE_MAC, C_SYN_SEQ, C_VLAN,
-    CTL_ARENA, CTL_CONNS, CTL_EV_BYTES, CTL_EV_FRAMES, CTL_EVENTS, CTL_FOLDS, CTL_FRAME,
+    CTL_ARENA, CTL_CONNS, CTL_CREDIT, CTL_EV_BYTES, CTL_EV_FRAMES, CTL_EVENTS, CTL_FOLDS, CTL_FRAME,
     CTL_FREE_PENDING, CTL_FREE_SLOT, CTL_HISTS, CTL_HORIZON, CTL_JOB, CTL_LAST_TS, CTL_NEED, CTL_PAIRS,
     CTL_REALM, CTL_SHAPES, CTL_TICK_TS, CTL_TICKS, EV_BYTES_CAP, EV_FRAMES_CAP, EVENTS_CAP, F_BITS, F_BYTES, F_FRAMES,
     F_SEQ, FB_COPY, FB_MALFORMED, FB_NON_IP, FB_OT, FB_OTHER_IP, FB_SHED, FB_TCP_CONTROL, FB_TRUNCATED, FB_UNSUPPORTED,
@@ -119,7 +119,7 @@ def _no_key(index: int, buf: Any, x: int, y: int, from_client: int, out: Any) ->
 def _room(state: Any, need: int) -> int:
     """1 if no table that can grow is too full for a frame that may add `need` rows."""
     ctl = state.ctl
-    if ctl[CTL_CONNS] + 2 >= len(state.conns) or ctl[CTL_PAIRS] + need >= len(state.pairs):
+    if ctl[CTL_CONNS] + need >= len(state.conns) or ctl[CTL_PAIRS] + need >= len(state.pairs):
         return 0
     if ctl[CTL_SHAPES] + need >= len(state.shapes) or ctl[CTL_FOLDS] + need >= len(state.folds):
         return 0
@@ -151,7 +151,9 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     deliver, deliver_datagram = make_deliver(frame_of, unwrap_of, key_of, scans, pdu)
     tcp_data = make_tcp_data(deliver)
     declares = _constants([p.declares_direction for p in protocols])
-    identify, evidence, adopt = make_identify(len(protocols), hint_of, declares, frame_of, unwrap_of, key_of)
+    identify, evidence, adopt = make_identify(
+        len(protocols), hint_of, declares, scans, frame_of, unwrap_of, key_of
+    )
 
     @jit
     def tcp(state: Any, buf: Any, flow: int, ts: int) -> int:
@@ -306,7 +308,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         link, seg, ctl = state.link, state.seg, state.ctl
         end = start + (lengths >> 32)
         wire_end = start + (lengths & 0xFFFFFFFF)
-        code = strip(data, start, end, wire_end, link_word & 0xFFFF, link)
+        code = strip(data, start, end, wire_end, link_word, link)
         realm = state.realms[4096 + ((link_word >> 16) & 0xFF)]
         vlan = link[L_VLANS] & 0xFFFF
         if vlan != 0xFFFF and state.realms[vlan & 0xFFF] >= 0:
@@ -339,7 +341,8 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     def run(state: Any, data: Any, records: Any, first: int, first_frame: int) -> tuple[int, int]:
         """Frames records[first:]; comes back at the end, or to have something done: (STOP_*, next record)."""
         ctl = state.ctl
-        headroom = 0
+        headroom = ctl[CTL_CREDIT]
+        ctl[CTL_CREDIT] = 0
         for i in range(first, len(records)):
             start = records[i, REC_OFFSET]
             lengths = records[i, REC_LENGTHS]

@@ -51,20 +51,20 @@ def bind(state: Any, mac: int, ethertype: int, address: int, kind: int, ts: int)
     if mac < 0:
         return
     ctl = state.ctl
-    k0 = (mac << 16) | ethertype
-    row = find3(state.bindings, state.binding_index, ctl[CTL_SEED], k0, address, kind)
+    kind = (kind << 16) | ethertype
+    row = find3(state.bindings, state.binding_index, ctl[CTL_SEED], mac, address, kind)
     if row >= 0:
         return
     used = ctl[CTL_BINDINGS]
     if used >= len(state.bindings):
         ctl[CTL_SHED_BINDINGS] += 1
         return
-    state.bindings[used, 0] = k0
+    state.bindings[used, 0] = mac
     state.bindings[used, 1] = address
     state.bindings[used, 2] = kind
     state.binding_index[-1 - row] = used + 1
     ctl[CTL_BINDINGS] = used + 1
-    emit_binding(state, k0, address, kind, ts, ctl[CTL_FRAME])
+    emit_binding(state, mac, address, kind, ts, ctl[CTL_FRAME])
 
 
 @jit

@@ -116,6 +116,8 @@ class State:
     def __init__(self, **arrays: Any) -> None:
         self._lines = np.zeros((len(FIELDS), 2), np.int64)
         self.address = int(self._lines.ctypes.data)
+        self.grown = 0
+        """How often a table was made larger."""
         self.replace(**arrays)
 
     def replace(self, **arrays: Any) -> None:
@@ -229,6 +231,10 @@ _TABLES = (
 )
 
 
+_SHARE = {"flows": 2, "arena": 16}
+"""Rows that one unit of CTL_NEED may take up, where that is more than one (`_room` in the loop)."""
+
+
 def _bigger(array: Any, rows: int) -> Any:
     grown = np.zeros((rows, *array.shape[1:]), array.dtype)
     grown[: len(array)] = array
@@ -241,14 +247,20 @@ def _used(state: State, table: _Table) -> int:
 
 
 def grow(state: State) -> None:
-    """Every table that has no room for what CTL_NEED asks, doubled up to its cap."""
+    """Every table that has no room for what CTL_NEED asks, doubled up to its cap.
+
+    If none can grow any more, the loop gets credit to go on for a while: what does not fit is shed and counted.
+    """
     need = int(state.ctl[c.CTL_NEED])
+    before = state.grown
     for table in _TABLES:
         rows = getattr(state, table.rows)
         size = len(rows)
-        while _used(state, table) + table.margin + need >= size < table.cap:
+        rows_needed = _used(state, table) + table.margin + need * _SHARE.get(table.rows, 1)
+        while rows_needed >= size < table.cap:
             size = min(table.cap, 2 * size)
         if size > len(rows):
+            state.grown += 1
             rows = _bigger(rows, size)
             state.replace(**{table.rows: rows})
             if table.index is not None:
@@ -256,6 +268,8 @@ def grow(state: State) -> None:
                 rehash(rows, _used(state, table), index, int(state.ctl[c.CTL_SEED]), table.words)
                 state.replace(**{table.index: index})
     _grow_lists(state)
+    if state.grown == before:
+        state.ctl[c.CTL_CREDIT] = 1024 * need
 
 
 def _grow_lists(state: State) -> None:
@@ -265,12 +279,14 @@ def _grow_lists(state: State) -> None:
         pending = _bigger(state.pending, 2 * first)
         _free_list(pending, c.Q_NEXT, first)
         state.ctl[c.CTL_FREE_PENDING] = first
+        state.grown += 1
         state.replace(pending=pending)
     if state.ctl[c.CTL_FREE_SLOT] == CHAIN_END and len(state.slots) < limits.MAX_CARRY_SLOTS:
         first = len(state.slots)
         slots = _bigger(state.slots, 2 * first)
         _free_list(slots, 0, first)
         state.ctl[c.CTL_FREE_SLOT] = first
+        state.grown += 1
         state.replace(slots=slots, pool=_bigger(state.pool, 2 * first * c.SLOT_BYTES))
 
 
