@@ -18,7 +18,7 @@ from otmon.policy.models import (
     SelectorModel,
 )
 from otmon.policy.rows import Row, compile_row, every_operation
-from otmon.policy.windows import Window
+from otmon.policy.windows import Window, make_window
 from otmon.policy.zones import OUTSIDE, Asset, Hosts, Realms, Zone, clashes, union
 
 ANY: Final = "any"
@@ -200,7 +200,7 @@ class Compiler:
         if model is None:
             return None
         days = frozenset(model.days) if model.days else None
-        return Window(self._zone, days, model.hours, model.until, model.ticket)
+        return make_window(self._zone, days, model.hours, model.until, model.ticket)
 
     def _zone_rules(self) -> list[Rule]:
         out: list[Rule] = []

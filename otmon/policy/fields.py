@@ -145,10 +145,13 @@ def _until(value: Any) -> datetime:
     text = value.strip() if isinstance(value, str) else ""
     try:
         if len(text) == 10:
-            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), datetime.min.time())
-        moment = datetime.fromisoformat(text)
+            moment = datetime.combine(date.fromisoformat(text) + timedelta(days=1), datetime.min.time())
+        else:
+            moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise wrong(f"{quoted(value)} is not a date", "write 2026-12-01 or 2026-12-01T17:00") from None
+    if not 1970 < moment.year < 2200:
+        raise wrong(f"{quoted(value)} is too far away", "leave `until` out if it never ends")
     if moment.tzinfo is not None:
         raise wrong(f"{quoted(value)} has a time zone of its own", "times are in the policy's `timezone`")
     return moment

@@ -45,6 +45,11 @@ REASONS: Final = {
 }
 """Why learning does not permit an operation."""
 
+TWO_SIDED: Final = frozenset({"read_write_multiple_registers"})
+"""Functions with a reading and a writing half: a learned row says which it permits."""
+
+_UNTABLED: Final = frozenset({"pbc_bsend"})
+"""Names that a protocol gives without a table."""
 _NUMBERED: Final = re.compile(r"(function|plus|userdata)_(0x[0-9a-f]+|[0-9_]+)\Z")
 
 
@@ -58,7 +63,7 @@ def known_functions(protocol: str) -> frozenset[str]:
     """Every name in the protocol's tables."""
     if protocol not in REGISTERED_PORTS:
         return PLAIN_FUNCTIONS
-    names: set[str] = set()
+    names: set[str] = set(_UNTABLED) if protocol == "s7comm" else set()
     for value in vars(_tables(protocol)).values():
         for item in value.values() if isinstance(value, dict) else (value,):
             if isinstance(item, Function):

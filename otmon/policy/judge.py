@@ -231,7 +231,7 @@ class Policy:
         pair = self._pair(op)
         never = [row for row in pair.never if forbids(row, op) and self._is_open(row)]
         permits = [(row, permitted(row, op)) for row in pair.rows if fits(row, op) and self._is_open(row)]
-        review = [(row, permitted(row, op)) for row in pair.review if fits(row, op)]
+        review = [(row, permitted(row, op)) for row in pair.review if row.protocol == op.protocol and fits(row, op)]
         free = not pair.judged or (self._chatter and self.is_chatter(op))
         return _Cover(free, any(row.protocol == op.protocol for row in pair.rows), never, permits, review)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from otmon.model import OperationKey, OperationRecord, Target
 from otmon.policy.addresses import broadcast_of, network_of, parse_hosts, point
 from otmon.policy.chatter import is_chatter
-from otmon.policy.functions import REGISTERED_PORTS, is_function, reason_not_learned
+from otmon.policy.functions import REGISTERED_PORTS, TWO_SIDED, is_function, reason_not_learned
 from otmon.policy.intervals import Intervals, merge
 from otmon.policy.learn_text import Conduit, write_policy
 from otmon.policy.models import OT_PROTOCOLS
@@ -94,14 +94,19 @@ def learn(
     `realms` must be those under which the operations were seen. Nothing is learned of values; operations that stop,
     program, restart or force are listed under `review` and stay denied.
     """
-    records = [record for record in operations if _is_learned(record.key)]
+    everything = list(operations)
+    hosts = {
+        (record.key.realm, address)
+        for record in everything
+        for address in (record.key.client, record.key.server)
+        if point(address) >= 0
+    }
+    records = [record for record in everything if _is_learned(record.key)]
     records.sort(key=lambda record: _order(record.key))
-    accesses: dict[tuple[str, str], set[str]] = {}
     spoken: set[tuple[Pair, str, int | None]] = set()
     for record in records:
         key = record.key
-        accesses.setdefault((key.protocol, key.function), set()).add(key.access)
-        if key.protocol in OT_PROTOCOLS:
+        if key.protocol in OT_PROTOCOLS and reason_not_learned(key) is None:
             spoken.add((key[:3], key.transport, key.port))
     lines: dict[tuple[Pair, str | None], dict[Learned, _Line]] = {}
     for record in records:
@@ -109,12 +114,10 @@ def learn(
         # The connection that carries a protocol is permitted by the protocol's rows.
         if key.function == "connect" and (key[:3], key.transport, key.port) in spoken:
             continue
-        several = len(accesses[key.protocol, key.function]) > 1
         where = lines.setdefault((key[:3], reason_not_learned(key)), {})
-        where.setdefault(_row(key, several), _Line()).add(record, key.protocol == "modbus")
+        where.setdefault(_row(key), _Line()).add(record, key.protocol == "modbus")
     rows = {place: _merged(found) for place, found in lines.items()}
     conduits, review = _conduits(rows)
-    hosts = {(key.realm, address) for key in (record.key for record in records) for address in (key.client, key.server)}
     return write_policy(site, timezone, sorted(hosts), names or {}, realms or Realms(), conduits, review)
 
 
@@ -133,7 +136,7 @@ def _order(key: OperationKey) -> str:
     return str(key)
 
 
-def _row(key: OperationKey, several: bool) -> Learned:
+def _row(key: OperationKey) -> Learned:
     """The row of one operation, without its target."""
     port = None if key.port is None else ((key.port, key.port),)
     if key.protocol not in OT_PROTOCOLS:
@@ -145,7 +148,7 @@ def _row(key: OperationKey, several: bool) -> Learned:
     return Learned(
         key.protocol,
         (name,),
-        key.access if several else None,
+        key.access if key.function in TWO_SIDED else None,
         None if unit is None else ((unit, unit),),
         master,
         None if key.port == REGISTERED_PORTS[key.protocol] else port,

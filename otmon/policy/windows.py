@@ -22,15 +22,16 @@ class Window(NamedTuple):
     hours: tuple[int, int] | None
     """Minutes of the day, the second exclusive; smaller than the first: on the next day."""
     until: datetime | None
-    """Local, exclusive."""
+    """Local, exclusive, for people."""
+    until_ns: int
+    """The same moment, once and for all: an hour that the clock shows twice does not open the window again."""
     ticket: str | None
 
     def open(self, ts_ns: int) -> bool:
         """The window holds at this moment."""
-        local = _local(ts_ns, self.zone)
-        if self.until is not None and local.replace(tzinfo=None) >= self.until:
-            # An hour that the clock shows twice must not open the window again.
+        if ts_ns >= self.until_ns:
             return False
+        local = _local(ts_ns, self.zone)
         minute = local.hour * 60 + local.minute
         today, yesterday = local.weekday(), (local.weekday() - 1) % 7
         start, end = self.hours or (0, DAY_MINUTES)
@@ -66,15 +67,29 @@ class Window(NamedTuple):
 
     def _candidates(self, ts_ns: int) -> Iterator[int]:
         """Every moment within a week at which it could change, and the end."""
-        if self.until is not None:
-            yield from _moments(self.until, self.zone)
+        yield self.until_ns
         if self.days is None and self.hours is None:
             return
         midnight = _local(ts_ns, self.zone).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
         for number in range(-1, _SEARCH_DAYS):
             for minute in (0, *(self.hours or ())):
                 yield from _moments(midnight + timedelta(days=number, minutes=minute), self.zone)
-        yield from _clock_changes(ts_ns, self.zone)
+        start = ts_ns // _SECOND_NS - 86_400
+        yield from _clock_changes(start, start + _SEARCH_DAYS * 86_400, self.zone)
+
+
+def make_window(
+    zone: tzinfo, days: frozenset[int] | None, hours: tuple[int, int] | None, until: datetime | None, ticket: str | None
+) -> Window:
+    """A window by what the policy says of it."""
+    return Window(zone, days, hours, until, NEVER_NS if until is None else _first_moment(until, zone), ticket)
+
+
+def _first_moment(local: datetime, zone: tzinfo) -> int:
+    """The moment from which on a clock on the wall has shown `local` or passed over it."""
+    first, second = _moments(local, zone)
+    # The clock skips an hour in spring: then no moment shows it, and the two readings lie on either side of the change.
+    return first if first <= second else next(_clock_changes(second // _SECOND_NS, first // _SECOND_NS, zone), first)
 
 
 def _local(ts_ns: int, zone: tzinfo) -> datetime:
@@ -88,12 +103,11 @@ def _moments(local: datetime, zone: tzinfo) -> Iterator[int]:
         yield (moment - _EPOCH) // timedelta(seconds=1) * _SECOND_NS
 
 
-def _clock_changes(ts_ns: int, zone: tzinfo) -> Iterator[int]:
-    """Moments within the search at which the offset from UTC changes: the wall clock jumps there."""
+def _clock_changes(start_s: int, end_s: int, zone: tzinfo) -> Iterator[int]:
+    """Moments between two (in seconds) at which the offset from UTC changes: the wall clock jumps there."""
     step = 6 * 3600
-    start = ts_ns // _SECOND_NS - 86_400
-    for low in range(start, start + _SEARCH_DAYS * 86_400, step):
-        high = low + step
+    for low in range(start_s, end_s, step):
+        high = min(low + step, end_s)
         if _offset(low, zone) == _offset(high, zone):
             continue
         while high - low > 1:
