@@ -128,7 +128,11 @@ class Judge:
         """A message that the compiled path could not judge."""
         shape, ts_ns = event[c.E_SHAPE], event[c.E_TS]
         verdict = int(self._state.shapes[shape, c.S_VERDICT])
-        if verdict == c.VERDICT_INSPECT and shape not in self._wide and int(self._state.shapes[shape, c.S_K0]) & c.S_WIDE:
+        if (
+            verdict == c.VERDICT_INSPECT
+            and shape not in self._wide
+            and int(self._state.shapes[shape, c.S_K0]) & c.S_WIDE
+        ):
             first = self._decode(event)
             if first is not None and first.ops:
                 self._wide[shape] = first.ops[0]
@@ -146,7 +150,7 @@ class Judge:
         if not denied:
             self._settle(event, -1)
             return
-        self._alert(event, shape, denied, message or self._decode(event), verdict)
+        self._alert(event, shape, denied, message, verdict)
 
     def _judge_values(self, shape: int, event: list[int], message: Message | None) -> list[Denied]:
         """Denied operations of one message, its values considered."""
@@ -188,13 +192,14 @@ class Judge:
             by_key.setdefault(EpisodeKey.of(d.op, d.verdict), []).append(d)
         for number, (key, members) in enumerate(by_key.items()):
             episode = self._touch(key, ts_ns, members[0])
-            if not episode.written and message is not None:
-                proto = int(state.shapes[shape, c.S_K0]) >> 16 & 0xFF
-                episode.written = tuple(PROTOCOLS[proto].written(message))[:64]
-                episode.flags = message.flags
-            episode.evidence(self.frames(event))
+            if not episode.frames:
+                message = message or self._decode(event)
+                if message is not None:
+                    proto = int(state.shapes[shape, c.S_K0]) >> 16 & 0xFF
+                    episode.written = tuple(PROTOCOLS[proto].written(message))[:64]
+                    episode.flags = message.flags
             place = self._numbers[id(episode)]
-            hit = self._hit(shape, place, episode, members, ts_ns, verdict)
+            hit = self._hit(event, place, episode, members, verdict)
             state.hits[hit, c.H_COUNT] += 1
             state.hits[hit, c.H_LAST_TS] = max(ts_ns, int(state.hits[hit, c.H_LAST_TS]))
             state.episodes[place] = max(ts_ns, int(state.episodes[place]))
@@ -203,11 +208,12 @@ class Judge:
             else:  # a message has one pending request, whose outcome goes to its first episode
                 state.hits[hit, c.H_COUNT + c.OUTCOME_UNSEEN] += 1
 
-    def _hit(
-        self, shape: int, place: int, episode: Episode, members: list[Denied], ts_ns: int, verdict: int
-    ) -> int:
-        """The row of `hits` for this shape and episode; messages judged one by one have one for each set of targets."""
-        state = self._state
+    def _hit(self, event: list[int], place: int, episode: Episode, members: list[Denied], verdict: int) -> int:
+        """The row of `hits` for this shape and episode; messages judged one by one have one for each set of targets.
+
+        The first message of each row is evidence: which others come up to here depends on where batches are cut.
+        """
+        state, shape = self._state, event[c.E_SHAPE]
         if verdict != c.VERDICT_INSPECT:
             hit = int(state.shapes[shape, c.S_HIT])
             if hit >= 0 and self._hits[hit].episode is episode:
@@ -216,8 +222,9 @@ class Judge:
         key = (shape, place, targets if len(self._hit_of) < MAX_SHAPES else ())
         known = self._hit_of.get(key)
         if known is None:
-            known = self._hit_of[key] = add_hit(state, place, shape, ts_ns)
+            known = self._hit_of[key] = add_hit(state, place, shape, event[c.E_TS])
             self._hits.append(_Hit(episode, place, members))
+            episode.evidence(self.frames(event))
         if verdict != c.VERDICT_INSPECT:
             state.shapes[shape, c.S_HIT] = known
         return known
