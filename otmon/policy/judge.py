@@ -16,7 +16,7 @@ from otmon.policy.values import Permit, bounds, concerned, covering, limits
 from otmon.policy.verdict import AlertKind, Severity, Verdict
 from otmon.policy.windows import NEVER_NS, Window
 from otmon.policy.wording import values_text
-from otmon.policy.zones import Hosts, HostsIndex, Place, Realms, Sites
+from otmon.policy.zones import OUTSIDE, Hosts, HostsIndex, Place, Realms, Sites
 
 SEVERITY: Final[dict[tuple[AlertKind, str], Severity]] = {
     ("segmentation", "read"): "medium",
@@ -55,18 +55,16 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
-        self._from, self._from_of = _index([rule.from_hosts for rule in rules])
-        self._to, self._to_of = _index([rule.to_hosts for rule in rules])
+        self._from = _Side([rule.from_hosts for rule in rules])
+        self._to = _Side([rule.to_hosts for rule in rules])
 
     def clients(self, realm: str, place: Place) -> frozenset[int]:
         """Numbers of the rules whose `from` contains the place."""
-        found = self._from.containing(realm, place.at, place.path[0] == "outside")
-        return frozenset(self._from_of[number] for number in found)
+        return self._from.containing(realm, place)
 
     def servers(self, realm: str, place: Place) -> frozenset[int]:
         """Numbers of the rules whose `to` contains the place."""
-        found = self._to.containing(realm, place.at, place.path[0] == "outside")
-        return frozenset(self._to_of[number] for number in found)
+        return self._to.containing(realm, place)
 
     def joining(self, realm: str, client: Place, server: Place) -> list[Row]:
         """Rows between the two, in the order of the file."""
@@ -74,9 +72,24 @@ class Rules:
         return [row for number in sorted(both) for row in self.rules[number].rows]
 
 
-def _index(sides: Sequence[tuple[Hosts, ...]]) -> tuple[HostsIndex, list[int]]:
-    flat = [(number, hosts) for number, side in enumerate(sides) for hosts in side]
-    return HostsIndex(hosts for _, hosts in flat), [number for number, _ in flat]
+class _Side:
+    """One end of many rules."""
+
+    def __init__(self, sides: Sequence[tuple[Hosts, ...]]) -> None:
+        flat = [(number, hosts) for number, side in enumerate(sides) for hosts in side]
+        self._index = HostsIndex(hosts for _, hosts in flat)
+        self._rule = [number for number, _ in flat]
+        self._known: dict[tuple[str, int], frozenset[int]] = {}
+
+    def containing(self, realm: str, place: Place) -> frozenset[int]:
+        key = (realm, place.at)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= MAX_POLICY_CACHE:
+                self._known.clear()
+            found = self._index.containing(realm, place.at, place.path[0] == OUTSIDE)
+            known = self._known[key] = frozenset(self._rule[number] for number in found)
+        return known
 
 
 class _Pair(NamedTuple):

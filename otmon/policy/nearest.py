@@ -1,5 +1,6 @@
 """Which row comes closest to an operation that none permits, and what separates the two."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final, NamedTuple
@@ -8,7 +9,7 @@ from otmon.model import OperationKey, Target
 from otmon.policy.rows import Parts, Row, fits_function, fits_port, fits_unit, joins, part, permitted, span
 from otmon.policy.wording import functions_text, limits_text, ports_text, units_text
 
-MAX_CANDIDATES: Final = 256
+MAX_CANDIDATES: Final = 64
 """Rows compared: each new alert pays for this."""
 WEIGHTS: Final = {"protocol": 32, "server": 12, "client": 8, "function": 5, "unit": 3, "port": 3, "window": 2}
 """How far each difference puts a row away; a differing target counts 1."""
@@ -122,4 +123,6 @@ def _distance(candidate: Candidate, target: Target | None) -> int:
     if not ranges or target.start is None:
         return FAR
     first, last = span(target)
-    return min(max(low - first, 0) + max(last - high, 0) for low, high in ranges)
+    at = bisect_right(ranges, (first, FAR))
+    # The ranges are in order: the nearest one is a neighbour.
+    return min(max(low - first, 0) + max(last - high, 0) for low, high in ranges[max(at - 1, 0) : at + 2])

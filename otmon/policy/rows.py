@@ -39,6 +39,8 @@ class Row(NamedTuple):
     masters: Intervals | None
     outstations: Intervals | None
     targets: tuple[Limit, ...] | None
+    parts: Parts | None
+    """The targets, ready to be searched. See `part`."""
     values: tuple[tuple[float, float], ...] | None
     ports: Intervals | None
     implied: frozenset[str]
@@ -53,6 +55,7 @@ def compile_row(model: RowModel, row_id: str, title: str, window: Window | None,
     plain = model.protocol in PLAIN_PROTOCOLS
     names, codes = _functions(model)
     limits = model.targets is not None or any((model.addresses, model.items, model.objects))
+    targets = _limits(model) if limits else None
     ports = model.ports if plain else model.port
     return Row(
         row_id,
@@ -64,7 +67,8 @@ def compile_row(model: RowModel, row_id: str, title: str, window: Window | None,
         merge(model.units) if model.units else None,
         merge(model.master) if model.master else None,
         merge(model.outstation) if model.outstation else None,
-        _limits(model) if limits else None,
+        targets,
+        None if targets is None else _parts(targets),
         tuple(sorted(model.values)) if model.values else None,
         merge(ports) if ports else None,
         _implied(model, names, codes),
@@ -75,7 +79,7 @@ def compile_row(model: RowModel, row_id: str, title: str, window: Window | None,
 
 def every_operation(row_id: str, window: Window | None, note: str | None) -> Row:
     """A never row without `operations`."""
-    nothing = (None, None, None, None, None, None, None)
+    nothing = (None, None, None, None, None, None, None, None)
     return Row(row_id, row_id, EVERY_PROTOCOL, None, frozenset(), *nothing, frozenset(), window, note)
 
 
@@ -109,6 +113,18 @@ def _limits(model: RowModel) -> tuple[Limit, ...]:
     if model.addresses:
         out += [Limit(space, merge(model.addresses)) for space in DATA_SPACES]
     return tuple(out)
+
+
+def _parts(limits: tuple[Limit, ...]) -> Parts:
+    ranges: dict[Space, list[tuple[int, int]] | None] = {}
+    for limit in limits:
+        for name in (None,) if limit.names is None else limit.names:
+            known = ranges.setdefault((limit.space, name), [])
+            if limit.ranges is None:
+                ranges[limit.space, name] = None
+            elif known is not None:
+                known += limit.ranges
+    return {space: None if found is None else merge(found) for space, found in ranges.items()}
 
 
 # --- matching --------------------------------------------------------------------------------------------------------
@@ -184,29 +200,19 @@ def _is_broadcast(row: Row, op: OperationKey) -> bool:
 
 def touches(row: Row, target: Target | None) -> bool:
     """For rows that forbid: some part of the target is named."""
-    if row.targets is None:
+    if row.parts is None:
         return True
     return target is not None and any(
-        limit.space == target.space
-        and (limit.names is None or target.name is None or target.name in limit.names)
-        and (limit.ranges is None or target.start is None or overlaps(merge(limit.ranges), *span(target)))
-        for limit in row.targets
+        space == target.space
+        and (name is None or target.name is None or target.name == name)
+        and (ranges is None or target.start is None or overlaps(ranges, *span(target)))
+        for (space, name), ranges in row.parts.items()
     )
 
 
 def permitted(row: Row, op: OperationKey) -> Parts | None:
     """Parts of the address space that the row permits for this function; None: everything. See `part`."""
-    if row.targets is None or row.protocol != op.protocol or op.function in row.implied:
-        return None
-    out: Parts = {}
-    for limit in row.targets:
-        for name in (None,) if limit.names is None else limit.names:
-            space = (limit.space, name)
-            if limit.ranges is None or out.get(space, ()) is None:
-                out[space] = None
-            else:
-                out[space] = merge((*(out.get(space) or ()), *limit.ranges))
-    return out
+    return None if row.protocol != op.protocol or op.function in row.implied else row.parts
 
 
 def part(parts: Parts, target: Target) -> Intervals | None:

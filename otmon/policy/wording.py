@@ -1,7 +1,7 @@
 """Targets, units and rows in the words of the people who run the plant."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from otmon.model import Target
 from otmon.policy.fields import Limit
@@ -9,6 +9,7 @@ from otmon.policy.intervals import text
 from otmon.policy.rows import DATA_SPACES, Row
 from otmon.text import safe_text
 
+_T = TypeVar("_T")
 MAX_LISTED: Final = 6
 """Ranges or names in one sentence."""
 MODBUS_PREFIX: Final = {"coil": "0", "discrete_input": "1", "input_register": "3", "holding_register": "4"}
@@ -33,12 +34,12 @@ def limit_text(limit: Limit) -> str:
     """A part of an address space."""
     space = safe_text(limit.space)
     many = limit.ranges is not None and (len(limit.ranges) > 1 or limit.ranges[0][0] != limit.ranges[0][1])
-    name = f" {_listed(map(safe_text, sorted(limit.names)))}" if limit.names else ""
+    name = f" {_listed(sorted(limit.names), safe_text)}" if limit.names else ""
     if limit.space in DATA_SPACES:
         noun = space.replace("_", " ") + ("s" if many or limit.ranges is None else "")
         if limit.ranges is None:
             return f"all {noun}"
-        shown = _listed(_references(space, low, high) for low, high in limit.ranges)
+        shown = _listed(limit.ranges, lambda pair: _references(space, *pair))
         return f"{noun} {shown} (PDU address{'es' if many else ''} {_ranges(limit.ranges)})"
     if limit.ranges is None:
         return f"{space}{name}"
@@ -58,12 +59,12 @@ def limits_text(limits: Sequence[Limit], space: str | None) -> str:
         if key not in seen:
             seen.add(key)
             shown.append(f"addresses {_ranges(limit.ranges or ())}" if key[0] == "" else limit_text(limit))
-    return _listed(shown)
+    return _listed(shown, str)
 
 
 def functions_text(row: Row) -> str:
     """`read_coils, read_holding_registers`, `read operations`, or the protocol when it permits all of it."""
-    named = _listed([*sorted(row.functions or ()), *(f"function {code}" for code in sorted(row.codes))])
+    named = _listed([*sorted(row.functions or ()), *(f"function {code}" for code in sorted(row.codes))], str)
     access = "/".join(sorted(row.accesses or ()))
     if named:
         return f"{named} ({access})" if access else named
@@ -79,9 +80,9 @@ def units_text(row: Row) -> str:
     return " and ".join(parts)
 
 
-def values_text(ranges: Iterable[tuple[float, float]]) -> str:
+def values_text(ranges: Sequence[tuple[float, float]]) -> str:
     """`0-100`."""
-    return _listed(text((pair,)) for pair in ranges)
+    return _listed(ranges, lambda pair: text((pair,)))
 
 
 def ports_text(row: Row) -> str:
@@ -100,10 +101,9 @@ def _is_bytes(space: str) -> bool:
 
 
 def _ranges(ranges: Sequence[tuple[int, int]]) -> str:
-    return _listed(text((pair,)) for pair in ranges)
+    return _listed(ranges, lambda pair: text((pair,)))
 
 
-def _listed(parts: Iterable[str]) -> str:
-    items = list(parts)
+def _listed(items: Sequence[_T], say: Callable[[_T], str]) -> str:
     more = f" and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else ""
-    return ", ".join(items[:MAX_LISTED]) + more
+    return ", ".join(map(say, items[:MAX_LISTED])) + more

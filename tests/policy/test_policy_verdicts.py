@@ -1,0 +1,445 @@
+"""What a verdict says: kind, severity, nearest row and the sentence; zones, names, chatter; the demo plant."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from otmon.model import Op, Target
+from otmon.policy import check, load_policy
+from otmon.policy.errors import PolicyError
+from otmon.policy.judge import SEVERITY
+from otmon.policy.models import _ACCESSES
+from otmon.policy.reader import parse
+from otmon.policy.schema import schema, schema_text
+from otmon.policy.wording import reference, target_text
+from tests.policy.policy_kit import NOON, connect, op, policy, registers
+
+RULES = Path(__file__).parents[2] / "rules"
+WATER = """
+    otmon: 1
+    site: water-works-3
+    timezone: Europe/Vienna
+    zones:
+      control:     {level: 1, hosts: [10.10.1.0/24]}
+      supervision: {level: 2, hosts: [10.10.2.0/24], assets: [hmi-1, historian]}
+      safety:      {level: 0, hosts: [10.10.1.128/25], allow: [{protocol: modbus, access: read}]}
+      office:      {level: 4, hosts: [10.10.3.0/24], monitored: false}
+    assets:
+      plc-3: {hosts: [10.10.1.13], name: "=B2 dosing"}
+      hmi-1: {hosts: [10.10.2.11]}
+      historian: {hosts: [10.10.9.9]}
+    roles:
+      engineering: [10.10.2.30, hmi-1]
+    never:
+      - {to: control, operations: [{protocol: modbus, units: [7], access: write}], because: "safety relay"}
+      - {id: no-office, from: office, to: safety}
+    conduits:
+      - id: scada-polls-plcs
+        from: supervision
+        to: control
+        allow:
+          - {protocol: modbus, functions: [read_coils, read_holding_registers], units: [1], addresses: [0-199]}
+          - {protocol: modbus, functions: [write_single_register], addresses: [40-49], values: [0-1000]}
+          - {protocol: modbus, functions: [write_multiple_registers], addresses: [40-44], values: [0-1000]}
+          - {protocol: modbus, functions: [write_multiple_registers], addresses: [45-49], values: [0-10, 20-30]}
+          - {protocol: s7comm, functions: [read_var], items: [DB10.DBB0-255]}
+          - {protocol: tcp, ports: [80, 8000-8100]}
+      - id: polls-rtu
+        from: 10.10.2.40
+        to: 10.10.1.21
+        allow:
+          - {protocol: dnp3, master: 3, outstation: 10-19, functions: [read, select, operate], objects: [g12 0-3]}
+      - id: engineering-programs-plcs
+        from: {role: engineering}
+        to: control
+        during: {days: [mon, tue], hours: 08:00-17:00, until: 2026-12-01, ticket: CHG-1042}
+        allow:
+          - {id: transfer, protocol: s7comm, functions: [download, upload, plc_stop, warm_start]}
+    review:
+      - from: 10.10.2.50
+        to: control
+        operations: [{protocol: s7comm, functions: [plc_stop]}]
+        reason: "seen once, nobody knows why"
+"""
+HMI, PLC, RTU, ENG = "10.10.2.11", "10.10.1.13", "10.10.1.21", "10.10.2.30"
+WRITE = {"function": "write_single_register", "access": "write", "function_code": 6}
+WRITES = {"function": "write_multiple_registers", "access": "write", "function_code": 16}
+STOP = {"protocol": "s7comm", "function": "plc_stop", "access": "control", "function_code": 0x29}
+NIGHT = NOON + 10 * 3600 * 10**9
+
+
+@pytest.fixture(scope="module")
+def water():
+    return policy(WATER)
+
+
+DENIED = {
+    "address": (
+        op(HMI, PLC, target=registers(300, 309)),
+        ("command", "medium", "scada-polls-plcs/1"),
+        "Row scada-polls-plcs allows holding registers 40001-40200 (PDU addresses 0-199) there.",
+    ),
+    "unit": (
+        op(HMI, PLC, target=registers(0), unit=2),
+        ("command", "medium", "scada-polls-plcs/1"),
+        "Row scada-polls-plcs allows it for unit 1.",
+    ),
+    "function": (
+        op(HMI, PLC, function="write_single_coil", access="write", target=registers(3, None, "coil")),
+        ("command", "high", "scada-polls-plcs/1"),
+        "Row scada-polls-plcs allows read_coils, read_holding_registers there.",
+    ),
+    "written address": (
+        op(HMI, PLC, **WRITE, target=registers(50)),
+        ("command", "high", "scada-polls-plcs/2"),
+        "Row scada-polls-plcs allows holding registers 40041-40050 (PDU addresses 40-49) there.",
+    ),
+    "s7 item": (
+        op(HMI, PLC, "s7comm", "read_var", target=Target("DB10", 250, 260)),
+        ("command", "medium", "scada-polls-plcs/5"),
+        "Row scada-polls-plcs allows DB10 bytes 0-255 there.",
+    ),
+    "dnp3 index": (
+        op("10.10.2.40", RTU, "dnp3", "operate", "control", unit=(3, 10), target=Target("g12", 4, 4)),
+        ("command", "critical", "polls-rtu"),
+        "Row polls-rtu allows g12 indexes 0-3 there.",
+    ),
+    "dnp3 outstation": (
+        op("10.10.2.40", RTU, "dnp3", "operate", "control", unit=(3, 65535), target=Target("g12", 3, 3)),
+        ("command", "critical", "polls-rtu"),
+        "Row polls-rtu allows it for master 3 and outstation 10-19.",
+    ),
+    "client": (
+        op("10.10.2.41", RTU, "dnp3", "read", unit=(3, 10), target=Target("g12", 3, 3)),
+        ("segmentation", "medium", "polls-rtu"),
+        "Row polls-rtu allows it from 10.10.2.40.",
+    ),
+    "server": (
+        op("10.10.2.40", PLC, "dnp3", "operate", "control", unit=(3, 10), target=Target("g12", 3, 3)),
+        ("segmentation", "critical", "polls-rtu"),
+        "Row polls-rtu allows it to 10.10.1.21.",
+    ),
+    "stranger": (
+        op("192.168.7.7", PLC, target=registers(0)),
+        ("segmentation", "medium", "scada-polls-plcs/1"),
+        "Row scada-polls-plcs allows it from supervision.",
+    ),
+    "port": (
+        connect(HMI, PLC, port=443),
+        ("segmentation", "medium", "scada-polls-plcs/6"),
+        "Row scada-polls-plcs allows it on ports 80, 8000-8100.",
+    ),
+    "scan": (connect(HMI, PLC, function="scan"), ("segmentation", "medium", "scada-polls-plcs/6"), None),
+    "never": (
+        op(HMI, PLC, **WRITE, unit=7, target=registers(45)),
+        ("command", "critical", "never/1"),
+        "Row never/1 forbids it: safety relay.",
+    ),
+    "never broadcast": (op(HMI, PLC, **WRITE, unit=0, target=registers(45)), ("command", "critical", "never/1"), None),
+    "never at all": (
+        connect("10.10.3.1", "10.10.1.129", "icmp"),
+        ("segmentation", "critical", "no-office"),
+        "Row no-office forbids it.",
+    ),
+    "between zones inside one": (
+        op("10.10.1.13", "10.10.1.14", target=registers(0)),
+        ("segmentation", "medium", "scada-polls-plcs/1"),
+        "Row scada-polls-plcs allows it from supervision.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DENIED)
+def test_denied(water, name):
+    key, (kind, severity, nearest), sentence = DENIED[name]
+    verdict = water.judge(key, NOON)
+    assert (verdict.permit, verdict.kind, verdict.severity, verdict.nearest) == (False, kind, severity, nearest)
+    if sentence is not None:
+        assert verdict.separation == sentence
+    assert verdict.row == (nearest if name.startswith("never") else None)
+    assert verdict.review is None
+    assert water.judge_values(key, [], NOON) == verdict
+
+
+PERMITTED = {
+    "read": (op(HMI, PLC, target=registers(0, 199)), "scada-polls-plcs/1"),
+    "union": (op(HMI, PLC, **WRITES, target=registers(40, 49)), "scada-polls-plcs/3"),
+    "unknown target": (op(HMI, PLC, target=None), "scada-polls-plcs/1"),
+    "modbus connect": (connect(HMI, PLC, port=502), "scada-polls-plcs/1"),
+    "http": (connect(HMI, PLC, port=8050), "scada-polls-plcs/6"),
+    "s7 setup": (op(HMI, PLC, "s7comm", "setup_communication"), "scada-polls-plcs/5"),
+    "plc's own job": (
+        op(ENG, PLC, "s7comm", "download_block", "program", initiated_by="server", target=Target("block", name="OB1")),
+        "transfer",
+    ),
+    "unsolicited": (
+        op("10.10.2.40", RTU, "dnp3", "unsolicited_response", unit=(3, 10), initiated_by="server", target=Target("g2")),
+        "polls-rtu",
+    ),
+    "zone's own rows": (op("10.10.1.130", "10.10.1.140", target=registers(0)), "safety"),
+    "outside": (connect("192.168.7.7", "8.8.8.8", port=443), None),
+    "office": (connect("10.10.3.1", "10.10.3.2", port=445), None),
+    "broadcast": (connect(HMI, "10.10.2.255", "udp", 4444), None),
+    "multicast": (connect(HMI, "224.0.0.251", "udp", 5353), None),
+    "discovery in a zone": (connect(HMI, "10.10.2.12", "udp", 137), None),
+    "link-local": (connect("fe80::1", "fe80::2", "icmp"), None),
+}
+
+
+@pytest.mark.parametrize("name", PERMITTED)
+def test_permitted(water, name):
+    key, row = PERMITTED[name]
+    verdict = water.judge(key, NOON)
+    assert (verdict.permit, verdict.row, verdict.kind, verdict.nearest) == (True, row, None, None)
+
+
+def test_windows_and_tickets(water):
+    key = op(ENG, PLC, **STOP)
+    assert water.judge(key, NOON).row == "transfer"
+    verdict = water.judge(key, NIGHT)
+    assert (verdict.permit, verdict.kind, verdict.nearest) == (False, "command", "transfer")
+    assert verdict.separation == (
+        "Row transfer allows it in its window: mon, tue 08:00-17:00 until 2026-12-01 (CHG-1042)."
+    )
+    assert water.judge(key, NOON).permit
+    assert NOON < water.horizon(NOON) == NOON + 4 * 3600 * 10**9
+    assert water.judge(key, water.horizon(NOON) - 1).permit
+    assert not water.judge(key, water.horizon(NOON)).permit
+
+
+def test_review_names_the_reason_and_still_denies(water):
+    verdict = water.judge(op("10.10.2.50", PLC, **STOP), NOON)
+    assert (verdict.permit, verdict.kind, verdict.severity) == (False, "command", "critical")
+    assert verdict.review == "seen once, nobody knows why"
+    assert water.judge(op("10.10.2.50", PLC, "s7comm", "warm_start", "control"), NOON).review is None
+
+
+def test_bounds_and_values(water):
+    one = op(HMI, PLC, **WRITE, target=registers(45))
+    assert water.judge(one, NOON).bounds == (0, 1000)
+    element = Op(6, "write_single_register", "write", 1, registers(45))
+    assert water.judge_values(one, [(element, 1000.0)], NOON).permit
+    verdict = water.judge_values(one, [(element, 1001.0)], NOON)
+    assert (verdict.permit, verdict.kind, verdict.severity) == (False, "value", "high")
+    assert verdict.separation == "Row scada-polls-plcs allows 0-1000 there."
+    several = op(HMI, PLC, **WRITES, target=registers(44, 45))
+    assert water.judge(several, NOON).inspect
+    for values, permit in (((900, 5), True), ((900, 15), False), ((2000, 5), False), ((0, 30), True)):
+        written = [
+            (Op(16, "write_multiple_registers", "write", 1, registers(44 + i)), float(v)) for i, v in enumerate(values)
+        ]
+        assert water.judge_values(several, written, NOON).permit == permit
+    assert water.judge_values(several, [*written[:1], (element, 9999.0)], NOON).permit, "another operation's element"
+
+
+def test_who_is_who(water):
+    assert water.zone_path("r", "10.10.1.200") == ("control", "safety")
+    assert (water.zone_of("r", "10.10.1.200"), water.level_of("r", "10.10.1.200")) == ("safety", 0)
+    assert (water.zone_of("r", "10.10.9.9"), water.asset_name("r", "10.10.9.9")) == ("supervision", "historian")
+    assert water.asset_name("r", PLC) == "=B2 dosing"
+    assert water.roles_of("r", HMI) == ("engineering",)
+    for stranger in ("10.9.9.9", "fd00::1", "00:11:22:33:44:55", "", "no address", "1.2.3.4.5", "fe80::1%eth0"):
+        assert water.zone_path("r", stranger) == ("outside",)
+        assert (water.level_of("r", stranger), water.asset_name("r", stranger), water.roles_of("r", stranger)) == (
+            None,
+            None,
+            (),
+        )
+        water.judge(op(stranger, PLC, target=registers(0)), NOON)
+
+
+def test_chatter_can_be_denied_and_is_never_ot():
+    text = "otmon: 1\nchatter: {}\nzones: {{a: {{hosts: [10.0.0.0/24]}}, b: {{hosts: [10.0.1.0/24]}}}}\n"
+    permits, denies = policy(text.format("permit")), policy(text.format("deny"))
+    chatter = [
+        connect("10.0.0.1", "239.1.2.3", "udp", 9999),
+        connect("10.0.0.1", "255.255.255.255", "udp", 67),
+        connect("10.0.0.1", "10.0.0.255", "udp", 138),
+        connect("10.0.0.1", "10.0.0.2", "udp", 5355),
+        connect("0.0.0.0", "10.0.0.2", "udp", 67),
+        connect("fd00::1", "ff02::1", "icmp"),
+    ]
+    for key in chatter:
+        assert permits.is_chatter(key)
+        assert permits.judge(key, NOON).permit
+        monitored = key.client.startswith("10.") or key.server.startswith("10.")
+        assert denies.judge(key, NOON).permit != monitored
+    for key in (
+        op("10.0.0.1", "224.0.0.9", "dnp3", "operate", "control", target=Target("g12", 0, 0)),
+        op("10.0.0.1", "10.0.0.255", function="write_single_coil", access="write", transport="udp"),
+        connect("10.0.0.1", "10.0.1.1", "udp", 5353),
+        connect("10.0.0.1", "10.0.0.254", "udp", 9999),
+        connect("10.0.0.1", "10.0.0.2", "tcp", 137),
+    ):
+        assert not permits.is_chatter(key)
+        assert not permits.judge(key, NOON).permit
+
+
+def test_realms_keep_equal_addresses_apart():
+    both = policy(
+        """
+        otmon: 1
+        realms: {cell-1: {vlans: [101]}, cell-2: {vlans: [102-103], interfaces: [eth1], inputs: [cell2.pcap]}}
+        zones:
+          one: {realm: cell-1, hosts: [10.0.0.0/24]}
+          two: {realm: cell-2, hosts: [10.0.0.0/25]}
+        assets: {plc: {hosts: [10.0.0.1], realm: cell-2}}
+        conduits:
+          - {id: x, realm: cell-1, from: any, to: 10.0.0.1, allow: [{protocol: modbus}]}
+        """
+    )
+    assert both.realms.vlans == {101: "cell-1", 102: "cell-2", 103: "cell-2"}
+    assert (both.realms.interfaces, both.realms.inputs) == ({"eth1": "cell-2"}, {"cell2.pcap": "cell-2"})
+    assert [both.zone_of(realm, "10.0.0.1") for realm in ("cell-1", "cell-2", "default")] == ["one", "two", "outside"]
+    assert [both.asset_name(realm, "10.0.0.1") for realm in ("cell-1", "cell-2")] == [None, "plc"]
+    for realm, permit in (("cell-1", True), ("cell-2", False)):
+        assert both.judge(op("10.0.0.2", "10.0.0.1", realm=realm), NOON).permit == permit
+
+
+def test_macs_and_ipv6_have_zones():
+    mixed = policy("{otmon: 1, zones: {a: {hosts: ['00:11:22:33:44:55', 'fd00::/64']}, b: {hosts: ['fd00::1']}}}")
+    assert mixed.zone_of("r", "00:11:22:33:44:55") == "a"
+    assert mixed.zone_path("r", "fd00::1") == ("a", "b")
+    assert mixed.zone_of("r", "fd00:0:0:1::1") == "outside"
+
+
+def test_severity_of_everything():
+    assert {access for kind, access in SEVERITY if kind == "segmentation"} == set(_ACCESSES)
+    assert {access for kind, access in SEVERITY if kind == "command"} == set(_ACCESSES)
+
+
+def test_words_for_people():
+    assert target_text(registers(45)) == "holding register 40046 (PDU address 45)"
+    assert target_text(registers(0, 15, "coil")) == "coils 00001-00016 (PDU addresses 0-15)"
+    assert target_text(registers(10_000)) == "holding register 410001 (PDU address 10000)"
+    assert [reference("input_register", n) for n in (0, 9998, 9999, 65535)] == ["30001", "39999", "310000", "365536"]
+    assert target_text(Target("g12", 3, 3)) == "g12 index 3"
+    assert target_text(Target("block", name="OB1\x1b")) == "block OB1\\x1b"
+    assert target_text(Target("DB10", 0, 255)) == "DB10 bytes 0-255"
+    assert target_text(None) == ""
+
+
+def test_many_addresses_leave_memory_bounded(monkeypatch):
+    monkeypatch.setattr("otmon.policy.judge.MAX_POLICY_CACHE", 100)
+    monkeypatch.setattr("otmon.policy.zones.MAX_POLICY_CACHE", 100)
+    small = policy(WATER)
+    for i in range(1000):
+        key = op(f"10.10.2.{i % 250}", f"10.10.1.{i % 199}", target=registers(i % 200))
+        assert small.judge(key, NOON).permit
+    assert max(map(len, (small._pairs, small._covers, small.sites._places))) <= 100
+
+
+# --- the files in rules/ ---------------------------------------------------------------------------------------------
+def test_schema_is_current():
+    written = (RULES / "otmon.schema.json").read_text(encoding="utf-8")
+    assert written == schema_text(), "run: python -m otmon.policy.schema rules/otmon.schema.json"
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("text", [WATER, (RULES / "plant.yaml").read_text(encoding="utf-8")], ids=["water", "plant"])
+def test_schema_accepts_what_loads(text):
+    jsonschema.validate(parse(text.encode(), "p").data, schema())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "otmon: 2",
+        "otmon: 1\nzone: {}",
+        "otmon: 1\nzones: {a: {host: x}}",
+        "otmon: 1\nconduits: [{id: x, to: any, allow: []}]",
+        "otmon: 1\nconduits: [{id: x, from: any, to: {rule: x}, allow: []}]",
+        "otmon: 1\nconduits: [{id: x, from: any, to: any, allow: [{protocol: modbus, addresses: [x]}]}]",
+        "otmon: 1\nconduits: [{id: x, from: any, to: any, during: {days: [mo]}, allow: []}]",
+    ],
+)
+def test_schema_refuses_what_does_not_load(text):
+    with pytest.raises(PolicyError):
+        policy(text)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(parse(text.encode(), "p").data, schema())
+
+
+def test_check_finds_what_cannot_have_been_meant(tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        json.dumps(
+            {
+                "otmon": 1,
+                "realms": {"cell": {}},
+                "zones": {"a": {"hosts": ["10.0.0.0/24"]}, "empty": {}},
+                "never": [{"to": "a", "operations": [{"protocol": "s7comm"}]}],
+                "conduits": [
+                    {"id": "all", "from": "any", "to": "a", "allow": [{"protocol": "modbus", "access": "read"}]},
+                    {
+                        "id": "some",
+                        "from": "10.0.0.1",
+                        "to": "10.0.0.2",
+                        "allow": [
+                            {"protocol": "modbus", "access": "read", "units": 1},
+                            {"protocol": "modbus", "access": "write", "units": 1},
+                            {"protocol": "s7comm", "functions": "read_var"},
+                        ],
+                    },
+                ],
+            }
+        )
+    )
+    summary = check(file)
+    assert summary[:6] == (2, 0, 2, 4, 1, 0)
+    assert summary.warnings == (
+        "Zone empty has no hosts.",
+        "No frame can be in realm cell: it has no VLAN, interface or input.",
+        "Row some/1 adds nothing: row all permits all of it.",
+        "Row some/3 can never permit: row never/1 forbids all of it.",
+    )
+    assert check(RULES / "plant.yaml").warnings == ()
+
+
+def test_the_demo_plant():
+    plant = load_policy(RULES / "plant.yaml")
+    names = ("plc-1", "plc-2", "plc-3", "rtu-1", "hmi-1", "hmi-2", "scada", "historian", "engineering", "office-pc")
+    hosts = dict(
+        zip(names, ("1.11", "1.12", "1.13", "1.21", "2.10", "2.11", "2.12", "2.20", "2.30", "3.50"), strict=True)
+    )
+    at = {name: f"10.0.{host}" for name, host in hosts.items()}
+    ordinary = [
+        op(at["hmi-1"], at["plc-1"], target=registers(0, 19)),
+        op(at["hmi-1"], at["plc-1"], function="write_single_coil", access="write", target=registers(3, 5, "coil")),
+        op(at["hmi-1"], at["plc-2"], "s7comm", "setup_communication"),
+        op(at["hmi-1"], at["plc-2"], "s7comm", "read_var", target=Target("DB2", 0, 15)),
+        op(at["hmi-1"], at["plc-2"], "s7comm", "write_var", "write", target=Target("DB1", 32, 47)),
+        op(at["hmi-2"], at["plc-3"], target=registers(0, 9, "input_register"), function="read_input_registers"),
+        op(at["historian"], at["plc-3"], target=registers(0, 49)),
+        op(at["engineering"], at["plc-2"], "s7comm", "read_szl", "identify", target=Target("szl", 0x1C, 0x1C)),
+        op(at["engineering"], at["plc-3"], function="read_device_identification", access="identify"),
+        op(at["scada"], at["rtu-1"], "dnp3", "read", target=Target("g60", name="class 0")),
+        op(at["scada"], at["rtu-1"], "dnp3", "write", "write", target=Target("g80", 7, 7)),
+        op(at["scada"], at["rtu-1"], "dnp3", "operate", "control", target=Target("g12", 3, 3)),
+        op(at["scada"], at["rtu-1"], "dnp3", "unsolicited_response", initiated_by="server"),
+        op(at["scada"], at["rtu-1"], "dnp3", "confirm"),
+        connect(at["scada"], at["rtu-1"], port=20000),
+        connect(at["office-pc"], "10.0.3.5", port=80),
+        connect(at["office-pc"], "10.0.3.5", "udp", 53),
+        connect(at["office-pc"], "10.0.3.5", "icmp"),
+        connect(at["office-pc"], "224.0.0.251", "udp", 5353),
+    ]
+    for key in ordinary:
+        assert plant.judge(key, NOON).permit, key
+    violations = [
+        (op(at["historian"], at["plc-1"], **WRITE, target=registers(10)), "command"),
+        (connect(at["office-pc"], at["plc-1"], port=80), "segmentation"),
+        (op(at["hmi-1"], at["plc-2"], **STOP), "command"),
+        (op(at["scada"], at["rtu-1"], "dnp3", "cold_restart", "control"), "command"),
+        (op(at["hmi-2"], at["plc-1"], target=registers(300, 309)), "command"),
+    ]
+    for key, kind in violations:
+        verdict = plant.judge(key, NOON)
+        assert (verdict.permit, verdict.kind) == (False, kind), key
+        assert verdict.separation is not None
+    dosing = op(at["hmi-2"], at["plc-3"], **WRITE, target=registers(45))
+    assert plant.judge(dosing, NOON).bounds == (0, 100)
+    verdict = plant.judge_values(dosing, [(Op(6, WRITE["function"], "write", 1, registers(45)), 900.0)], NOON)
+    assert (verdict.kind, verdict.separation) == ("value", "Row scada-polls-plcs allows 0-100 there.")
