@@ -4,7 +4,8 @@ What a verdict hangs on besides the target (hosts, protocol, port, unit, functio
 as a `_Cover`; a new target of a known function then costs one lookup and a search in sorted ranges.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any, Final, NamedTuple
 
 from otmon.limits import MAX_POLICY_CACHE
@@ -51,25 +52,21 @@ class Rule(NamedTuple):
 
 
 class Rules:
-    """Many rules, asked which of them join two places."""
+    """Many rules, asked on which side of which of them a place is."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
         self._from = _Side([rule.from_hosts for rule in rules])
         self._to = _Side([rule.to_hosts for rule in rules])
 
-    def clients(self, realm: str, place: Place) -> frozenset[int]:
-        """Numbers of the rules whose `from` contains the place."""
-        return self._from.containing(realm, place)
+    def sides(self, realm: str, place: Place) -> tuple[frozenset[int], frozenset[int]]:
+        """Numbers of the rules whose `from`, and whose `to`, contains the place."""
+        outside = place.path[0] == OUTSIDE
+        return self._from.containing(realm, place.at, outside), self._to.containing(realm, place.at, outside)
 
-    def servers(self, realm: str, place: Place) -> frozenset[int]:
-        """Numbers of the rules whose `to` contains the place."""
-        return self._to.containing(realm, place)
-
-    def joining(self, realm: str, client: Place, server: Place) -> list[Row]:
-        """Rows between the two, in the order of the file."""
-        both = self.clients(realm, client) & self.servers(realm, server)
-        return [row for number in sorted(both) for row in self.rules[number].rows]
+    def rows(self, numbers: Iterable[int]) -> list[Row]:
+        """Rows of these rules, in the order of the file."""
+        return [row for number in sorted(numbers) for row in self.rules[number].rows]
 
 
 class _Side:
@@ -79,32 +76,24 @@ class _Side:
         flat = [(number, hosts) for number, side in enumerate(sides) for hosts in side]
         self._index = HostsIndex(hosts for _, hosts in flat)
         self._rule = [number for number, _ in flat]
-        self._known: dict[tuple[str, int], frozenset[int]] = {}
 
-    def containing(self, realm: str, place: Place) -> frozenset[int]:
-        key = (realm, place.at)
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= MAX_POLICY_CACHE:
-                self._known.clear()
-            found = self._index.containing(realm, place.at, place.path[0] == OUTSIDE)
-            known = self._known[key] = frozenset(self._rule[number] for number in found)
-        return known
+    def containing(self, realm: str, at: int, outside: bool) -> frozenset[int]:
+        return frozenset(self._rule[number] for number in self._index.containing(realm, at, outside))
 
 
-class _Pair(NamedTuple):
-    """What holds between two hosts, whatever they say."""
+class _Party(NamedTuple):
+    """All that rules see of a host. Hosts of which they see the same share one."""
 
-    client: Place
-    server: Place
-    judged: bool
-    rows: tuple[Row, ...]
-    never: tuple[Row, ...]
-    review: tuple[Row, ...]
+    number: int
+    monitored: bool
+    conduits: tuple[frozenset[int], frozenset[int]]
+    """(those that it may be client of, those that it may be server of)."""
+    never: tuple[frozenset[int], frozenset[int]]
+    review: tuple[frozenset[int], frozenset[int]]
 
 
 class _Cover:
-    """What holds for one function between two hosts, whatever its target."""
+    """What holds for one function between two parties, whatever its target."""
 
     __slots__ = ("free", "joined", "near", "never", "permits", "review")
 
@@ -148,7 +137,10 @@ class Policy:
         self._windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
         self._open: frozenset[Window] = frozenset()
         self._since, self._until = (NEVER_NS, -NEVER_NS) if self._windows else (-NEVER_NS, NEVER_NS)
-        self._pairs: dict[tuple[str, str, str], _Pair] = {}
+        self._parties: dict[tuple[str, str], _Party] = {}
+        self._kinds: dict[Any, _Party] = {}
+        # Never used again: a party may outlive the clearing of a cache within one verdict.
+        self._numbers = count()
         self._covers: dict[Any, _Cover] = {}
 
     # --- who is who ---------------------------------------------------------------------------------------------------
@@ -201,7 +193,7 @@ class Policy:
         for row in cover.never:
             if touches(row, op.target):
                 return _forbidden(row)
-        if cover.free:
+        if cover.free or (self._chatter and op.protocol in ("udp", "icmp") and self.is_chatter(op)):
             return PERMIT
         target = op.target
         if target is None:
@@ -232,34 +224,38 @@ class Policy:
     def _cover(self, op: OperationKey, ts_ns: int) -> _Cover:
         if not self._since <= ts_ns < self._until:
             self._turn(ts_ns)
-        key = op[:10]
+        client, server = self._party(op.realm, op.client), self._party(op.realm, op.server)
+        key = (client.number, server.number, op[3:10])
         cover = self._covers.get(key)
         if cover is None:
             if len(self._covers) >= MAX_POLICY_CACHE:
                 self._covers.clear()
-            cover = self._covers[key] = self._find_cover(op)
+            cover = self._covers[key] = self._find_cover(op, client, server)
         return cover
 
-    def _find_cover(self, op: OperationKey) -> _Cover:
-        pair = self._pair(op)
-        never = [row for row in pair.never if forbids(row, op) and self._is_open(row)]
-        permits = [(row, permitted(row, op)) for row in pair.rows if fits(row, op) and self._is_open(row)]
-        review = [(row, permitted(row, op)) for row in pair.review if row.protocol == op.protocol and fits(row, op)]
-        free = not pair.judged or (self._chatter and self.is_chatter(op))
-        return _Cover(free, any(row.protocol == op.protocol for row in pair.rows), never, permits, review)
+    def _find_cover(self, op: OperationKey, client: _Party, server: _Party) -> _Cover:
+        rows = self.conduits.rows(client.conduits[0] & server.conduits[1])
+        never = self.never.rows(client.never[0] & server.never[1])
+        review = self.review.rows(client.review[0] & server.review[1])
+        return _Cover(
+            not (client.monitored or server.monitored),
+            any(row.protocol == op.protocol for row in rows),
+            [row for row in never if forbids(row, op) and self._is_open(row)],
+            [(row, permitted(row, op)) for row in rows if fits(row, op) and self._is_open(row)],
+            [(row, permitted(row, op)) for row in review if row.protocol == op.protocol and fits(row, op)],
+        )
 
-    def _pair(self, op: OperationKey) -> _Pair:
-        key = op[:3]
-        pair = self._pairs.get(key)
-        if pair is None:
-            if len(self._pairs) >= MAX_POLICY_CACHE:
-                self._pairs.clear()
-            client, server = self.sites.place(op.realm, op.client), self.sites.place(op.realm, op.server)
-            joining = [
-                tuple(rules.joining(op.realm, client, server)) for rules in (self.conduits, self.never, self.review)
-            ]
-            pair = self._pairs[key] = _Pair(client, server, client.monitored or server.monitored, *joining)
-        return pair
+    def _party(self, realm: str, address: str) -> _Party:
+        party = self._parties.get((realm, address))
+        if party is None:
+            if len(self._parties) >= MAX_POLICY_CACHE:
+                for cache in (self._parties, self._kinds, self._covers):
+                    cache.clear()
+            place = self.sites.place(realm, address)
+            conduits, never, review = (book.sides(realm, place) for book in (self.conduits, self.never, self.review))
+            fresh = _Party(next(self._numbers), place.monitored, conduits, never, review)
+            party = self._parties[realm, address] = self._kinds.setdefault(fresh[1:], fresh)
+        return party
 
     # --- denials ------------------------------------------------------------------------------------------------------
     def _denied(self, cover: _Cover, op: OperationKey) -> Verdict:
@@ -271,9 +267,8 @@ class Policy:
 
     def _candidates(self, op: OperationKey) -> Iterator[Candidate]:
         """Rows that could have been meant: of this pair; else towards this server, else from this client."""
-        pair = self._pair(op)
-        clients = self.conduits.clients(op.realm, pair.client)
-        servers = self.conduits.servers(op.realm, pair.server)
+        clients = self._party(op.realm, op.client).conduits[0]
+        servers = self._party(op.realm, op.server).conduits[1]
         for numbers in (clients & servers, servers - clients, clients - servers):
             rules = [(number, self.conduits.rules[number]) for number in sorted(numbers)]
             for same_protocol in (True, False):

@@ -14,6 +14,10 @@ OUTSIDE: Final = "outside"
 """The zone of all hosts that are in no other one."""
 
 
+WIDE: Final = 1 << 24
+"""Hosts in the largest set that is searched rather than tried."""
+
+
 class Realms(NamedTuple):
     """Which marks of a frame put it into which realm; each mapping is mark -> realm."""
 
@@ -68,9 +72,12 @@ class HostsIndex:
 
     def __init__(self, sets: Iterable[Hosts]) -> None:
         self._ranges: list[tuple[int, int, int, str | None]] = []
+        self._wide: list[tuple[int, int, int, str | None]] = []
         self._outside: list[tuple[int, str | None]] = []
         for number, hosts in enumerate(sets):
-            self._ranges += [(low, high, number, hosts.realm) for low, high in hosts.ranges]
+            for low, high in hosts.ranges:
+                # `any` among the others would reach every address and make each search a walk through all of them.
+                (self._wide if high - low > WIDE else self._ranges).append((low, high, number, hosts.realm))
             if hosts.outside:
                 self._outside.append((number, hosts.realm))
         self._ranges.sort(key=_first)
@@ -81,6 +88,7 @@ class HostsIndex:
     def containing(self, realm: str, at: int, outside: bool = False) -> frozenset[int]:
         """Numbers of the sets that contain the host."""
         found = [number for number, within in self._outside if outside and (within is None or within == realm)]
+        found += [n for low, high, n, within in self._wide if low <= at <= high and (within is None or within == realm)]
         position = bisect_right(self._lows, at) - 1
         while position >= 0 and self._reach[position] >= at:
             _, high, number, within = self._ranges[position]

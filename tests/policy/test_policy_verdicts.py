@@ -321,14 +321,17 @@ def test_words_for_people():
     assert target_text(None) == ""
 
 
-def test_many_addresses_leave_memory_bounded(monkeypatch):
-    monkeypatch.setattr("otmon.policy.judge.MAX_POLICY_CACHE", 100)
-    monkeypatch.setattr("otmon.policy.zones.MAX_POLICY_CACHE", 100)
-    small = policy(WATER)
-    for i in range(1000):
-        key = op(f"10.10.2.{i % 250}", f"10.10.1.{i % 199}", target=registers(i % 200))
-        assert small.judge(key, NOON).permit
-    assert max(map(len, (small._pairs, small._covers, small.sites._places))) <= 100
+def test_many_addresses_leave_memory_bounded_and_verdicts_as_they_are(water, monkeypatch):
+    hosts = [f"10.10.{net}.{i}" for net in (1, 2, 3, 9) for i in (9, 11, 13, 21, 30, 40, 50, 130)]
+    keys = [op(client, server, target=registers(i)) for client in hosts for server in hosts for i in (0, 300)]
+    expected = [water.judge(key, NOON) for key in keys]
+    for cap in (2, 7):
+        monkeypatch.setattr("otmon.policy.judge.MAX_POLICY_CACHE", cap)
+        monkeypatch.setattr("otmon.policy.zones.MAX_POLICY_CACHE", cap)
+        small = policy(WATER)
+        for key, verdict in zip(keys, expected, strict=True):
+            assert small.judge(key, NOON) == verdict
+        assert max(map(len, (small._parties, small._kinds, small._covers, small.sites._places))) <= cap
 
 
 # --- the files in rules/ ---------------------------------------------------------------------------------------------
