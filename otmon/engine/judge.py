@@ -4,7 +4,7 @@ The compiled loop hands up a message while its shape is not judged, when its val
 episode may have ended; everything else it counts itself, into the `hits` of an open episode.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otmon.alerts.episodes import Episode, EpisodeKey, Episodes
@@ -14,6 +14,7 @@ from otmon.model import Counts, Malformed, Message, Op, OperationKey, Target
 from otmon.policy.verdict import Verdict
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
+from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_WHOLE, Protocol
 from otmon.wire.state import add_hit, room_for_episode
 
 if TYPE_CHECKING:
@@ -267,35 +268,45 @@ class Judge:
             pair.realm, pair.client, pair.server, pair.transport, pair.server_port, name, None, None,
             "overlap_conflict", "write", None, "client" if event[c.E_FROM_CLIENT] else "server",
         )  # fmt: skip
-        verdict = Verdict(False, "overlap_conflict", "protocol", "high")
-        self._note(op, verdict, event)
-        for key in self._readings(event, proto, pair):
-            if self.policy is not None and not (found := self.policy.judge(key, event[c.E_TS])).permit:
-                self._note(key, found, event)
+        self._note(op, Verdict(False, "overlap_conflict", "protocol", "high"), event)
+        if self.policy is None:
+            return
+        for message in self._readings(event, PROTOCOLS[proto]):
+            written = PROTOCOLS[proto].written(message)
+            for read in message.ops:
+                key = op._replace(**read._asdict(), initiated_by="client")
+                verdict = self.policy.judge_values(key, written, event[c.E_TS])
+                if not verdict.permit:
+                    self._note(key, verdict, event, message, written)
 
-    def _readings(self, event: list[int], proto: int, pair: Any) -> list[OperationKey]:
-        """Operations of the PDUs that begin with the segment, as far as they are whole."""
-        data, at, found = self._state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]].copy(), 0, []
-        protocol = PROTOCOLS[proto]
+    def _readings(self, event: list[int], protocol: Protocol) -> Iterator[Message]:
+        """The requests that begin with the segment, as far as they are whole."""
+        data, at = self._state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]].copy(), 0
         scratch = self._state.scratch
         while 0 < (size := int(protocol.frame(data, at, len(data)))) <= len(data) - at:
             status, x, y = protocol.unwrap(data, at, at + size, scratch, 0)
-            source = data if status == 1 else scratch if status == 2 else None
+            source = data if status == UNWRAP_WHOLE else scratch if status == UNWRAP_BUILT else None
             if source is not None:
                 try:
                     message = protocol.decode(bytes(source[x:y]), event[c.E_FROM_CLIENT] == 1, None)
                 except Malformed:
-                    break
-                for op in message.ops if message.kind == "request" else ():
-                    found.append(
-                        OperationKey(pair.realm, pair.client, pair.server, pair.transport, pair.server_port,
-                                     protocol.name, op.unit, op.function_code, op.function, op.access, op.target)
-                    )  # fmt: skip
+                    return
+                if message.kind == "request":
+                    yield message
             at += size
-        return found
 
-    def _note(self, op: OperationKey, verdict: Verdict, event: list[int]) -> None:
+    def _note(
+        self,
+        op: OperationKey,
+        verdict: Verdict,
+        event: list[int],
+        message: Message | None = None,
+        written: Sequence[tuple[Op, float]] = (),
+    ) -> None:
         episode = self._touch(EpisodeKey.of(op, verdict), event[c.E_TS], Denied(op, verdict))
+        if not episode.frames:
+            episode.written = tuple(written)[:64]
+            episode.flags = message.flags if message is not None else ()
         frames = [frame_ref(event[c.E_FRAME])]
         episode.note(op.target, Counts(attempted=1, unseen=1), event[c.E_TS], event[c.E_TS], frames)
 

@@ -9,6 +9,7 @@ from otmon.wire.columns import (
 )  # fmt: skip
 from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_WHOLE
 from otmon.wire.events import add_frame
+from otmon.wire.far import far
 from otmon.wire.loads import copy, jit
 
 TOTAL_UNITS = 5
@@ -57,10 +58,13 @@ def abandon(state: Any, flow: int, byte_bucket: int) -> None:
         flows[flow, F_ASM] = -1
 
 
+far_abandon = far("abandon", "v(sii)", abandon)
+
+
 @jit
 def hole(state: Any, flow: int, truncated: int) -> None:
     """Bytes are missing here: what was begun cannot be finished."""
-    abandon(state, flow, BB_TRUNCATED if truncated else BB_GAP)
+    far_abandon(state, flow, BB_TRUNCATED if truncated else BB_GAP)
     state.flows[flow, F_BITS] = (state.flows[flow, F_BITS] & ~FLOW_RESYNC_BAD) | FLOW_RESYNC_HOLE
 
 
@@ -86,7 +90,7 @@ def make_deliver(
         else:
             asm_slot, fill = -1, 0
             asm = state.scratch
-        status, x, y = unwrap_of(proto, buf, a, b, asm, fill)
+        status, x, y = unwrap_of(state, proto, buf, a, b, asm, fill)
         length = b - a
         if status & UNWRAP_DROPPED:
             status &= ~UNWRAP_DROPPED
@@ -127,18 +131,20 @@ def make_deliver(
             free_slot(state, asm_slot)
             state.flows[flow, F_ASM] = -1
 
+    far_unit = far("unit", "v(sbiiiiii)", unit)
+
     @jit
     def aligned(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
         """Whether PDUs begin at `a`: whole ones to the very end, or one with a sound key and nothing impossible after."""
         length = frame_of(proto, buf, a, e)
         if length <= 0 or a + length > e:
             return 0
-        status, x, y = unwrap_of(proto, buf, a, a + length, state.scratch, 0)
+        status, x, y = unwrap_of(state, proto, buf, a, a + length, state.scratch, 0)
         sound = 1 if status == UNWRAP_MORE or scans(proto) else 0
         if status == UNWRAP_WHOLE:
-            sound = 1 if key_of(proto, buf, x, y, -1, state.out) >= 0 else 0
+            sound = 1 if key_of(state, proto, buf, x, y, -1) >= 0 else 0
         elif status == UNWRAP_BUILT:
-            sound = 1 if key_of(proto, state.scratch, x, y, -1, state.out) >= 0 else 0
+            sound = 1 if key_of(state, proto, state.scratch, x, y, -1) >= 0 else 0
         a += length
         while a < e:
             length = frame_of(proto, buf, a, e)
@@ -160,6 +166,13 @@ def make_deliver(
                 return a
             a += 1
         return e
+
+    @jit
+    def resync(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
+        """Where PDUs begin again: `a`, a later place (strict protocols), or `e`."""
+        return a if aligned(state, proto, buf, a, e) else seek(state, proto, buf, a, e)
+
+    far_resync = far("resync", "i(sibii)", resync)
 
     @jit
     def finish_carry(state: Any, buf: Any, a: int, e: int, flow: int, proto: int, ts: int) -> int:
@@ -195,9 +208,11 @@ def make_deliver(
             bad(state, flow >> 1, have)
             state.flows[flow, F_BITS] |= FLOW_RESYNC_BAD
         else:
-            unit(state, pool, base, base + need, flow, proto, ts, slot)
+            far_unit(state, pool, base, base + need, flow, proto, ts, slot)
         free_slot(state, slot)
         return a
+
+    far_carried = far("carried", "i(sbiiiii)", finish_carry)
 
     @jit
     def deliver(state: Any, buf: Any, a: int, e: int, flow: int, ts: int) -> None:
@@ -205,26 +220,25 @@ def make_deliver(
         proto = state.conns[flow >> 1, C_PROTO]
         flows = state.flows
         if flows[flow, F_CARRY] >= 0:
-            a = finish_carry(state, buf, a, e, flow, proto, ts)
+            a = far_carried(state, buf, a, e, flow, proto, ts)
         while a < e:
             bits = flows[flow, F_BITS]
             if bits & (FLOW_RESYNC_HOLE | FLOW_RESYNC_BAD):
                 bucket = BB_GAP if bits & FLOW_RESYNC_HOLE else BB_MALFORMED
-                if not aligned(state, proto, buf, a, e):
-                    at = seek(state, proto, buf, a, e)
-                    state.bytes[bucket] += at - a
-                    if bucket == BB_MALFORMED:
-                        state.conns[flow >> 1, C_MALFORMED] += at - a
-                    a = at
-                    if a >= e:
-                        return
+                at = far_resync(state, proto, buf, a, e)
+                state.bytes[bucket] += at - a
+                if bucket == BB_MALFORMED:
+                    state.conns[flow >> 1, C_MALFORMED] += at - a
+                a = at
+                if a >= e:
+                    return
                 flows[flow, F_BITS] = bits & ~(FLOW_RESYNC_HOLE | FLOW_RESYNC_BAD)
             length = frame_of(proto, buf, a, e)
             if length > 0 and a + length <= e:
-                unit(state, buf, a, a + length, flow, proto, ts, -1)
+                far_unit(state, buf, a, a + length, flow, proto, ts, -1)
                 a += length
             elif length < 0 or e - a > SLOT_BYTES:
-                abandon(state, flow, BB_MALFORMED)
+                far_abandon(state, flow, BB_MALFORMED)
                 at = seek(state, proto, buf, a + 1, e)
                 bad(state, flow >> 1, at - a)
                 a = at
@@ -251,7 +265,7 @@ def make_deliver(
             if length <= 0 or a + length > e:
                 bad(state, flow >> 1, e - a)
                 return
-            unit(state, buf, a, a + length, flow, proto, ts, -1)
+            far_unit(state, buf, a, a + length, flow, proto, ts, -1)
             a += length
 
     return deliver, deliver_datagram

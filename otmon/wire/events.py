@@ -7,6 +7,7 @@ from otmon.wire.columns import (
     E_LEN, E_N, E_NFRAMES, E_OFF, E_OUTCOME, E_PENDING, E_REQUEST, E_SHAPE, E_TS, E_TYPE, EV_BINDING, EV_CONFLICT,
     EV_OUTCOME, EV_PDU, SLOT_FRAMES,
 )  # fmt: skip
+from otmon.wire.far import far
 from otmon.wire.loads import copy, jit
 
 
@@ -100,3 +101,7 @@ def emit_conflict(state: Any, buf: Any, x: int, y: int, conn: int, from_client: 
     state.events[row, E_FRAME] = state.ctl[CTL_FRAME]
     copy(state.ev_bytes, at, buf, x, y - x)
     state.ctl[CTL_EV_BYTES] = at + y - x
+
+
+far_emit_pdu = far("emit_pdu", "v(sbiiiiiiiiiiiii)", emit_pdu)
+far_emit_outcome = far("emit_outcome", "v(siiii)", emit_outcome)

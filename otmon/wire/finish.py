@@ -7,10 +7,10 @@ from otmon.wire.columns import (
     BB_PENDING, C_HEAD, C_MISSING, C_PENDING, C_PROTO, CTL_EVENTS, EVENTS_CAP, F_ACKED, F_BITS, F_SEQ, FLOW_FIN,
     OUTCOME_PENDING, PROTO_NONE, Q_TS,
 )  # fmt: skip
-from otmon.wire.deliver import abandon
+from otmon.wire.deliver import far_abandon
 from otmon.wire.flow import serial_diff
 from otmon.wire.loads import jit
-from otmon.wire.pairing import drop_oldest
+from otmon.wire.pairing import far_drop_oldest
 
 
 @jit
@@ -18,9 +18,9 @@ def finish_conn(state: Any, conn: int, ts: int, last: int) -> None:
     """Settle one connection; `last`: the capture ends here, so young requests are pending."""
     while state.conns[conn, C_PENDING] > 0:
         young = last and ts - state.pending[state.conns[conn, C_HEAD], Q_TS] <= RESPONSE_TIMEOUT_NS
-        drop_oldest(state, conn, OUTCOME_PENDING if young else 0, ts)
+        far_drop_oldest(state, conn, OUTCOME_PENDING if young else 0, ts)
     for flow in range(2 * conn, 2 * conn + 2):
-        abandon(state, flow, BB_PENDING)
+        far_abandon(state, flow, BB_PENDING)
         seq, acked = state.flows[flow, F_SEQ], state.flows[flow, F_ACKED]
         if state.conns[conn, C_PROTO] >= 0 and seq >= 0 and acked >= 0:
             unseen = serial_diff(acked, seq)

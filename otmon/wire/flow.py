@@ -13,6 +13,7 @@ from otmon.wire.columns import (
 )  # fmt: skip
 from otmon.wire.deliver import hole
 from otmon.wire.events import emit_conflict
+from otmon.wire.far import far
 from otmon.wire.loads import copy, jit, join32
 from otmon.wire.net import K1_PORTS
 from otmon.wire.tables import find2
@@ -71,6 +72,35 @@ def reset_conn(state: Any, conn: int, ts: int) -> None:
 
 
 @jit
+def add_flow(state: Any, k0: int, k1: int, place: int, ts: int) -> int:
+    """A new connection whose first direction has this key, at `place` of the index; -1 if the table is full."""
+    flows, ctl = state.flows, state.ctl
+    conn = ctl[CTL_CONNS]
+    if conn >= len(state.conns):
+        ctl[CTL_SHED_CONNS] += 1
+        return -1
+    ctl[CTL_CONNS] = conn + 1
+    reset_conn(state, conn, ts)
+    state.flow_index[place] = 2 * conn + 1
+    back0, back1 = join32(k0, (k0 >> 32) & 0xFFFFFFFF), reverse_key(k1)
+    for i in range(2):
+        row = 2 * conn + i
+        for j in range(flows.shape[1]):
+            flows[row, j] = 0
+        reset_flow(state, row)
+        flows[row, F_NEXT] = -1
+        flows[row, F_K0] = k0 if i == 0 else back0
+        flows[row, F_K1] = k1 if i == 0 else back1
+    place = find2(flows, state.flow_index, ctl[CTL_SEED], back0, back1)
+    if place < 0:  # else both ends are one and the same: one direction serves
+        state.flow_index[-1 - place] = 2 * conn + 2
+    return 2 * conn
+
+
+far_add_flow = far("add_flow", "i(siiii)", add_flow)
+
+
+@jit
 def find_flow(state: Any, k0: int, k1: int, ts: int) -> int:
     """The flow with this key, made if new; -1 if the table is full."""
     flows, ctl = state.flows, state.ctl
@@ -82,26 +112,9 @@ def find_flow(state: Any, k0: int, k1: int, ts: int) -> int:
             return flow
     flow = find2(flows, state.flow_index, ctl[CTL_SEED], k0, k1)
     if flow < 0:
-        conn = ctl[CTL_CONNS]
-        if conn >= len(state.conns):
-            ctl[CTL_SHED_CONNS] += 1
+        flow = far_add_flow(state, k0, k1, -1 - flow, ts)
+        if flow < 0:
             return -1
-        ctl[CTL_CONNS] = conn + 1
-        reset_conn(state, conn, ts)
-        state.flow_index[-1 - flow] = 2 * conn + 1
-        back0, back1 = join32(k0, (k0 >> 32) & 0xFFFFFFFF), reverse_key(k1)
-        for i in range(2):
-            row = 2 * conn + i
-            for j in range(flows.shape[1]):
-                flows[row, j] = 0
-            reset_flow(state, row)
-            flows[row, F_NEXT] = -1
-            flows[row, F_K0] = k0 if i == 0 else back0
-            flows[row, F_K1] = k1 if i == 0 else back1
-        place = find2(flows, state.flow_index, ctl[CTL_SEED], back0, back1)
-        if place < 0:  # else both ends are one and the same: one direction serves
-            state.flow_index[-1 - place] = 2 * conn + 2
-        flow = 2 * conn
     if before >= 0:
         flows[before, F_NEXT] = flow
     ctl[CTL_LAST_FLOW] = flow
@@ -214,6 +227,9 @@ def gap(state: Any, flow: int, missing: int, ts: int) -> None:
     hole(state, flow, 0)
 
 
+far_gap = far("gap", "v(siii)", gap)
+
+
 @jit
 def repeated(state: Any, buf: Any, a: int, e: int, flow: int, seq: int, ts: int) -> None:
     """Payload seen before (or said to be): counted once more as copy; other bytes are evidence."""
@@ -227,6 +243,9 @@ def repeated(state: Any, buf: Any, a: int, e: int, flow: int, seq: int, ts: int)
         emit_conflict(state, buf, a, e, flow >> 1, 1 if client == flow & 1 else 0, ts)
     else:
         state.ctl[CTL_UNVERIFIED] += max(0, e - a - verified)
+
+
+far_repeated = far("repeated", "v(sbiiiii)", repeated)
 
 
 @jit
@@ -255,6 +274,9 @@ def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
     return 0
 
 
+far_control = far("control", "i(siiii)", control)
+
+
 @jit
 def acknowledge(state: Any, flow: int, flags: int, ack: int) -> None:
     """What this segment acknowledges of the other direction."""
@@ -277,11 +299,11 @@ def make_tcp_data(deliver: Callable[..., None]) -> Callable[..., int]:
                 acked = flows[flow, F_ACKED]
                 if acked < 0 or serial_diff(acked, seq) < 0:
                     return 1
-                gap(state, flow, ahead, ts)
+                far_gap(state, flow, ahead, ts)
             else:
                 old = min(-ahead, e - a)
                 state.bytes[BB_SEEN] += old
-                repeated(state, buf, a, a + old, flow, seq, ts)
+                far_repeated(state, buf, a, a + old, flow, seq, ts)
                 if -ahead >= length:
                     return 0
                 a += old

@@ -6,7 +6,7 @@ the loop ten times slower and its compilation four times longer. Here a `State` 
 while a kernel runs, so the loads are marked invariant and the compiler keeps them in registers.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -14,11 +14,12 @@ from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
-    NativeValue, infer_getattr, lower_getattr_generic, register_model, typeof_impl, unbox,
+    NativeValue, infer_getattr, intrinsic, lower_getattr_generic, register_model, typeof_impl, unbox,
 )  # fmt: skip
 from numba.np.arrayobj import populate_array
 
-LINE_WORDS = 2
+from otmon.wire.fields import FAR_NAMES, FAR_SLOTS, FIELDS, LINE_WORDS
+
 
 
 class StateType(types.Type):  # type: ignore[misc]
@@ -51,18 +52,22 @@ class _Attributes(AttributeTemplate):  # type: ignore[misc]
         return found[1] if found else None
 
 
+def _word(builder: Any, pointer: Any, index: int) -> Any:
+    """One word of the table; it does not change while a kernel runs."""
+    value = builder.load(builder.gep(pointer, [ir.IntType(64)(index)]))
+    value.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return value
+
+
 @lower_getattr_generic(StateType)
 def _getattr(context: Any, builder: Any, kind: StateType, pointer: Any, name: str) -> Any:
     found = _array(kind, name)
     assert found is not None
     line, array_type, rows, columns = found
     word = ir.IntType(64)
-    invariant = builder.module.add_metadata([])
 
     def load(column: int) -> Any:
-        value = builder.load(builder.gep(pointer, [word(LINE_WORDS * line + column)]))
-        value.set_metadata("invariant.load", invariant)
-        return value
+        return _word(builder, pointer, FAR_SLOTS + LINE_WORDS * line + column)
 
     data_type = context.get_data_type(array_type.dtype).as_pointer()
     size = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
@@ -81,13 +86,15 @@ def _getattr(context: Any, builder: Any, kind: StateType, pointer: Any, name: st
     return array._getvalue()
 
 
-def register(cls: type, fields: tuple[tuple[str, str, int, int], ...]) -> None:
-    """Make Numba take objects of `cls`, whose `address` is that of its table, as a StateType."""
-    kind = StateType(fields)
+STATE = StateType(tuple((name, *rest) for name, rest in FIELDS.items()))
+
+
+def register(cls: type) -> None:
+    """Make Numba take objects of `cls`, whose `address` is that of their table, as a StateType."""
 
     @typeof_impl.register(cls)
     def _typeof(value: Any, context: Any) -> StateType:
-        return kind
+        return STATE
 
 
 @unbox(StateType)
@@ -96,3 +103,68 @@ def _unbox(kind: StateType, obj: Any, c: Any) -> Any:
     number = c.pyapi.long_as_longlong(address)
     c.pyapi.decref(address)
     return NativeValue(c.builder.inttoptr(number, ir.IntType(64).as_pointer()))
+
+
+# --- far calls -----------------------------------------------------------------------------------------------------
+# Numba optimises a function together with everything it calls, at every level of calls anew: a deep program is compiled
+# many times over. A far function is compiled once by itself; callers jump through addresses in front of the fields'
+# lines. That costs about 2 ns a call, so it is for what is large or rare.
+
+
+class Far(NamedTuple):
+    """A function called through the table: its dispatcher and signature."""
+
+    function: Any
+    signature: Any
+
+
+FAR: dict[str, Far] = {}
+_LETTERS = {
+    "i": types.int64,
+    "b": types.Array(types.uint8, 1, "C"),
+    "s": STATE,
+    "v": types.none,
+    "t": types.UniTuple(types.int64, 3),
+}
+
+
+def far(name: str, signature: str, function: Any) -> Any:
+    """`function` (jitted) for compiled code to call through the slot of `name`.
+
+    `signature`: result and arguments as letters, "i(sbi)": i int64, b bytes (uint8 array), s the State, v nothing,
+    t three int64.
+    """
+    result, _, arguments = signature.rstrip(")").partition("(")
+    declared = _LETTERS[result](*(_LETTERS[letter] for letter in arguments))
+    # Slots are fixed by name: compiled code keeps them, and is kept on disk.
+    slot, state_at = FAR_NAMES.index(name), arguments.index("s")
+    FAR[name] = Far(function, declared)
+
+    def typed(*_: Any) -> Any:
+        def codegen(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+            convention = context.call_conv
+            kind = convention.get_function_type(declared.return_type, declared.args)
+            target = builder.inttoptr(_word(builder, values[state_at], slot), kind.as_pointer())
+            status, value = convention.call_function(builder, target, declared.return_type, declared.args, values)
+            with cgutils.if_unlikely(builder, status.is_error):
+                convention.return_status_propagate(builder, status)
+            return value
+
+        return declared, codegen
+
+    # An intrinsic's arguments are read off its signature, so that has to be written out.
+    names = ", ".join(f"a{i}" for i in range(len(arguments)))
+    scope: dict[str, Any] = {"typed": typed}
+    exec(f"def call(context, {names}):\n    return typed({names})", scope)
+    call = intrinsic(scope["call"])
+    # Numba names an intrinsic by chance, and the name enters the key of every kernel that closes over it.
+    call._set_uuid(f"otmon-far-{name}")
+    return call
+
+
+def bind_far(words: Any) -> None:
+    """Compile (or load) every far function and write its address into its slot."""
+    for name, (function, signature) in FAR.items():
+        function.compile(signature)
+        compiled = function.overloads[signature.args]
+        words[FAR_NAMES.index(name)] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)

@@ -10,6 +10,7 @@ from otmon.wire.columns import (
 from otmon.wire.contract import (
     KIND_LINK, OUT_EVIDENCE, OUT_FROM_CLIENT, OUT_KIND, UNWRAP_BUILT, UNWRAP_MORE, UNWRAP_WHOLE,
 )  # fmt: skip
+from otmon.wire.far import far
 from otmon.wire.loads import jit
 from otmon.wire.net import K1_PORTS
 
@@ -42,11 +43,11 @@ def make_identify(
             return 0
         if length == 0 or a + length > e:
             return 1
-        status, x, y = unwrap_of(proto, buf, a, a + length, state.scratch, 0)
+        status, x, y = unwrap_of(state, proto, buf, a, a + length, state.scratch, 0)
         if status == UNWRAP_WHOLE:
-            words = key_of(proto, buf, x, y, from_client, state.out)
+            words = key_of(state, proto, buf, x, y, from_client)
         elif status == UNWRAP_BUILT:
-            words = key_of(proto, state.scratch, x, y, from_client, state.out)
+            words = key_of(state, proto, state.scratch, x, y, from_client)
         else:
             state.out[OUT_KIND] = KIND_LINK
             state.out[OUT_FROM_CLIENT] = -1
@@ -54,6 +55,8 @@ def make_identify(
         if words < 0:
             return 1  # framed as ours, but not sound
         return 1 + state.out[OUT_EVIDENCE]
+
+    far_evidence = far("evidence", "i(sibiii)", evidence)
 
     @jit
     def adopt(state: Any, flow: int, proto: int) -> None:
@@ -79,6 +82,8 @@ def make_identify(
             conns[conn, C_CLIENT] = flow & 1
             conns[conn, C_ROLE] = ROLE_ASSUMED
 
+    far_adopt = far("adopt", "v(sii)", adopt)
+
     @jit
     def identify(state: Any, buf: Any, a: int, e: int, flow: int) -> int:
         """First payload of an undecided connection: 1 identified, 0 surely none of ours, UNDECIDED."""
@@ -96,18 +101,18 @@ def make_identify(
             from_client = 1 if client == flow & 1 else 0
         state.conns[conn, C_PORT_HINT] = hint
         if hint >= 0:
-            sure = evidence(state, hint, buf, a, e, from_client)
+            sure = far_evidence(state, hint, buf, a, e, from_client)
             if sure == 3 and from_client >= 0:
-                adopt(state, flow, hint)
+                far_adopt(state, flow, hint)
                 return 1
             if sure > 0 or state.flows[flow, F_BITS] & FLOW_MIDSTREAM:
                 return UNDECIDED
         for proto in range(count):
-            if evidence(state, proto, buf, a, e, -1) > 0:
+            if far_evidence(state, proto, buf, a, e, -1) > 0:
                 return UNDECIDED
         state.conns[conn, C_PROTO] = PROTO_NONE
         return 0
 
-    return identify, evidence, adopt
+    return far("identify", "i(sbiii)", identify), evidence, adopt
 
 

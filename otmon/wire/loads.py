@@ -6,14 +6,14 @@ Set OTMON_INTERPRET=1 (or NUMBA_DISABLE_JIT=1) before import to run interpreted;
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 INTERPRETED = os.environ.get("OTMON_INTERPRET") == "1" or os.environ.get("NUMBA_DISABLE_JIT") == "1"
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 
-jit: Callable[[Any], Any]
-jit_inline: Callable[[Any], Any]
 """For one large function with one caller: handing over its arrays costs more than some of its work (8 ns of 17)."""
 u8: Callable[[Any, int], int]
 be16: Callable[[Any, int], int]
@@ -27,7 +27,7 @@ copy: Callable[[Any, int, Any, int, int], None]
 
 if INTERPRETED:
 
-    def jit(function: Any) -> Any:
+    def jit(function: _F) -> _F:
         """Interpreted: the function as it is."""
         return function
 
@@ -68,9 +68,21 @@ else:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
-    # _nrt=False: nested calls that pass arrays pay no reference counting, and a kernel that allocates does not compile.
-    jit = njit(cache=True, boundscheck=True, nogil=True, _nrt=False)
-    jit_inline = njit(cache=True, boundscheck=True, nogil=True, _nrt=False, forceinline=True)
+    def _compiler(**options: Any) -> Callable[[_F], _F]:
+        # _nrt=False: nested calls that pass arrays pay no reference counting, and a kernel that allocates does not
+        # compile.
+        compiled = njit(cache=True, boundscheck=True, nogil=True, _nrt=False, **options)
+
+        def decorate(function: _F) -> _F:
+            dispatcher = compiled(function)
+            # Numba gives a dispatcher a name by chance, which enters the cache's key of every kernel that closes over
+            # it: none would ever be found again.
+            dispatcher._set_uuid(f"otmon-{function.__module__}-{function.__qualname__}")
+            return cast(_F, dispatcher)
+
+        return decorate
+
+    jit, jit_inline = _compiler(), _compiler(forceinline=True)
 
     def _raw(bits: int, swap: bool) -> Any:
         @intrinsic
@@ -89,6 +101,7 @@ else:
 
             return types.int64(arr, types.int64), codegen
 
+        load._set_uuid(f"otmon-load-{bits}-{swap}")  # as for dispatchers
         return load
 
     _r8, _r16, _r32, _r64 = _raw(8, False), _raw(16, True), _raw(32, True), _raw(64, True)
@@ -138,6 +151,8 @@ else:
 
         return types.int64(types.int64, types.int64), codegen
 
+    _mix._set_uuid("otmon-mix")
+
     @jit
     def mix(state: int, word: int) -> int:
         return _mix(state, word)
@@ -156,6 +171,8 @@ else:
             return context.get_dummy_value()
 
         return types.void(target, types.int64, source, types.int64, types.int64), codegen
+
+    _move._set_uuid("otmon-move")
 
     @jit
     def copy(target: Any, at: int, source: Any, start: int, length: int) -> None:

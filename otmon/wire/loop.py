@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from otmon.capture.batch import REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
 from otmon.wire.columns import (
     BB_COPY, BB_SEEN, BB_UNRECOGNISED, C_LAST_TS, C_PORT_HINT, C_PROTO, C_SLOW, C_SOURCE_MAC, C_SYN_SEQ, C_VLAN,
-    CTL_ARENA, CTL_CONNS, CTL_CREDIT, CTL_EV_BYTES, CTL_EV_FRAMES, CTL_EVENTS, CTL_FOLDS, CTL_FRAME,
-    CTL_FREE_PENDING, CTL_FREE_SLOT, CTL_HISTS, CTL_HORIZON, CTL_JOB, CTL_LAST_TS, CTL_NEED, CTL_PAIRS,
+    CTL_ARENA, CTL_BINDINGS, CTL_CONNS, CTL_CREDIT, CTL_EV_BYTES, CTL_EV_FRAMES, CTL_EVENTS, CTL_FOLDS, CTL_FRAME,
+    CTL_FREE_PENDING, CTL_FREE_SLOT, CTL_HISTS, CTL_HORIZON, CTL_HOSTS6, CTL_JOB, CTL_LAST_TS, CTL_NEED, CTL_PAIRS,
     CTL_REALM, CTL_SHAPES, CTL_TICK_TS, CTL_TICKS, EV_BYTES_CAP, EV_FRAMES_CAP, EVENTS_CAP, F_BITS, F_BYTES, F_FRAMES,
     F_SEQ, FB_COPY, FB_MALFORMED, FB_NON_IP, FB_OT, FB_OTHER_IP, FB_SHED, FB_TCP_CONTROL, FB_TRUNCATED, FB_UNSUPPORTED,
     FLOW_PAYLOAD, G_ACK, G_CUT, G_END, G_FLAGS, G_FLOW, G_LENGTH, G_REALM, G_SEQ, G_SIG, G_SMAC, G_START, G_TRANSPORT,
@@ -16,8 +16,9 @@ from otmon.wire.columns import (
 )  # fmt: skip
 from otmon.wire.contract import Protocol
 from otmon.wire.deliver import make_deliver
+from otmon.wire.far import far
 from otmon.wire.flow import (
-    acknowledge, control, find_flow, make_tcp_data, remember, same_datagram, seen_before, serial_diff, sign,
+    acknowledge, far_control, find_flow, make_tcp_data, remember, same_datagram, seen_before, serial_diff, sign,
 )  # fmt: skip
 from otmon.wire.identify import UNDECIDED, make_identify
 from otmon.wire.link import (
@@ -26,7 +27,8 @@ from otmon.wire.link import (
 )  # fmt: skip
 from otmon.wire.loads import jit
 from otmon.wire.net import (
-    PACKET_FRAGMENT, PACKET_MALFORMED, PACKET_OK, PACKET_OTHER_JOB, PACKET_SHED, arp, bind, neighbour, packet4, packet6,
+    PACKET_FRAGMENT, PACKET_MALFORMED, PACKET_OK, PACKET_OTHER_JOB, PACKET_SHED, far_arp, far_bind, far_neighbour,
+    far_packet6, packet4,
 )  # fmt: skip
 from otmon.wire.pdu import make_pdu
 
@@ -125,6 +127,8 @@ def _room(state: Any, need: int) -> int:
         return 0
     if ctl[CTL_HISTS] + need >= len(state.hists) or ctl[CTL_ARENA] + 16 * need + 256 >= len(state.arena):
         return 0
+    if ctl[CTL_HOSTS6] + need >= len(state.hosts6) or ctl[CTL_BINDINGS] + need >= len(state.bindings):
+        return 0
     return 0 if ctl[CTL_FREE_PENDING] < 0 or ctl[CTL_FREE_SLOT] < 0 else 1
 
 
@@ -142,14 +146,25 @@ def _note_vlan(state: Any, conn: int, vlan: int) -> None:
 def make_loop(protocols: Sequence[Protocol]) -> Loop:
     """The loop for these protocols, in the order of the tuple."""
     frame_of = _chain([p.frame for p in protocols], _no_frame)
-    unwrap_of = _chain([p.unwrap for p in protocols], _no_unwrap)
-    key_of = _chain([p.key for p in protocols], _no_key)
+    unwraps = _chain([p.unwrap for p in protocols], _no_unwrap)
+    keys = _chain([p.key for p in protocols], _no_key)
+
+    @jit
+    def key(state: Any, proto: int, buf: Any, x: int, y: int, from_client: int) -> int:
+        return keys(proto, buf, x, y, from_client, state.out)
+
+    @jit
+    def unwrap(state: Any, proto: int, buf: Any, a: int, b: int, asm: Any, fill: int) -> tuple[int, int, int]:
+        return unwraps(proto, buf, a, b, asm, fill)
+
+    key_of, unwrap_of = far("key", "i(sibiii)", key), far("unwrap", "t(sibiibi)", unwrap)
     hint_of = _ports(protocols)
     scans = _constants([p.scan for p in protocols])
     datagrams = _constants([p.datagrams for p in protocols])
-    pdu = make_pdu(key_of)
+    pdu = far("pdu", "v(sbiiiiiii)", make_pdu(key_of))
     deliver, deliver_datagram = make_deliver(frame_of, unwrap_of, key_of, scans, pdu)
-    tcp_data = make_tcp_data(deliver)
+    far_deliver, far_datagram = far("deliver", "v(sbiiii)", deliver), far("datagram", "v(sbiiii)", deliver_datagram)
+    tcp_data = make_tcp_data(far_deliver)
     declares = _constants([p.declares_direction for p in protocols])
     identify, evidence, adopt = make_identify(
         len(protocols), hint_of, declares, scans, frame_of, unwrap_of, key_of
@@ -177,7 +192,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
                 state.frames[FB_COPY] += 1
                 return 0
         if flags & 7 or flows[flow, F_SEQ] < 0:
-            if control(state, flow, flags, seq, ts):
+            if far_control(state, flow, flags, seq, ts):
                 return 1
             if flags & 2:
                 seq = (seq + 1) & 0xFFFFFFFF
@@ -237,7 +252,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         if proto >= 0:
             state.bytes[BB_SEEN] += e - a
             remember(state, buf, a, e, flow, 0)
-            deliver_datagram(state, buf, a, e, flow, ts)
+            far_datagram(state, buf, a, e, flow, ts)
         else:
             if bucket == FB_OT:
                 bucket = FB_OTHER_IP
@@ -248,6 +263,8 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         state.frames[bucket] += 1
         sign(state, flow, seg[G_SIG], ts)
         return 0
+
+    far_tcp, far_udp = far("tcp", "i(sbii)", tcp), far("udp", "i(sbii)", udp)
 
     @jit
     def transport(state: Any, buf: Any, k0: int, k1: int, ts: int) -> int:
@@ -260,7 +277,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         conn = flow >> 1
         conns[conn, C_LAST_TS] = ts
         if state.flows[flow, F_FRAMES] == 0:
-            bind(state, seg[G_SMAC], 0x0800, k0 >> 32 & 0xFFFFFFFF, (seg[G_REALM] << 4) | (6 if k1 & 0x1000 else 4) << 1, ts)
+            far_bind(state, seg[G_SMAC], 0x0800, k0 >> 32 & 0xFFFFFFFF, (seg[G_REALM] << 4) | (6 if k1 & 0x1000 else 4) << 1, ts)
             if conns[conn, C_SOURCE_MAC] == 0:
                 conns[conn, C_SOURCE_MAC] = seg[G_SMAC]
         if seg[G_VLAN] != 0xFFFF:
@@ -270,9 +287,9 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         seg[G_FLOW] = flow
         seg[G_TS] = ts
         if seg[G_TRANSPORT] == TRANSPORT_TCP:
-            return STOP_SLOW if tcp(state, buf, flow, ts) else STOP_END
+            return STOP_SLOW if far_tcp(state, buf, flow, ts) else STOP_END
         if seg[G_TRANSPORT] == TRANSPORT_UDP:
-            return STOP_SLOW if udp(state, buf, flow, ts) else STOP_END
+            return STOP_SLOW if far_udp(state, buf, flow, ts) else STOP_END
         conns[conn, C_PROTO] = PROTO_NONE
         if seen_before(state, flow, seg[G_SIG], ts, 0):
             state.frames[FB_COPY] += 1
@@ -287,12 +304,12 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         """One IP packet at buf[l3:end]: STOP_END, STOP_SLOW or STOP_FRAGMENT."""
         link = state.link
         if family == 4:
-            code = packet4(state, buf, l3, end, wire_end, link)
+            code = packet4(state, buf, l3, end, wire_end)
         else:
-            code = packet6(state, buf, l3, end, wire_end, link)
+            code = far_packet6(state, buf, l3, end, wire_end)
         if code == PACKET_OK:
             if state.seg[G_TRANSPORT] == 58:
-                neighbour(state, buf, state.seg[G_START], state.seg[G_END], state.seg[G_REALM], ts)
+                far_neighbour(state, buf, state.seg[G_START], state.seg[G_END], state.seg[G_REALM], ts)
             return transport(state, buf, link[0], link[1], ts)
         if code == PACKET_FRAGMENT:
             return STOP_FRAGMENT
@@ -325,9 +342,9 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         if code == LINK_NON_IP:
             state.frames[FB_NON_IP] += 1
             if link[L_ETHERTYPE] == 0x0806:
-                arp(state, data, link[L_L3], link[L_END], realm, ts)
+                far_arp(state, data, link[L_L3], link[L_END], realm, ts)
             else:
-                bind(state, link[L_SRC], link[L_ETHERTYPE] & 0xFFFF, -1, realm << 4, ts)
+                far_bind(state, link[L_SRC], link[L_ETHERTYPE] & 0xFFFF, -1, realm << 4, ts)
         elif code == LINK_MALFORMED:
             state.frames[FB_MALFORMED] += 1
         elif code == LINK_SHORT:

@@ -8,6 +8,7 @@ from otmon.wire.columns import (
     G_FLAGS, G_L3, G_L3_END, G_LENGTH, G_REALM, G_SEQ, G_SIG, G_START, G_TRANSPORT, TRANSPORT_TCP, TRANSPORT_UDP,
 )  # fmt: skip
 from otmon.wire.events import emit_binding
+from otmon.wire.far import far
 from otmon.wire.loads import be16, be32, be64, join32, jit, mix, u8
 from otmon.wire.tables import find3
 
@@ -67,6 +68,9 @@ def bind(state: Any, mac: int, ethertype: int, address: int, kind: int, ts: int)
     emit_binding(state, mac, address, kind, ts, ctl[CTL_FRAME])
 
 
+far_bind = far("bind", "v(siiiii)", bind)
+
+
 @jit
 def other_job(state: Any, word: int) -> int:
     """1 if frames with this (symmetric) address word belong to another job."""
@@ -123,9 +127,9 @@ def _transport(state: Any, buf: Any, q: int, end: int, packet_end: int, transpor
 
 
 @jit
-def packet4(state: Any, buf: Any, l3: int, end: int, wire_end: int, out: Any) -> int:
-    """IPv4 (RFC 791): out[0], out[1] become the flow's key."""
-    seg = state.seg
+def packet4(state: Any, buf: Any, l3: int, end: int, wire_end: int) -> int:
+    """IPv4 (RFC 791): state.link[0], state.link[1] become the flow's key."""
+    seg, out = state.seg, state.link
     if l3 + 20 > end:
         return PACKET_TRUNCATED if wire_end > end else PACKET_MALFORMED
     word = be64(buf, l3)
@@ -159,9 +163,9 @@ def packet4(state: Any, buf: Any, l3: int, end: int, wire_end: int, out: Any) ->
 
 
 @jit
-def packet6(state: Any, buf: Any, l3: int, end: int, wire_end: int, out: Any) -> int:
-    """IPv6 (RFC 8200) with extension headers: out[0], out[1] become the flow's key."""
-    seg = state.seg
+def packet6(state: Any, buf: Any, l3: int, end: int, wire_end: int) -> int:
+    """IPv6 (RFC 8200) with extension headers: state.link[0], state.link[1] become the flow's key."""
+    seg, out = state.seg, state.link
     if l3 + 40 > end:
         return PACKET_TRUNCATED if wire_end > end else PACKET_MALFORMED
     if u8(buf, l3) >> 4 != 6:
@@ -231,7 +235,7 @@ def neighbour(state: Any, buf: Any, q: int, end: int, realm: int, ts: int) -> No
             return
         host = host6(state, high, low)
     if host:
-        bind(state, mac, 0x86DD, host, (realm << 4) | (6 << 1) | 1, ts)
+        far_bind(state, mac, 0x86DD, host, (realm << 4) | (6 << 1) | 1, ts)
 
 
 @jit
@@ -242,4 +246,9 @@ def arp(state: Any, buf: Any, l3: int, end: int, realm: int, ts: int) -> None:
     address = be32(buf, l3 + 14)
     if address:
         mac = (be32(buf, l3 + 8) << 16) | be16(buf, l3 + 12)
-        bind(state, mac, 0x0806, address, (realm << 4) | (4 << 1) | 1, ts)
+        far_bind(state, mac, 0x0806, address, (realm << 4) | (4 << 1) | 1, ts)
+
+
+far_packet6 = far("packet6", "i(sbiii)", packet6)
+far_neighbour = far("neighbour", "v(sbiiii)", neighbour)
+far_arp = far("arp", "v(sbiiii)", arp)

@@ -8,7 +8,8 @@ from otmon.wire.columns import (
     HIST_BUCKETS, OUTCOME_UNANSWERED, OUTCOME_UNSEEN, Q_HIT, Q_JUDGED, Q_N, Q_NEXT, Q_REPLY, Q_SHAPE, Q_TOKEN, Q_TS,
     S_ACCEPTED, S_LAST_RESPONSE,
 )  # fmt: skip
-from otmon.wire.events import emit_outcome
+from otmon.wire.events import far_emit_outcome
+from otmon.wire.far import far
 from otmon.wire.loads import jit
 from otmon.wire.shapes import histogram
 
@@ -21,7 +22,7 @@ def settle(state: Any, shape: int, hit: int, judged: int, n: int, outcome: int, 
     if hit >= 0:
         state.hits[hit, H_COUNT + outcome] += 1
     elif not judged:
-        emit_outcome(state, shape, n, outcome, ts)
+        far_emit_outcome(state, shape, n, outcome, ts)
 
 
 @jit
@@ -62,11 +63,7 @@ def drop_oldest(state: Any, conn: int, outcome: int, ts: int) -> None:
     settle(state, shape, hit, judged, n, outcome, ts)
 
 
-@jit
-def drop_all(state: Any, conn: int, outcome: int, ts: int) -> None:
-    """Settle every pending request of a connection that ends."""
-    while state.conns[conn, C_PENDING] > 0:
-        drop_oldest(state, conn, outcome, ts)
+far_drop_oldest = far("drop_oldest", "v(siii)", drop_oldest)
 
 
 @jit
@@ -74,7 +71,7 @@ def push(state: Any, conn: int, token: int, reply: int, shape: int, hit: int, ju
     """Remember a request; returns its row, -1 if there is no room (its answer will be unseen)."""
     conns, pending = state.conns, state.pending
     if conns[conn, C_PENDING] >= MAX_PENDING_PER_CONNECTION:
-        drop_oldest(state, conn, 0, ts)
+        far_drop_oldest(state, conn, 0, ts)
     row = state.ctl[CTL_FREE_PENDING]
     if row < 0:
         state.ctl[CTL_SHED_PENDING] += 1

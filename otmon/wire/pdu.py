@@ -11,7 +11,7 @@ from otmon.wire.contract import (
     FLAG_ENCRYPTED, FLAG_EXCEPTION, FLAG_IDENTITY, FUNC_SLOTS, KIND_LINK, KIND_REQUEST, KIND_RESPONSE, OUT_CLASS,
     OUT_EXPECT, OUT_FLAGS, OUT_FUNC, OUT_KIND, OUT_REPLY_KEY, OUT_STATUS, OUT_TOKEN, STATUS_NONE,
 )  # fmt: skip
-from otmon.wire.events import emit_pdu
+from otmon.wire.events import far_emit_pdu
 from otmon.wire.loads import jit
 from otmon.wire.pairing import match, push, settle
 from otmon.wire.shapes import count, judge, shape_of
@@ -30,7 +30,7 @@ def _tally(state: Any, proto: int, column: int) -> None:
 
 
 def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
-    """The function `pdu` for these protocols; `key_of(proto, ...)` dispatches."""
+    """The function `pdu` for these protocols; `key_of(state, proto, ...)` dispatches."""
 
     @jit
     def pdu(state: Any, buf: Any, x: int, y: int, wire: int, flow: int, proto: int, ts: int, slot: int) -> None:
@@ -39,7 +39,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
         conn = flow >> 1
         client = state.conns[conn, C_CLIENT]
         from_client = -1 if client < 0 else 1 if flow & 1 == client else 0
-        words = key_of(proto, buf, x, y, from_client, out)
+        words = key_of(state, proto, buf, x, y, from_client)
         n = ctl[CTL_N] + 1
         ctl[CTL_N] = n
         state.totals[proto, TOTAL_PDUS] += 1
@@ -53,7 +53,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             _tally(state, proto, 3)
             if wanted:
                 wanted |= EVF_MALFORMED
-                emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
+                far_emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
             return
         if out[OUT_FLAGS] & FLAG_ENCRYPTED:
             state.bytes[BB_ENCRYPTED] += wire
@@ -62,7 +62,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             state.bytes[BB_DECODED] += wire
         if kind == KIND_LINK:
             if wanted:
-                emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
+                far_emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
             return
         if kind == KIND_RESPONSE:
             _tally(state, proto, 1)
@@ -77,7 +77,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
                     state.shapes[shape, S_IDENTITY] = 1
                     wanted |= EVF_IDENTITY
                 if wanted:
-                    emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, -1, request, outcome, kind, slot, n)
+                    far_emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, -1, request, outcome, kind, slot, n)
                 return
         elif kind == KIND_REQUEST:
             _tally(state, proto, 0)
@@ -102,7 +102,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             if outcome == 0:
                 pending = push(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], shape, hit, judged, n, ts)
         if wanted:
-            emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, pending, 0, outcome, kind, slot, n)
+            far_emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, pending, 0, outcome, kind, slot, n)
         if shape >= 0 and outcome:
             settle(state, shape, hit, judged, n, outcome, ts)
 

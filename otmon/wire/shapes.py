@@ -10,6 +10,7 @@ from otmon.wire.columns import (
     S_VERDICT, S_VMAX, S_VMIN, S_WIDE, VERDICT_ALERT, VERDICT_BOUNDS, VERDICT_INSPECT, VERDICT_PASS,
 )  # fmt: skip
 from otmon.wire.contract import OUT_FUNC, OUT_UNIT, OUT_VMAX, OUT_VMIN, OUT_WORDS
+from otmon.wire.far import far
 from otmon.wire.loads import join32, jit, mix
 from otmon.wire.net import K1_PORTS
 from otmon.wire.tables import find2, hash_shape
@@ -43,6 +44,9 @@ def pair_of(state: Any, conn: int) -> int:
         row = used
     state.conns[conn, C_PAIR] = row
     return row
+
+
+far_pair_of = far("pair", "i(si)", pair_of)
 
 
 @jit
@@ -145,13 +149,16 @@ def _find(state: Any, k0: int, k1: int, k2: int, k3: int, ts: int) -> int:
     return _add(state, s, k0, k1, k2, k3, ts)
 
 
+far_find = far("find_shape", "i(siiiii)", _find)
+
+
 @jit
 def shape_of(state: Any, conn: int, proto: int, kind: int, from_client: int, words: int, ts: int) -> int:
     """Row of the shape whose words are in `state.out`; made if new; -1 if it had to be shed."""
     out = state.out
     pair = state.conns[conn, C_PAIR]
     if pair < 0:
-        pair = pair_of(state, conn)
+        pair = far_pair_of(state, conn)
         if pair < 0:
             state.ctl[CTL_SHED_SHAPES] += 1
             return -1
@@ -178,7 +185,7 @@ def shape_of(state: Any, conn: int, proto: int, kind: int, from_client: int, wor
         if row >= 0 and _same(state, row, k0, k1, k2, k3):
             state.conns[conn, C_SHAPE] = row
             return row
-    row = _find(state, k0, k1, k2, k3, ts)
+    row = far_find(state, k0, k1, k2, k3, ts)
     if row < 0:
         state.ctl[CTL_SHED_SHAPES] += 1
         return -1

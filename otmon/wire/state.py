@@ -8,54 +8,9 @@ import numpy as np
 from otmon import limits
 from otmon.wire import columns as c
 from otmon.wire.contract import FUNC_SLOTS, OUT_SIZE
+from otmon.wire.fields import FAR_SLOTS, FIELDS, LINE_WORDS
 from otmon.wire.loads import INTERPRETED
 from otmon.wire.tables import rehash
-
-
-FIELDS: dict[str, tuple[str, int, int]] = {
-    "flows": ("int64", 0, c.F_WORDS),
-    "flow_index": ("int32", 0, 0),
-    "conns": ("int64", 0, c.C_WORDS),
-    "pairs": ("int64", 0, c.P_WORDS),
-    "pair_index": ("int32", 0, 0),
-    "shapes": ("int64", 0, c.S_WORDS),
-    "shape_index": ("int32", 0, 0),
-    "arena": ("int64", 0, 0),
-    "folds": ("int64", 0, c.D_WORDS),
-    "fold_index": ("int32", 0, 0),
-    "hits": ("int64", 0, c.H_WORDS),
-    "episodes": ("int64", 0, 0),
-    "pending": ("int64", 0, c.Q_WORDS),
-    "hosts6": ("int64", 0, 3),
-    "host6_index": ("int32", 0, 0),
-    "bindings": ("int64", 0, 3),
-    "binding_index": ("int32", 0, 0),
-    "hists": ("int32", 0, 2 * c.HIST_BUCKETS),
-    "pool": ("uint8", 0, 0),
-    "slots": ("int64", 0, c.SLOT_FRAMES + 2),
-    "scratch": ("uint8", limits.MAX_PDU_BYTES, 0),
-    "history": ("int64", c.HISTORY_ENTRIES, 4),
-    "history_bytes": ("uint8", c.HISTORY_BYTES, 0),
-    "events": ("int64", c.EVENTS_CAP, c.E_WORDS),
-    "ev_bytes": ("uint8", c.EV_BYTES_CAP, 0),
-    "ev_frames": ("int64", c.EV_FRAMES_CAP, 0),
-    "frames": ("int64", len(c.FRAME_BUCKETS), 0),
-    "bytes": ("int64", len(c.BYTE_BUCKETS), 0),
-    "funcs": ("int64", 0, 4),
-    "classes": ("int64", 0, 256),
-    "totals": ("int64", 0, 8),
-    "unsupported": ("int64", 8, 65536),
-    "realms": ("int64", 4096 + 256, 0),
-    "touched": ("int64", 65536, 0),
-    "ctl": ("int64", c.CTL_WORDS, 0),
-    "out": ("int64", OUT_SIZE, 0),
-    "link": ("int64", 32, 0),
-    "seg": ("int64", c.G_WORDS, 0),
-}
-"""Element type, rows (0: they vary) and columns (0: one dimension) of each field.
-
-What is fixed here is a constant in compiled code, and checks against it cost nothing.
-"""
 
 
 class State:
@@ -114,11 +69,13 @@ class State:
     seg: Any
 
     def __init__(self, **arrays: Any) -> None:
-        self._lines = np.zeros((len(FIELDS), 2), np.int64)
-        self.address = int(self._lines.ctypes.data)
+        self._words = np.zeros(FAR_SLOTS + LINE_WORDS * len(FIELDS), np.int64)
+        self.address = int(self._words.ctypes.data)
         self.grown = 0
         """How often a table was made larger."""
         self.replace(**arrays)
+        if not INTERPRETED:
+            bind_far(self._words)
 
     def replace(self, **arrays: Any) -> None:
         """Other arrays for some fields; never while a kernel runs."""
@@ -128,13 +85,14 @@ class State:
             if str(array.dtype) != dtype or array.shape != shape or not array.flags.c_contiguous:
                 raise TypeError(f"state.{name}: {array.dtype}{array.shape} is not {dtype}{shape}")
             setattr(self, name, array)
-            self._lines[list(FIELDS).index(name)] = array.ctypes.data, len(array)
+            line = FAR_SLOTS + LINE_WORDS * list(FIELDS).index(name)
+            self._words[line : line + LINE_WORDS] = array.ctypes.data, len(array)
 
 
 if not INTERPRETED:
-    from otmon.wire.handle import register
+    from otmon.wire.handle import bind_far, register
 
-    register(State, tuple((name, *rest) for name, rest in FIELDS.items()))
+    register(State)
 
 TOTAL_PDUS, TOTAL_REQUESTS, TOTAL_RESPONSES, TOTAL_EXCEPTIONS, TOTAL_MALFORMED, TOTAL_UNITS = range(6)
 CHAIN_END = -1

@@ -1,0 +1,16 @@
+"""`far`: compiled once by itself and called through a table (otmon.wire.handle); interpreted, the function as it is."""
+
+from typing import Any
+
+from otmon.wire.loads import INTERPRETED
+
+if INTERPRETED:
+
+    def far(name: str, signature: str, function: Any) -> Any:
+        """Interpreted: calls are calls."""
+        return function
+
+else:
+    from otmon.wire.handle import far
+
+__all__ = ["far"]

@@ -1,0 +1,61 @@
+"""The fields of the State: element types and sizes, for the compiled path and for Python alike."""
+
+from typing import Final
+
+from otmon import limits
+from otmon.wire import columns as c
+from otmon.wire.contract import OUT_SIZE
+
+FAR_NAMES: Final = (
+    "key", "unwrap", "pdu", "unit", "carried", "resync", "deliver", "datagram", "abandon", "tcp_data", "tcp", "udp",
+    "add_flow", "control", "gap", "repeated", "packet6", "bind", "arp", "neighbour", "find_shape", "pair", "drop_oldest",
+    "emit_pdu", "emit_outcome", "identify", "evidence", "adopt", "strip",
+)  # fmt: skip
+"""Functions called through addresses in front of the lines (otmon.wire.handle); the place here is the slot."""
+FAR_SLOTS: Final = 64
+LINE_WORDS: Final = 2
+"""A field's line: address, rows."""
+FIELDS: dict[str, tuple[str, int, int]] = {
+    "flows": ("int64", 0, c.F_WORDS),
+    "flow_index": ("int32", 0, 0),
+    "conns": ("int64", 0, c.C_WORDS),
+    "pairs": ("int64", 0, c.P_WORDS),
+    "pair_index": ("int32", 0, 0),
+    "shapes": ("int64", 0, c.S_WORDS),
+    "shape_index": ("int32", 0, 0),
+    "arena": ("int64", 0, 0),
+    "folds": ("int64", 0, c.D_WORDS),
+    "fold_index": ("int32", 0, 0),
+    "hits": ("int64", 0, c.H_WORDS),
+    "episodes": ("int64", 0, 0),
+    "pending": ("int64", 0, c.Q_WORDS),
+    "hosts6": ("int64", 0, 3),
+    "host6_index": ("int32", 0, 0),
+    "bindings": ("int64", 0, 3),
+    "binding_index": ("int32", 0, 0),
+    "hists": ("int32", 0, 2 * c.HIST_BUCKETS),
+    "pool": ("uint8", 0, 0),
+    "slots": ("int64", 0, c.SLOT_FRAMES + 2),
+    "scratch": ("uint8", limits.MAX_PDU_BYTES, 0),
+    "history": ("int64", c.HISTORY_ENTRIES, 4),
+    "history_bytes": ("uint8", c.HISTORY_BYTES, 0),
+    "events": ("int64", c.EVENTS_CAP, c.E_WORDS),
+    "ev_bytes": ("uint8", c.EV_BYTES_CAP, 0),
+    "ev_frames": ("int64", c.EV_FRAMES_CAP, 0),
+    "frames": ("int64", len(c.FRAME_BUCKETS), 0),
+    "bytes": ("int64", len(c.BYTE_BUCKETS), 0),
+    "funcs": ("int64", 0, 4),
+    "classes": ("int64", 0, 256),
+    "totals": ("int64", 0, 8),
+    "unsupported": ("int64", 8, 65536),
+    "realms": ("int64", 4096 + 256, 0),
+    "touched": ("int64", 65536, 0),
+    "ctl": ("int64", c.CTL_WORDS, 0),
+    "out": ("int64", OUT_SIZE, 0),
+    "link": ("int64", 32, 0),
+    "seg": ("int64", c.G_WORDS, 0),
+}
+"""Element type, rows (0: they vary) and columns (0: one dimension) of each field.
+
+What is fixed here is a constant in compiled code, and checks against it cost nothing.
+"""
