@@ -105,7 +105,7 @@ def _row(row: "Learned", seen: "Seen") -> Iterator[str]:
 def _targets(row: "Learned") -> Iterator[str]:
     """`addresses`, `items` and `objects` where they say it; `targets` for the rest."""
     short: dict[str, list[int | str]] = {}
-    full: list[str] = []
+    full: dict[tuple[str, Intervals | None, bool], list[str]] = {}
     for space, name, ranges in row.targets or ():
         if space == "addresses" and ranges is not None:
             short.setdefault("addresses", []).extend(_ranges(ranges))
@@ -119,15 +119,16 @@ def _targets(row: "Learned") -> Iterator[str]:
                 [space] if ranges is None else [f"{space} {text}" for text in _ranges(ranges)]
             )
         else:
-            parts = [f"space: {quote(space)}"]
-            parts += [f"ranges: {_flow(_ranges(ranges))}"] if ranges is not None else []
-            parts += [f"names: [{quote(name)}]"] if name is not None else []
-            full.append(f"  - {{{', '.join(parts)}}}")
+            full.setdefault((space, ranges, name is None), []).extend([] if name is None else [name])
     for key, texts in short.items():
         yield f"{key}: {_flow(texts)}"
     if full:
         yield "targets:"
-        yield from full
+    for (space, ranges, _), names in full.items():
+        parts = [f"space: {quote(space)}"]
+        parts += [f"ranges: {_flow(_ranges(ranges))}"] if ranges is not None else []
+        parts += [f"names: {_flow(names)}"] if names else []
+        yield f"  - {{{', '.join(parts)}}}"
 
 
 def _realms(realms: Realms, seen: Iterable[str]) -> Iterator[str]:
