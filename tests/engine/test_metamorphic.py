@@ -37,7 +37,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "slowly, frame by frame": {"force_slow": True, "batch_frames": 1},
     "another seed": {"seed": 2**62 + 12345},
 }
-RELAXED = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def plant() -> Any:
@@ -73,7 +73,7 @@ def test_spoilt_conversations(capture: list[Frame], rules: str) -> None:
         same(usual, see(capture, policy, **{"seed": 1, **way}), title)
 
 
-@settings(RELAXED, max_examples=40)
+@settings(RELAXED, max_examples=25)
 @given(captures(), st.sampled_from(["none", "permitted", "refused"]))
 def test_writing_messages_changes_nothing_else(capture: list[Frame], rules: str) -> None:
     with_messages = see(capture, policies()[rules]).picture
