@@ -34,7 +34,9 @@ def test_only_modbus_is_modbus_on_its_port() -> None:
     connections, pdus = zeek(folder / "conn.log"), zeek(folder / "modbus.log")
     modbus = [row for row in connections if row["service"] == "modbus"]
     assert len(modbus) == 1
-    assert len(connections) == found.summary["connections"]
+    ends = ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")
+    # Zeek sees two connections where, after a reset, data came on the same ports.
+    assert len({tuple(row[end] for end in ends) for row in connections}) == found.summary["connections"]
     assert {(r["src"][1], r["dst"][1]) for r in found.messages if r["from_client"]} == {
         (int(row["id.orig_p"]), int(row["id.resp_p"])) for row in modbus
     }
