@@ -1,6 +1,7 @@
 """From a policy file to a `Policy`: read, validate, resolve names, compile. All errors of a step are told together."""
 
 import hashlib
+from datetime import UTC, tzinfo
 from pathlib import Path as FilePath
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -49,7 +50,7 @@ def load_bytes(raw: bytes, path: str) -> Policy:
     if zone is None:
         right = did_you_mean(model.timezone, available_timezones(), "write an IANA name such as Europe/Vienna")
         report(("timezone",), f"unknown time zone {quoted(model.timezone)}", right)
-    compiler = Compiler(model, zone or ZoneInfo("UTC"), report)
+    compiler = Compiler(model, zone or UTC, report)
     policy = Policy(
         path=path,
         sha256=hashlib.sha256(raw).hexdigest(),
@@ -66,7 +67,10 @@ def load_bytes(raw: bytes, path: str) -> Policy:
     return policy
 
 
-def _time_zone(name: str) -> ZoneInfo | None:
+def _time_zone(name: str) -> tzinfo | None:
+    if name == "UTC":
+        # The default must not need a time zone database.
+        return UTC
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
