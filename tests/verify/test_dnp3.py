@@ -20,7 +20,7 @@ DIFFERENT: dict[str, dict[int, str]] = {
         156: "group 0 of type 0 (none): its length octet is there all the same (IEEE 1815, A.1)",
     },
 }
-UNANSWERED = (0, 6, 8, 10, 12, 30)
+UNANSWERED = (0, 6, 8, 10, 12, 33)
 """Confirm, and what is named "no acknowledgement" or "no response" (IEEE 1815, table 4-2)."""
 
 
