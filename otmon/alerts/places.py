@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from otmon.model import Target
-from otmon.policy.wording import MODBUS_PREFIX, reference
+from otmon.policy.references import MODBUS_PREFIX, reference
 from otmon.text import safe_text
 
 S7_BYTES: Final[dict[str, str]] = {

@@ -37,7 +37,7 @@ def analyze(
 ) -> Result:
     """Run the engine over captures; `-` is standard input. Raises CaptureError if none can be read.
 
-    `options`: force_slow, batch_frames, buffer_bytes, seed: they change nothing in the result, and tests show it.
+    `options`: force_slow, express, batch_frames, buffer_bytes, seed: they change nothing in the result, and tests show it.
     """
     cache.choose(paths)
     if jobs > 1 and "-" not in paths:

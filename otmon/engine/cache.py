@@ -4,6 +4,7 @@ Numba does not notice a changed callee in another file, so the folder's name car
 (and Python's version). A cache entry is executable code: the folder is made private to its owner.
 """
 
+import functools
 import hashlib
 import os
 import sys
@@ -27,6 +28,7 @@ def sources_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+@functools.cache
 def folder() -> Path:
     """The kernel cache: OTMON_CACHE, else the user's cache folder; a subfolder for these sources."""
     base = os.environ.get("OTMON_CACHE") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")

@@ -27,6 +27,8 @@ class Collector:
         self._connections: list[ConnectionRecord] = []
         self._hosts: dict[tuple[str, str], HostRecord] = {}
         self._bindings: list[Binding] = []
+        self._histograms: dict[int, list[tuple[int, int]]] = {}
+        """Row of hists -> its (column, count) that are not 0."""
         self._facts: dict[tuple[str, str, Any, str, str, str], Fact] = {}
 
     # --- on the way --------------------------------------------------------------------------------------------------
@@ -153,6 +155,11 @@ class Collector:
         state, judge = self._state, self._judge
         shapes = state.shapes[: int(state.ctl[c.CTL_SHAPES])]
         found: dict[OperationKey, OperationRecord] = {}
+        hists = state.hists[: int(state.ctl[c.CTL_HISTS])]
+        rows, columns = np.nonzero(hists)
+        numbers = hists[rows, columns]
+        for hist, column, number in zip(rows.tolist(), columns.tolist(), numbers.tolist(), strict=True):
+            self._histograms.setdefault(hist, []).append((column, number))
         order = np.argsort(shapes[:, c.S_FIRST_TS], kind="stable")
         for shape in order.tolist():
             row = shapes[shape].tolist()
@@ -175,10 +182,11 @@ class Collector:
         intervals: dict[int, int] = {}
         responses: dict[int, int] = {}
         if row[c.S_HIST] >= 0:
-            hist = self._state.hists[row[c.S_HIST]]
-            intervals = {int(i): int(hist[i]) for i in np.flatnonzero(hist[: c.HIST_BUCKETS])}
-            late = hist[c.HIST_BUCKETS :]
-            responses = {int(i): int(late[i]) for i in np.flatnonzero(late)}
+            for column, number in self._histograms.get(row[c.S_HIST], ()):
+                if column < c.HIST_BUCKETS:
+                    intervals[column] = number
+                else:
+                    responses[column - c.HIST_BUCKETS] = number
         return OperationRecord(
             key=None,  # type: ignore[arg-type]
             counts=counts,

@@ -63,15 +63,14 @@ class Judge:
 
     def ops(self, shape: int) -> Sequence[Op]:
         """The operations of a shape, from its words alone."""
-        row = self._state.shapes[shape]
-        k0 = int(row[c.S_K0])
+        k0, *words = self._state.shapes[shape, : c.S_K3 + 1].tolist()
         if k0 & c.S_WIDE:
             return ()
         if k0 & c.S_LONG:
-            at = int(row[c.S_K3])
-            words = self._state.arena[at : at + int(row[c.S_K2])].tolist()
+            at = words[2]
+            words = self._state.arena[at : at + words[1]].tolist()
         else:
-            words = row[c.S_K1 : c.S_K1 + (k0 & 0x3FF)].tolist()
+            words = words[: k0 & 0x3FF]
         return PROTOCOLS[k0 >> 16 & 0xFF].operations(words)
 
     def wide_operations(self, shape: int) -> list[OperationKey]:

@@ -40,6 +40,7 @@ class Names:
     def __init__(self, state: Any, realms: list[str]) -> None:
         self.state, self.realms = state, realms
         self._hosts6: dict[int, str] = {}
+        self._pairs: dict[int, Pair] = {}
 
     def address(self, word: int, v6: bool) -> str:
         """A host word as text."""
@@ -67,13 +68,15 @@ class Names:
 
     def pair(self, row: int) -> Pair:
         """A row of the pairs' table: client and server (no client port)."""
-        pair = self.of_key(int(self.state.pairs[row, c.P_K0]), int(self.state.pairs[row, c.P_K1]))
-        return pair
+        known = self._pairs.get(row)
+        if known is None:
+            known = self.of_key(int(self.state.pairs[row, c.P_K0]), int(self.state.pairs[row, c.P_K1]))
+            self._pairs[row] = known
+        return known
 
     def flow(self, row: int) -> Pair:
         """A flow's source and destination."""
-        pair = self.of_key(int(self.state.flows[row, c.F_K0]), int(self.state.flows[row, c.F_K1]))
-        return pair
+        return self.of_key(int(self.state.flows[row, c.F_K0]), int(self.state.flows[row, c.F_K1]))
 
 
 def frame_ref(word: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """One run of the compiled loop over batches: what it stops for, and what it hands up."""
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ class Run:
         jobs: int = 1,
         force_slow: bool = False,
         seed: int | None = None,
+        express: bool = True,
         on_tick: OnTick | None = None,
         **reader: Any,
     ) -> None:
@@ -64,6 +66,7 @@ class Run:
         ctl = self.state.ctl
         ctl[c.CTL_JOB], ctl[c.CTL_JOBS], ctl[c.CTL_FORCE_SLOW] = job, jobs, int(force_slow)
         ctl[c.CTL_MESSAGES], ctl[c.CTL_TICKS] = int(messages_path is not None), int(on_tick is not None)
+        ctl[c.CTL_EXPRESS] = int(express and jobs == 1 and len(realms) == 1)
         self._messages = MessageWriter(messages_path, self.state, self._names) if messages_path is not None else None
         self._judge = Judge(self.state, self._names, policy)
         self._collector = Collector(self.state, self._names, self._judge)
@@ -78,6 +81,7 @@ class Run:
         """Read all inputs to their end; (what they were, whether the user interrupted)."""
         inputs = open_inputs(paths, hash_all=hash_all, **self._reader)
         interrupted = False
+        gc.disable()  # what a run makes are records, which it keeps: there are no cycles to look for
         try:
             for batch in inputs:
                 self._enter(paths[batch.input])
@@ -86,6 +90,8 @@ class Run:
                     progress(*inputs.progress)
         except KeyboardInterrupt:
             interrupted = True
+        finally:
+            gc.enable()
         self._finish()
         return inputs.info, interrupted
 
@@ -131,8 +137,8 @@ class Run:
         self._slow.take(self.state, take_segment(self.state.seg, data, int(ctl[c.CTL_FRAME])))
         if ctl[c.CTL_EVENTS] > c.EVENTS_CAP // 2 or ctl[c.CTL_EV_BYTES] > c.EV_BYTES_CAP // 2:
             self._drain()
-        ctl[c.CTL_NEED] = 64
-        grow(self.state)
+        if ctl[c.CTL_FREE_PENDING] < 0 or ctl[c.CTL_FREE_SLOT] < 0:
+            grow(self.state)
 
     def _take_fragment(self, data: Any, ts_ns: int) -> None:
         state, seg = self.state, self.state.seg

@@ -6,20 +6,14 @@ from typing import Final, TypeVar
 from otmon.model import Target
 from otmon.policy.fields import Limit
 from otmon.policy.intervals import text
+from otmon.policy.references import reference
 from otmon.policy.rows import DATA_SPACES, Row
 from otmon.text import safe_text
 
 _T = TypeVar("_T")
 MAX_LISTED: Final = 6
 """Ranges or names in one sentence."""
-MODBUS_PREFIX: Final = {"coil": "0", "discrete_input": "1", "input_register": "3", "holding_register": "4"}
-"""First digit of the reference numbers that operators know (Modicon convention, counted from 1)."""
 _S7_PLAIN: Final = ("DB", "DI")
-
-
-def reference(space: str, address: int) -> str:
-    """Operator's number of a Modbus PDU address: holding register 45 is 40046, 9999 is 410000."""
-    return f"{MODBUS_PREFIX[space]}{address + 1:0{4 if address < 9999 else 5}d}"
 
 
 def target_text(target: Target | None) -> str:

@@ -45,7 +45,7 @@ class Identifier:
         self._held.pop(conn, None)
 
     def offer(self, state: Any, segment: Segment) -> tuple[int, Segment | None]:
-        """Hold a segment and look: (protocol index, the segment that says so), or PROTO_UNDECIDED or PROTO_NONE."""
+        """Hold a segment and look: (protocol index, the unit that says so), or PROTO_UNDECIDED or PROTO_NONE."""
         conn = segment.flow >> 1
         if conn not in self._held and len(self._held) >= MAX_IDENTIFYING:
             return c.PROTO_NONE, None
@@ -53,46 +53,48 @@ class Identifier:
         held.segments.append(segment)
         held.bytes[segment.flow & 1] += len(segment.payload)
         hint = int(state.conns[conn, c.C_PORT_HINT])
+        midstream = bool(state.flows[held.segments[0].flow, c.F_BITS] & c.FLOW_MIDSTREAM)
         candidates = range(len(self._protocols))
         if segment.transport == c.TRANSPORT_UDP:
             candidates = [p for p in candidates if self._protocols[p].datagrams]  # type: ignore[assignment]
-        possible = False
+        possible = framed = False
         for proto in sorted(candidates, key=lambda p: p != hint):
-            verdict, evidence = self._look(state, proto, held, proto == hint)
+            verdict, evidence = self._look(state, proto, held, proto == hint, midstream)
             if verdict == SURE:
                 return proto, evidence
-            possible = possible or verdict > NOTHING
-        full = max(held.bytes) >= IDENTIFY_BYTES or len(held.segments) >= MAX_HELD_SEGMENTS
-        return (c.PROTO_UNDECIDED if possible and not full else c.PROTO_NONE), None
+            possible = possible or verdict > NOTHING or (proto == hint and midstream)
+            framed = framed or (proto == hint and verdict > NOTHING)
+        if max(held.bytes) < IDENTIFY_BYTES and len(held.segments) < MAX_HELD_SEGMENTS:
+            return (c.PROTO_UNDECIDED if possible else c.PROTO_NONE), None
+        if framed:  # else tiny segments would be a way to pass unseen
+            first = held.segments[0]
+            return hint, first._replace(payload=np.concatenate([s.payload for s in _ordered(held, first.flow & 1)]))
+        return c.PROTO_NONE, None
 
-    def _look(self, state: Any, proto: int, held: _Held, registered: bool) -> tuple[int, Segment | None]:
+    def _look(
+        self, state: Any, proto: int, held: _Held, registered: bool, midstream: bool
+    ) -> tuple[int, Segment | None]:
         """What the held bytes say of one protocol."""
-        midstream = any(state.flows[s.flow, c.F_BITS] & c.FLOW_MIDSTREAM for s in held.segments[:1])
         exchanges: list[dict[tuple[int, int], Segment]] = [{}, {}]
         best = NOTHING
         for direction in (0, 1):
-            segments = [s for s in held.segments if s.flow & 1 == direction and len(s.payload)]
-            base = segments[0].seq if segments else 0
-            segments.sort(key=lambda s: serial_diff(s.seq, base))
+            segments = _ordered(held, direction)
             starts = range(len(segments)) if registered and midstream else range(min(1, len(segments)))
             for start in starts:
                 verdict, sure = self._walk(state, proto, segments[start:], exchanges[direction], registered)
                 if verdict == SURE and registered:
-                    assert sure is not None
                     return SURE, sure
                 best = max(best, verdict)
-            if segments and midstream and registered:
-                best = max(best, PARTIAL)
-        for key, segment in exchanges[0].items():
+        for key, unit in exchanges[0].items():
             if key in exchanges[1]:
-                return SURE, segment
+                return SURE, unit
         if not registered and not self._both_possible(state, proto, held):
             return NOTHING, None
         return min(best, PLAUSIBLE), None
 
     def _both_possible(self, state: Any, proto: int, held: _Held) -> bool:
         for direction in (0, 1):
-            segments = [s for s in held.segments if s.flow & 1 == direction and len(s.payload)]
+            segments = _ordered(held, direction)
             if segments and self._walk(state, proto, segments, {}, False)[0] == NOTHING:
                 return False
         return True
@@ -105,11 +107,11 @@ class Identifier:
         exchange: dict[tuple[int, int], Segment],
         registered: bool,
     ) -> tuple[int, Segment | None]:
-        """Units of one direction from its first byte: the best evidence, and the segment where a sure PDU ends."""
+        """Units of one direction from its first byte: the best evidence, and the sure unit."""
         udp = segments[0].transport == c.TRANSPORT_UDP
         streams = [s.payload for s in segments] if udp else [np.concatenate([s.payload for s in segments])]
         best = NOTHING
-        for number, data in enumerate(streams):
+        for data in streams:
             at, first = 0, True
             while at < len(data):
                 level = int(self._loop.evidence(state, proto, data, at, len(data), -1))
@@ -117,25 +119,23 @@ class Identifier:
                 if level == NOTHING:
                     return (NOTHING if first else best), None
                 best = max(best, level)
-                if level == PARTIAL and not 0 < (size := int(self._protocols[proto].frame(data, at, len(data)))) <= len(
-                    data
-                ) - at:
+                size = int(self._protocols[proto].frame(data, at, len(data)))
+                if not 0 < size <= len(data) - at:
                     break
-                where = segments[number] if udp else _segment_at(segments, at)
+                unit = segments[0]._replace(payload=data[at : at + size])
                 if level >= (PLAUSIBLE if registered else SURE) and kind in (KIND_REQUEST, KIND_RESPONSE):
-                    exchange[int(state.out[OUT_TOKEN]), int(state.out[OUT_REPLY_KEY])] = where
+                    exchange[int(state.out[OUT_TOKEN]), int(state.out[OUT_REPLY_KEY])] = unit
                 if level == SURE and (registered or kind != KIND_LINK):
-                    return SURE, where
+                    return SURE, unit
                 if level == SURE:
                     best = PLAUSIBLE
                 first = False
-                at += int(self._protocols[proto].frame(data, at, len(data)))
+                at += size
         return best, None
 
 
-def _segment_at(segments: list[Segment], offset: int) -> Segment:
-    for segment in segments:
-        if offset < len(segment.payload):
-            return segment
-        offset -= len(segment.payload)
-    return segments[-1]
+def _ordered(held: _Held, direction: int) -> list[Segment]:
+    """Payload of one direction in the order of its sequence numbers."""
+    segments = [s for s in held.segments if s.flow & 1 == direction and len(s.payload)]
+    base = segments[0].seq if segments else 0
+    return sorted(segments, key=lambda s: serial_diff(s.seq, base))

@@ -11,9 +11,18 @@ from otmon.limits import HOLE_TIMEOUT_NS, MAX_HELD_BYTES, MAX_HELD_SEGMENTS
 from otmon.stream.identify import Identifier
 from otmon.stream.segment import Segment
 from otmon.wire import columns as c
-from otmon.wire.contract import Protocol
+from otmon.wire.contract import OUT_FROM_CLIENT, Protocol
 from otmon.wire.flow import (
-    acknowledge, control, gap, remember, reset_conn, same_datagram, seen_before, serial_diff, sign,
+    HEAD_COPY,
+    HEAD_REOPEN,
+    gap,
+    head,
+    remember,
+    reset_conn,
+    same_datagram,
+    seen_before,
+    serial_diff,
+    sign,
 )  # fmt: skip
 from otmon.wire.identify import ports_of
 from otmon.wire.loop import Loop
@@ -58,8 +67,7 @@ class SlowPath:
         if hint < 0 or not all(self._framed(hint, s.payload) for s in held):
             return False
         self._identifier.forget(conn)
-        self._loop.evidence(state, hint, held[0].payload, 0, len(held[0].payload), -1)
-        self._loop.adopt(state, held[0].flow, hint)
+        self._adopt(state, hint, held[0])
         self._deliver(state, held)
         return True
 
@@ -80,16 +88,17 @@ class SlowPath:
         if syn_seq >= 0 and s.length and s.seq == syn_seq and s.seq != expected:
             self._reopen(state, s)
         proto = int(conns[conn, c.C_PROTO])
-        if seen_before(state, s.flow, s.sig, s.ts_ns, 1) and self._copy(state, s, proto):
-            return
-        seq = s.seq
-        if (s.flags & 7 or expected < 0) and control(state, s.flow, s.flags, seq, s.ts_ns):
+        first = self._head(state, s, copies=True)
+        if first == HEAD_COPY:
+            if self._copy(state, s, proto):
+                return
+            first = self._head(state, s, copies=False)
+        if first == HEAD_REOPEN:
             self._reopen(state, s)
-            control(state, s.flow, s.flags, seq, s.ts_ns)
-        if s.flags & 2:
-            seq = (seq + 1) & 0xFFFFFFFF
-        acknowledge(state, s.flow, s.flags, s.ack)
-        self._release(state, s.flow ^ 1, s.ts_ns)
+            self._head(state, s, copies=False)
+        seq = (s.seq + 1) & 0xFFFFFFFF if s.flags & 2 else s.seq
+        if self._held:
+            self._release(state, s.flow ^ 1, s.ts_ns)
         if s.length == 0:
             if s.flags & 1 and seq == int(flows[s.flow, c.F_SEQ]):
                 flows[s.flow, c.F_SEQ] = (seq + 1) & 0xFFFFFFFF
@@ -106,7 +115,20 @@ class SlowPath:
                 state.frames[s.bucket] += 1
                 self._data(state, s)
             flows[s.flow, c.F_BITS] |= c.FLOW_PAYLOAD
-        sign(state, s.flow, s.sig, s.ts_ns)
+
+    @staticmethod
+    def _head(state: Any, s: Segment, *, copies: bool) -> int:
+        return int(head(state.address, s.flow, s.seq, s.ack, s.flags, s.sig, s.ts_ns, int(copies)))
+
+    def _tcp_data(self, state: Any, s: Segment) -> bool:
+        """Payload through the compiled path; False: it is behind a hole."""
+        size = len(s.payload)
+        ahead = self._loop.tcp_data(state.address, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns, s.frame)
+        if ahead:
+            return False
+        if s.flags & 1 and int(state.flows[s.flow, c.F_SEQ]) == (s.seq + s.length) & 0xFFFFFFFF:
+            state.flows[s.flow, c.F_SEQ] = (s.seq + s.length + 1) & 0xFFFFFFFF
+        return True
 
     def _copy(self, state: Any, s: Segment, proto: int) -> bool:
         """Whether the mirror showed this frame twice: then it is accounted for here."""
@@ -116,7 +138,7 @@ class SlowPath:
                 state.bytes[c.BB_SEEN] += size
                 state.bytes[c.BB_COPY] += size
             elif serial_diff(s.seq, int(state.flows[s.flow, c.F_SEQ])) < 0:
-                self._loop.tcp_data(state, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns)
+                self._tcp_data(state, s._replace(flags=0))
             else:
                 return False
         elif s.length and state.conns[s.flow >> 1, c.C_PORT_HINT] >= 0:
@@ -147,13 +169,11 @@ class SlowPath:
 
     def _data(self, state: Any, s: Segment) -> None:
         """Payload of an identified connection: on through the compiled path, or held behind a hole."""
-        state.ctl[c.CTL_FRAME] = s.frame
-        if self._loop.tcp_data(state, s.payload, 0, len(s.payload), s.length, s.flow, s.seq, s.ts_ns):
-            self._hold(state, s)
+        if self._tcp_data(state, s):
+            if self._held:
+                self._release(state, s.flow, s.ts_ns)
         else:
-            if s.flags & 1 and int(state.flows[s.flow, c.F_SEQ]) == (s.seq + s.length) & 0xFFFFFFFF:
-                state.flows[s.flow, c.F_SEQ] = (s.seq + s.length + 1) & 0xFFFFFFFF
-            self._release(state, s.flow, s.ts_ns)
+            self._hold(state, s)
 
     def _hold(self, state: Any, s: Segment) -> None:
         held = self._held.setdefault(s.flow, [])
@@ -171,7 +191,7 @@ class SlowPath:
         frame = int(state.ctl[c.CTL_FRAME])
         while held := self._held.get(flow):
             first = held[0]
-            if self._send(state, first):
+            if self._tcp_data(state, first):
                 held.pop(0)
                 continue
             if ts_ns - min(h.ts_ns for h in held) <= HOLE_TIMEOUT_NS:
@@ -180,14 +200,6 @@ class SlowPath:
         if not self._held.get(flow):
             self._held.pop(flow, None)
         state.ctl[c.CTL_FRAME] = frame
-
-    def _send(self, state: Any, s: Segment) -> bool:
-        state.ctl[c.CTL_FRAME] = s.frame
-        if self._loop.tcp_data(state, s.payload, 0, len(s.payload), s.length, s.flow, s.seq, s.ts_ns):
-            return False
-        if s.flags & 1 and int(state.flows[s.flow, c.F_SEQ]) == (s.seq + s.length) & 0xFFFFFFFF:
-            state.flows[s.flow, c.F_SEQ] = (s.seq + s.length + 1) & 0xFFFFFFFF
-        return True
 
     def _give_up(self, state: Any, flow: int, ts_ns: int) -> None:
         """The first held segment's hole will not be filled: a loss, or bytes that nobody accepted."""
@@ -204,7 +216,7 @@ class SlowPath:
         if missing > 0:
             gap(state, flow, missing, ts_ns)
             state.flows[flow, c.F_SEQ] = first.seq
-        self._send(state, first)
+        self._tcp_data(state, first)
 
     # --- identification ----------------------------------------------------------------------------------------------
 
@@ -239,14 +251,11 @@ class SlowPath:
                 self._data(state, segment)
         state.ctl[c.CTL_FRAME] = frame
 
-    def _adopt(self, state: Any, proto: int, evidence: Segment) -> None:
-        data, at = evidence.payload, 0
-        while at < len(data):
-            level = int(self._loop.evidence(state, proto, data, at, len(data), -1))
-            if level == 3 or level <= 1:
-                break
-            at += int(self._protocols[proto].frame(data, at, len(data)))
-        self._loop.adopt(state, evidence.flow, proto)
+    def _adopt(self, state: Any, proto: int, unit: Segment) -> None:
+        """The connection speaks `proto`, of which `unit` is the evidence (its direction, and a unit's bytes)."""
+        state.out[OUT_FROM_CLIENT] = -1
+        self._loop.evidence(state, proto, unit.payload, 0, len(unit.payload), -1)
+        self._loop.adopt(state, unit.flow, proto)
 
     def _settle_unknown(self, state: Any, conn: int, *, pending: bool) -> None:
         """Bytes that never said what they are: pending if they may be the beginning of a PDU, else unrecognised."""

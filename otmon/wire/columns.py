@@ -40,41 +40,41 @@ FLOW_SYNACK: Final = 64
 FLOW_TRUNCATED: Final = 128
 FLOW_MIDSTREAM: Final = 256
 
-# --- connections ---------------------------------------------------------------------------------------------------
+# --- connections: what every frame touches is in the first cache line, what every PDU touches in the second ---------------------------------------------------------------------------------------------------
 C_PROTO: Final = 0
 """Index into PROTOCOLS, PROTO_UNDECIDED or PROTO_NONE."""
-C_CLIENT: Final = 1
+C_CLIENT: Final = 4
 """Which direction is the client's: 0, 1, -1 undecided."""
-C_ROLE: Final = 2
+C_ROLE: Final = 15
 """How that is known: ROLE_*."""
-C_PAIR: Final = 3
+C_PAIR: Final = 5
 """Row of the pair, -1 until roles and protocol are known."""
-C_SLOW: Final = 4
+C_SLOW: Final = 1
 """Nonzero: frames of this connection go to the slow path."""
-C_HEAD: Final = 5
-C_TAIL: Final = 6
-C_PENDING: Final = 7
-C_SHAPE: Final = 8
+C_HEAD: Final = 8
+C_TAIL: Final = 9
+C_PENDING: Final = 10
+C_SHAPE: Final = 11
 """Shape last seen, for prediction; -1."""
-C_FIRST_TS: Final = 9
-C_FIRST_FRAME: Final = 10
-C_LAST_TS: Final = 11
-C_VLAN: Final = 12
+C_FIRST_TS: Final = 16
+C_FIRST_FRAME: Final = 17
+C_LAST_TS: Final = 6
+C_VLAN: Final = 3
 """Up to two different VLAN words seen, 16 bits each; 0xFFFF none."""
-C_GAPS: Final = 13
-C_MISSING: Final = 14
-C_GAP_TS: Final = 15
+C_GAPS: Final = 18
+C_MISSING: Final = 19
+C_GAP_TS: Final = 12
 """Time of the last hole in the server's direction."""
-C_ENCRYPTED: Final = 16
-C_NUMBER: Final = 17
+C_ENCRYPTED: Final = 20
+C_NUMBER: Final = 21
 """Number given at the first frame, from 1."""
-C_SYN_SEQ: Final = 18
+C_SYN_SEQ: Final = 2
 """Sequence number of a SYN that came inside a live connection, -1."""
-C_PORT_HINT: Final = 19
+C_PORT_HINT: Final = 7
 """Protocol registered for one of the ports, -1."""
-C_SOURCE_MAC: Final = 20
-C_ASM_WIRE: Final = 21
-"""Wire bytes that the two assembly slots stand for: direction 0 in 21, 1 in 22."""
+C_SOURCE_MAC: Final = 22
+C_ASM_WIRE: Final = 13
+"""Wire bytes that the two assembly slots stand for: direction 0 here, 1 in the next column."""
 C_CLOSED: Final = 23
 C_MALFORMED: Final = 24
 """Malformed bytes, both directions."""
@@ -99,7 +99,7 @@ P_K1: Final = 1
 """As a flow's key, with the client's port 0 and the protocol in the top byte."""
 P_WORDS: Final = 2
 
-# --- shapes --------------------------------------------------------------------------------------------------------
+# --- shapes: the first cache line finds and counts, the second has outcomes, the third is rarely touched --------------------------------------------------------------------------------------------------------
 S_K0: Final = 0
 """Pair << 24 | protocol << 16 | kind << 13 | from_client << 12 | wide << 11 | number of words (of LONG: 0x400)."""
 S_K1: Final = 1
@@ -107,20 +107,20 @@ S_K2: Final = 2
 S_K3: Final = 3
 S_NEXT: Final = 4
 S_VERDICT: Final = 5
-S_HIT: Final = 6
-S_COUNT: Final = 7
-S_FIRST_TS: Final = 8
-S_LAST_TS: Final = 9
+S_HIT: Final = 16
+S_COUNT: Final = 6
+S_FIRST_TS: Final = 19
+S_LAST_TS: Final = 7
 S_ACCEPTED: Final = 10
 S_REJECTED: Final = 11
 S_PARTIAL: Final = 12
 S_UNANSWERED: Final = 13
 S_UNSEEN: Final = 14
-S_BYTES: Final = 15
-S_VMIN: Final = 16
-S_VMAX: Final = 17
-S_HIST: Final = 18
-S_LAST_RESPONSE: Final = 19
+S_BYTES: Final = 8
+S_VMIN: Final = 17
+S_VMAX: Final = 18
+S_HIST: Final = 9
+S_LAST_RESPONSE: Final = 15
 S_FIRST_FRAME: Final = 20
 S_TICK: Final = 21
 """Count at the last tick."""
@@ -259,6 +259,8 @@ CTL_REALM: Final = 40
 CTL_OUT_OF_WINDOW: Final = 41
 CTL_CREDIT: Final = 42
 """Rows the loop may use before it asks for room again."""
+CTL_EXPRESS: Final = 43
+"""1: the express lane is open (one realm, one job)."""
 CTL_WORDS: Final = 64
 
 # --- buckets -------------------------------------------------------------------------------------------------------
@@ -315,8 +317,8 @@ SLOT_FRAMES: Final = 16
 EVENTS_CAP: Final = 131072
 EV_BYTES_CAP: Final = 4 * 1024 * 1024
 EV_FRAMES_CAP: Final = 65536
-HISTORY_ENTRIES: Final = 65536
-HISTORY_BYTES: Final = 8 * 1024 * 1024
+HISTORY_ENTRIES: Final = 8192
+HISTORY_BYTES: Final = 1024 * 1024
 HISTORY_DEPTH: Final = 16
 """Entries of one flow looked at when a segment comes again."""
 HIST_BUCKETS: Final = 128

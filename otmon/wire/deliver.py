@@ -4,8 +4,21 @@ from collections.abc import Callable
 from typing import Any
 
 from otmon.wire.columns import (
-    BB_GAP, BB_MALFORMED, BB_SHED, BB_TRUNCATED, C_ASM_WIRE, C_MALFORMED, C_PROTO, CTL_FRAME, CTL_FREE_SLOT, F_ASM, F_BITS, F_CARRY,
-    FLOW_RESYNC_BAD, FLOW_RESYNC_HOLE, SLOT_BYTES,
+    BB_GAP,
+    BB_MALFORMED,
+    BB_SHED,
+    BB_TRUNCATED,
+    C_ASM_WIRE,
+    C_MALFORMED,
+    C_PROTO,
+    CTL_FRAME,
+    CTL_FREE_SLOT,
+    F_ASM,
+    F_BITS,
+    F_CARRY,
+    FLOW_RESYNC_BAD,
+    FLOW_RESYNC_HOLE,
+    SLOT_BYTES,
 )  # fmt: skip
 from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_WHOLE
 from otmon.wire.events import add_frame
@@ -70,12 +83,16 @@ def hole(state: Any, flow: int, truncated: int) -> None:
 
 def make_deliver(
     frame_of: Callable[..., int],
+    unwrap_here: Callable[..., tuple[int, int, int]],
     unwrap_of: Callable[..., tuple[int, int, int]],
     key_of: Callable[..., int],
     scans: Callable[[int], int],
     pdu: Callable[..., None],
 ) -> tuple[Callable[..., None], Callable[..., None]]:
-    """(`deliver` for streams, `deliver_datagram`) for these protocols."""
+    """(`deliver` for streams, `deliver_datagram`) for these protocols.
+
+    `unwrap_here` is compiled into the hot loop, `unwrap_of` is the same far away.
+    """
 
     @jit
     def unit(state: Any, buf: Any, a: int, b: int, flow: int, proto: int, ts: int, slot: int) -> None:
@@ -90,7 +107,7 @@ def make_deliver(
         else:
             asm_slot, fill = -1, 0
             asm = state.scratch
-        status, x, y = unwrap_of(state, proto, buf, a, b, asm, fill)
+        status, x, y = unwrap_here(proto, buf, a, b, asm, fill)
         length = b - a
         if status & UNWRAP_DROPPED:
             status &= ~UNWRAP_DROPPED
@@ -235,7 +252,7 @@ def make_deliver(
                 flows[flow, F_BITS] = bits & ~(FLOW_RESYNC_HOLE | FLOW_RESYNC_BAD)
             length = frame_of(proto, buf, a, e)
             if length > 0 and a + length <= e:
-                far_unit(state, buf, a, a + length, flow, proto, ts, -1)
+                unit(state, buf, a, a + length, flow, proto, ts, -1)
                 a += length
             elif length < 0 or e - a > SLOT_BYTES:
                 far_abandon(state, flow, BB_MALFORMED)

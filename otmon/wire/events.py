@@ -3,9 +3,31 @@
 from typing import Any
 
 from otmon.wire.columns import (
-    CTL_EV_BYTES, CTL_EV_FRAMES, CTL_EVENTS, CTL_FRAME, E_CONN, E_FLAGS, E_FRAME, E_FRAMES, E_FROM_CLIENT, E_KIND,
-    E_LEN, E_N, E_NFRAMES, E_OFF, E_OUTCOME, E_PENDING, E_REQUEST, E_SHAPE, E_TS, E_TYPE, EV_BINDING, EV_CONFLICT,
-    EV_OUTCOME, EV_PDU, SLOT_FRAMES,
+    CTL_EV_BYTES,
+    CTL_EV_FRAMES,
+    CTL_EVENTS,
+    CTL_FRAME,
+    E_CONN,
+    E_FLAGS,
+    E_FRAME,
+    E_FRAMES,
+    E_FROM_CLIENT,
+    E_KIND,
+    E_LEN,
+    E_N,
+    E_NFRAMES,
+    E_OFF,
+    E_OUTCOME,
+    E_PENDING,
+    E_REQUEST,
+    E_SHAPE,
+    E_TS,
+    E_TYPE,
+    EV_BINDING,
+    EV_CONFLICT,
+    EV_OUTCOME,
+    EV_PDU,
+    SLOT_FRAMES,
 )  # fmt: skip
 from otmon.wire.far import far
 from otmon.wire.loads import copy, jit

@@ -10,7 +10,11 @@ if INTERPRETED:
         """Interpreted: calls are calls."""
         return function
 
-else:
-    from otmon.wire.handle import far
+    def state_at(address: Any) -> Any:
+        """Interpreted: the State is its own address."""
+        return address
 
-__all__ = ["far"]
+else:
+    from otmon.wire.handle import far, state_at
+
+__all__ = ["far", "state_at"]

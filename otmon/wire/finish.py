@@ -4,8 +4,20 @@ from typing import Any
 
 from otmon.limits import RESPONSE_TIMEOUT_NS
 from otmon.wire.columns import (
-    BB_PENDING, C_HEAD, C_MISSING, C_PENDING, C_PROTO, CTL_EVENTS, EVENTS_CAP, F_ACKED, F_BITS, F_SEQ, FLOW_FIN,
-    OUTCOME_PENDING, PROTO_NONE, Q_TS,
+    BB_PENDING,
+    C_HEAD,
+    C_MISSING,
+    C_PENDING,
+    C_PROTO,
+    CTL_EVENTS,
+    EVENTS_CAP,
+    F_ACKED,
+    F_BITS,
+    F_SEQ,
+    FLOW_FIN,
+    OUTCOME_PENDING,
+    PROTO_NONE,
+    Q_TS,
 )  # fmt: skip
 from otmon.wire.deliver import far_abandon
 from otmon.wire.flow import serial_diff

@@ -14,12 +14,17 @@ from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
-    NativeValue, infer_getattr, intrinsic, lower_getattr_generic, register_model, typeof_impl, unbox,
+    NativeValue,
+    infer_getattr,
+    intrinsic,
+    lower_getattr_generic,
+    register_model,
+    typeof_impl,
+    unbox,
 )  # fmt: skip
 from numba.np.arrayobj import populate_array
 
 from otmon.wire.fields import FAR_NAMES, FAR_SLOTS, FIELDS, LINE_WORDS
-
 
 
 class StateType(types.Type):  # type: ignore[misc]
@@ -103,6 +108,19 @@ def _unbox(kind: StateType, obj: Any, c: Any) -> Any:
     number = c.pyapi.long_as_longlong(address)
     c.pyapi.decref(address)
     return NativeValue(c.builder.inttoptr(number, ir.IntType(64).as_pointer()))
+
+
+@intrinsic
+def state_at(context: Any, address: Any) -> Any:
+    """The State whose `address` this is."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], ir.IntType(64).as_pointer())
+
+    return STATE(types.int64), codegen
+
+
+state_at._set_uuid("otmon-state-at")
 
 
 # --- far calls -----------------------------------------------------------------------------------------------------

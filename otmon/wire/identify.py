@@ -4,11 +4,27 @@ from collections.abc import Callable
 from typing import Any
 
 from otmon.wire.columns import (
-    C_CLIENT, C_PORT_HINT, C_PROTO, C_ROLE, F_BITS, F_K1, FLOW_MIDSTREAM, PROTO_NONE, ROLE_APPLICATION, ROLE_ASSUMED,
-    ROLE_PORT, ROLE_RESPONSE,
+    C_CLIENT,
+    C_PORT_HINT,
+    C_PROTO,
+    C_ROLE,
+    F_BITS,
+    F_K1,
+    FLOW_MIDSTREAM,
+    PROTO_NONE,
+    ROLE_APPLICATION,
+    ROLE_ASSUMED,
+    ROLE_PORT,
+    ROLE_RESPONSE,
 )  # fmt: skip
 from otmon.wire.contract import (
-    KIND_LINK, OUT_EVIDENCE, OUT_FROM_CLIENT, OUT_KIND, UNWRAP_BUILT, UNWRAP_MORE, UNWRAP_WHOLE,
+    KIND_LINK,
+    OUT_EVIDENCE,
+    OUT_FROM_CLIENT,
+    OUT_KIND,
+    UNWRAP_BUILT,
+    UNWRAP_MORE,
+    UNWRAP_WHOLE,
 )  # fmt: skip
 from otmon.wire.far import far
 from otmon.wire.loads import jit

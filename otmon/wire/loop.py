@@ -3,32 +3,128 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from otmon.capture.batch import REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
+from otmon.capture.batch import LINK_ETHERNET, REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
 from otmon.wire.columns import (
-    BB_COPY, BB_SEEN, BB_UNRECOGNISED, C_LAST_TS, C_PORT_HINT, C_PROTO, C_SLOW, C_SOURCE_MAC, C_SYN_SEQ, C_VLAN,
-    CTL_ARENA, CTL_BINDINGS, CTL_CONNS, CTL_CREDIT, CTL_EV_BYTES, CTL_EV_FRAMES, CTL_EVENTS, CTL_FOLDS, CTL_FRAME,
-    CTL_FREE_PENDING, CTL_FREE_SLOT, CTL_HISTS, CTL_HORIZON, CTL_HOSTS6, CTL_JOB, CTL_LAST_TS, CTL_NEED, CTL_PAIRS,
-    CTL_REALM, CTL_SHAPES, CTL_TICK_TS, CTL_TICKS, EV_BYTES_CAP, EV_FRAMES_CAP, EVENTS_CAP, F_BITS, F_BYTES, F_FRAMES,
-    F_SEQ, FB_COPY, FB_MALFORMED, FB_NON_IP, FB_OT, FB_OTHER_IP, FB_SHED, FB_TCP_CONTROL, FB_TRUNCATED, FB_UNSUPPORTED,
-    FLOW_PAYLOAD, G_ACK, G_CUT, G_END, G_FLAGS, G_FLOW, G_LENGTH, G_REALM, G_SEQ, G_SIG, G_SMAC, G_START, G_TRANSPORT,
-    G_TS, G_VLAN, PROTO_NONE, PROTO_UNDECIDED, STOP_END, STOP_FRAGMENT, STOP_FULL, STOP_GROW, STOP_HORIZON, STOP_SLOW,
-    STOP_TICK, TRANSPORT_TCP, TRANSPORT_UDP,
+    BB_COPY,
+    BB_SEEN,
+    BB_UNRECOGNISED,
+    C_LAST_TS,
+    C_PORT_HINT,
+    C_PROTO,
+    C_SLOW,
+    C_SOURCE_MAC,
+    C_SYN_SEQ,
+    C_VLAN,
+    CTL_ARENA,
+    CTL_BINDINGS,
+    CTL_CONNS,
+    CTL_CREDIT,
+    CTL_EV_BYTES,
+    CTL_EV_FRAMES,
+    CTL_EVENTS,
+    CTL_EXPRESS,
+    CTL_FOLDS,
+    CTL_FRAME,
+    CTL_FREE_PENDING,
+    CTL_FREE_SLOT,
+    CTL_HISTS,
+    CTL_HORIZON,
+    CTL_HOSTS6,
+    CTL_JOB,
+    CTL_LAST_TS,
+    CTL_NEED,
+    CTL_PAIRS,
+    CTL_REALM,
+    CTL_SHAPES,
+    CTL_TICK_TS,
+    CTL_TICKS,
+    EV_BYTES_CAP,
+    EV_FRAMES_CAP,
+    EVENTS_CAP,
+    F_BITS,
+    F_BYTES,
+    F_FRAMES,
+    F_SEQ,
+    FB_COPY,
+    FB_MALFORMED,
+    FB_NON_IP,
+    FB_OT,
+    FB_OTHER_IP,
+    FB_SHED,
+    FB_TCP_CONTROL,
+    FB_TRUNCATED,
+    FB_UNSUPPORTED,
+    FLOW_PAYLOAD,
+    G_ACK,
+    G_CUT,
+    G_END,
+    G_FLAGS,
+    G_FLOW,
+    G_LENGTH,
+    G_REALM,
+    G_SEQ,
+    G_SIG,
+    G_SMAC,
+    G_START,
+    G_TRANSPORT,
+    G_TS,
+    G_VLAN,
+    PROTO_NONE,
+    PROTO_UNDECIDED,
+    STOP_END,
+    STOP_FRAGMENT,
+    STOP_FULL,
+    STOP_GROW,
+    STOP_HORIZON,
+    STOP_SLOW,
+    STOP_TICK,
+    TRANSPORT_TCP,
+    TRANSPORT_UDP,
 )  # fmt: skip
 from otmon.wire.contract import Protocol
 from otmon.wire.deliver import make_deliver
-from otmon.wire.far import far
+from otmon.wire.express import make_express
+from otmon.wire.far import far, state_at
 from otmon.wire.flow import (
-    acknowledge, far_control, find_flow, make_tcp_data, remember, same_datagram, seen_before, serial_diff, sign,
+    acknowledge,
+    far_control,
+    find_flow,
+    make_tcp_data,
+    remember,
+    same_datagram,
+    seen_before,
+    serial_diff,
+    sign,
 )  # fmt: skip
 from otmon.wire.identify import UNDECIDED, make_identify
 from otmon.wire.link import (
-    L_END, L_ETHERTYPE, L_FAMILY, L_L3, L_REASON, L_SRC, L_VLANS, L_WHAT, L_WIRE_END, LINK_IP, LINK_MALFORMED,
-    LINK_NON_IP, LINK_SHORT, strip,
+    L_END,
+    L_ETHERTYPE,
+    L_FAMILY,
+    L_L3,
+    L_REASON,
+    L_SRC,
+    L_VLANS,
+    L_WHAT,
+    L_WIRE_END,
+    LINK_IP,
+    LINK_MALFORMED,
+    LINK_NON_IP,
+    LINK_SHORT,
+    strip,
 )  # fmt: skip
 from otmon.wire.loads import jit
 from otmon.wire.net import (
-    PACKET_FRAGMENT, PACKET_MALFORMED, PACKET_OK, PACKET_OTHER_JOB, PACKET_SHED, far_arp, far_bind, far_neighbour,
-    far_packet6, packet4,
+    PACKET_FRAGMENT,
+    PACKET_MALFORMED,
+    PACKET_OK,
+    PACKET_OTHER_JOB,
+    PACKET_SHED,
+    far_arp,
+    far_bind,
+    far_neighbour,
+    far_packet6,
+    packet4,
 )  # fmt: skip
 from otmon.wire.pdu import make_pdu
 
@@ -45,6 +141,7 @@ class Loop(NamedTuple):
     deliver: Callable[..., None]
     deliver_datagram: Callable[..., None]
     tcp_data: Callable[..., int]
+    """(address of the state, payload, start, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
     evidence: Callable[..., int]
     adopt: Callable[..., None]
 
@@ -162,13 +259,22 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     scans = _constants([p.scan for p in protocols])
     datagrams = _constants([p.datagrams for p in protocols])
     pdu = far("pdu", "v(sbiiiiiii)", make_pdu(key_of))
-    deliver, deliver_datagram = make_deliver(frame_of, unwrap_of, key_of, scans, pdu)
+    deliver, deliver_datagram = make_deliver(frame_of, unwraps, unwrap_of, key_of, scans, pdu)
     far_deliver, far_datagram = far("deliver", "v(sbiiii)", deliver), far("datagram", "v(sbiiii)", deliver_datagram)
-    tcp_data = make_tcp_data(far_deliver)
+    tcp_data, express = make_tcp_data(far_deliver), make_express(far_deliver)
     declares = _constants([p.declares_direction for p in protocols])
     identify, evidence, adopt = make_identify(
         len(protocols), hint_of, declares, scans, frame_of, unwrap_of, key_of
     )
+
+    @jit
+    def tcp_data_at(
+        address: int, buf: Any, a: int, e: int, length: int, flow: int, seq: int, ts: int, frame: int
+    ) -> int:
+        """`tcp_data` for Python: by the State's address, of a segment that `frame` brought."""
+        state = state_at(address)
+        state.ctl[CTL_FRAME] = frame
+        return tcp_data(state, buf, a, e, length, flow, seq, ts)
 
     @jit
     def tcp(state: Any, buf: Any, flow: int, ts: int) -> int:
@@ -386,11 +492,14 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
                 return STOP_FULL, i
             ctl[CTL_FRAME] = first_frame + i
             ctl[CTL_LAST_TS] = ts
-            stop = frame(state, data, start, lengths, records[i, REC_LINK], ts)
+            link_word = records[i, REC_LINK]
+            if link_word == LINK_ETHERNET and ctl[CTL_EXPRESS] and express(state, data, start, lengths, ts):
+                continue
+            stop = frame(state, data, start, lengths, link_word, ts)
             if stop != STOP_END:
                 return stop, i + 1
         return STOP_END, len(records)
 
-    return Loop(run, packet, deliver, deliver_datagram, tcp_data, evidence, adopt)
+    return Loop(run, packet, deliver, deliver_datagram, tcp_data_at, evidence, adopt)
 
 

@@ -4,12 +4,32 @@ from typing import Any
 
 from otmon.limits import MAX_IPV6_EXTENSIONS
 from otmon.wire.columns import (
-    CTL_BINDINGS, CTL_FRAME, CTL_HOSTS6, CTL_JOB, CTL_JOBS, CTL_SEED, CTL_SHED_BINDINGS, G_ACK, G_CUT, G_END, G_FAMILY,
-    G_FLAGS, G_L3, G_L3_END, G_LENGTH, G_REALM, G_SEQ, G_SIG, G_START, G_TRANSPORT, TRANSPORT_TCP, TRANSPORT_UDP,
+    CTL_BINDINGS,
+    CTL_FRAME,
+    CTL_HOSTS6,
+    CTL_JOB,
+    CTL_JOBS,
+    CTL_SEED,
+    CTL_SHED_BINDINGS,
+    G_ACK,
+    G_CUT,
+    G_END,
+    G_FAMILY,
+    G_FLAGS,
+    G_L3,
+    G_L3_END,
+    G_LENGTH,
+    G_REALM,
+    G_SEQ,
+    G_SIG,
+    G_START,
+    G_TRANSPORT,
+    TRANSPORT_TCP,
+    TRANSPORT_UDP,
 )  # fmt: skip
 from otmon.wire.events import emit_binding
 from otmon.wire.far import far
-from otmon.wire.loads import be16, be32, be64, join32, jit, mix, u8
+from otmon.wire.loads import be16, be32, be64, jit, join32, mix, u8
 from otmon.wire.tables import find3
 
 PACKET_OK = 0
@@ -79,6 +99,12 @@ def other_job(state: Any, word: int) -> int:
 
 
 @jit
+def _not_mine(state: Any, code: int) -> int:
+    """A packet without readable addresses is the first job's."""
+    return PACKET_OTHER_JOB if state.ctl[CTL_JOB] else code
+
+
+@jit
 def _transport(state: Any, buf: Any, q: int, end: int, packet_end: int, transport: int, ident: int) -> int:
     """The transport header at `q`: fills the segment, or says what is wrong."""
     seg = state.seg
@@ -131,7 +157,10 @@ def packet4(state: Any, buf: Any, l3: int, end: int, wire_end: int) -> int:
     """IPv4 (RFC 791): state.link[0], state.link[1] become the flow's key."""
     seg, out = state.seg, state.link
     if l3 + 20 > end:
-        return PACKET_TRUNCATED if wire_end > end else PACKET_MALFORMED
+        return _not_mine(state, PACKET_TRUNCATED if wire_end > end else PACKET_MALFORMED)
+    k0 = be64(buf, l3 + 12)
+    if state.ctl[CTL_JOBS] > 1 and other_job(state, (k0 & 0xFFFFFFFF) + ((k0 >> 32) & 0xFFFFFFFF)):
+        return PACKET_OTHER_JOB
     word = be64(buf, l3)
     header = ((word >> 56) & 15) * 4
     total = (word >> 32) & 0xFFFF
@@ -145,9 +174,6 @@ def packet4(state: Any, buf: Any, l3: int, end: int, wire_end: int) -> int:
     end = min(end, packet_end)
     if l3 + header > end:
         return PACKET_TRUNCATED
-    k0 = be64(buf, l3 + 12)
-    if state.ctl[CTL_JOBS] > 1 and other_job(state, (k0 & 0xFFFFFFFF) + ((k0 >> 32) & 0xFFFFFFFF)):
-        return PACKET_OTHER_JOB
     seg[G_FAMILY] = 4
     seg[G_L3] = l3
     seg[G_L3_END] = end
@@ -167,7 +193,10 @@ def packet6(state: Any, buf: Any, l3: int, end: int, wire_end: int) -> int:
     """IPv6 (RFC 8200) with extension headers: state.link[0], state.link[1] become the flow's key."""
     seg, out = state.seg, state.link
     if l3 + 40 > end:
-        return PACKET_TRUNCATED if wire_end > end else PACKET_MALFORMED
+        return _not_mine(state, PACKET_TRUNCATED if wire_end > end else PACKET_MALFORMED)
+    s0, s1, d0, d1 = be64(buf, l3 + 8), be64(buf, l3 + 16), be64(buf, l3 + 24), be64(buf, l3 + 32)
+    if state.ctl[CTL_JOBS] > 1 and other_job(state, (mix(s0, s1) >> 2) + (mix(d0, d1) >> 2)):
+        return PACKET_OTHER_JOB
     if u8(buf, l3) >> 4 != 6:
         return PACKET_MALFORMED
     payload = be16(buf, l3 + 4)
@@ -177,9 +206,6 @@ def packet6(state: Any, buf: Any, l3: int, end: int, wire_end: int) -> int:
     if packet_end > wire_end:
         return PACKET_MALFORMED
     end = min(end, packet_end)
-    s0, s1, d0, d1 = be64(buf, l3 + 8), be64(buf, l3 + 16), be64(buf, l3 + 24), be64(buf, l3 + 32)
-    if state.ctl[CTL_JOBS] > 1 and other_job(state, (mix(s0, s1) >> 2) + (mix(d0, d1) >> 2)):
-        return PACKET_OTHER_JOB
     seg[G_FAMILY] = 6
     seg[G_L3] = l3
     seg[G_L3_END] = end

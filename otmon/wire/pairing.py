@@ -4,9 +4,29 @@ from typing import Any
 
 from otmon.limits import MAX_PENDING_PER_CONNECTION
 from otmon.wire.columns import (
-    C_CLIENT, C_GAP_TS, C_HEAD, C_PENDING, C_TAIL, CTL_FREE_PENDING, CTL_SHED_PENDING, F_BITS, FLOW_PAYLOAD, H_COUNT,
-    HIST_BUCKETS, OUTCOME_UNANSWERED, OUTCOME_UNSEEN, Q_HIT, Q_JUDGED, Q_N, Q_NEXT, Q_REPLY, Q_SHAPE, Q_TOKEN, Q_TS,
-    S_ACCEPTED, S_LAST_RESPONSE,
+    C_CLIENT,
+    C_GAP_TS,
+    C_HEAD,
+    C_PENDING,
+    C_TAIL,
+    CTL_FREE_PENDING,
+    CTL_SHED_PENDING,
+    F_BITS,
+    FLOW_PAYLOAD,
+    H_COUNT,
+    HIST_BUCKETS,
+    OUTCOME_UNANSWERED,
+    OUTCOME_UNSEEN,
+    Q_HIT,
+    Q_JUDGED,
+    Q_N,
+    Q_NEXT,
+    Q_REPLY,
+    Q_SHAPE,
+    Q_TOKEN,
+    Q_TS,
+    S_ACCEPTED,
+    S_LAST_RESPONSE,
 )  # fmt: skip
 from otmon.wire.events import far_emit_outcome
 from otmon.wire.far import far

@@ -4,14 +4,51 @@ from typing import Any
 
 from otmon.limits import MAX_SHAPES_PER_FUNCTION
 from otmon.wire.columns import (
-    C_CLIENT, C_PAIR, C_PROTO, C_SHAPE, CTL_ARENA, CTL_FOLDS, CTL_FRAME, CTL_HISTS, CTL_PAIRS, CTL_QUIET, CTL_SEED,
-    CTL_SHAPES, CTL_SHED_SHAPES, CTL_TICKS, CTL_TOUCHED, D_COUNT, D_WIDE, F_K0, F_K1, H_COUNT, H_EPISODE, H_LAST_TS,
-    HIST_BUCKETS, S_BYTES, S_COUNT, S_FIRST_FRAME, S_FIRST_TS, S_HIST, S_HIT, S_LAST_TS, S_LONG, S_NEXT, S_TICK,
-    S_VERDICT, S_VMAX, S_VMIN, S_WIDE, VERDICT_ALERT, VERDICT_BOUNDS, VERDICT_INSPECT, VERDICT_PASS,
+    C_CLIENT,
+    C_PAIR,
+    C_PROTO,
+    C_SHAPE,
+    CTL_ARENA,
+    CTL_FOLDS,
+    CTL_FRAME,
+    CTL_HISTS,
+    CTL_PAIRS,
+    CTL_QUIET,
+    CTL_SEED,
+    CTL_SHAPES,
+    CTL_SHED_SHAPES,
+    CTL_TICKS,
+    CTL_TOUCHED,
+    D_COUNT,
+    D_WIDE,
+    F_K0,
+    F_K1,
+    H_COUNT,
+    H_EPISODE,
+    H_LAST_TS,
+    HIST_BUCKETS,
+    S_BYTES,
+    S_COUNT,
+    S_FIRST_FRAME,
+    S_FIRST_TS,
+    S_HIST,
+    S_HIT,
+    S_LAST_TS,
+    S_LONG,
+    S_NEXT,
+    S_TICK,
+    S_VERDICT,
+    S_VMAX,
+    S_VMIN,
+    S_WIDE,
+    VERDICT_ALERT,
+    VERDICT_BOUNDS,
+    VERDICT_INSPECT,
+    VERDICT_PASS,
 )  # fmt: skip
 from otmon.wire.contract import OUT_FUNC, OUT_UNIT, OUT_VMAX, OUT_VMIN, OUT_WORDS
 from otmon.wire.far import far
-from otmon.wire.loads import join32, jit, mix
+from otmon.wire.loads import jit, join32, mix
 from otmon.wire.net import K1_PORTS
 from otmon.wire.tables import find2, hash_shape
 
@@ -245,7 +282,7 @@ def count(state: Any, shape: int, wire: int, ts: int) -> None:
     row[S_BYTES] += wire
     if before > 0:
         histogram(state, shape, 0, ts - row[S_LAST_TS])
-    row[S_LAST_TS] = ts
+    row[S_LAST_TS] = max(ts, row[S_LAST_TS])
     if state.ctl[CTL_TICKS] and row[S_TICK] >= 0:
         used = state.ctl[CTL_TOUCHED]
         if used < len(state.touched):
@@ -273,7 +310,8 @@ def judge(state: Any, shape: int, ts: int) -> int:
     episode = state.hits[hit, H_EPISODE]
     if ts - state.episodes[episode] > state.ctl[CTL_QUIET]:
         return -2
-    state.episodes[episode] = ts
+    # A segment that was held behind a hole comes with its own, older time.
+    state.episodes[episode] = max(ts, state.episodes[episode])
     state.hits[hit, H_COUNT] += 1
-    state.hits[hit, H_LAST_TS] = ts
+    state.hits[hit, H_LAST_TS] = max(ts, state.hits[hit, H_LAST_TS])
     return hit

@@ -1,5 +1,6 @@
 """All memory of the compiled path in one named tuple of arrays; made small, grown in Python between kernel calls."""
 
+import math
 import secrets
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ class State:
 
     def __init__(self, **arrays: Any) -> None:
         self._words = np.zeros(FAR_SLOTS + LINE_WORDS * len(FIELDS), np.int64)
-        self.address = int(self._words.ctypes.data)
+        self.address: Any = self if INTERPRETED else int(self._words.ctypes.data)
         self.grown = 0
         """How often a table was made larger."""
         self.replace(**arrays)
@@ -98,6 +99,14 @@ TOTAL_PDUS, TOTAL_REQUESTS, TOTAL_RESPONSES, TOTAL_EXCEPTIONS, TOTAL_MALFORMED, 
 CHAIN_END = -1
 
 
+def _zeros(shape: tuple[int, ...], dtype: Any) -> Any:
+    """np.zeros that begins a cache line: rows of 64 bytes then never straddle two."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
 def _free_list(rows: Any, column: int, first: int) -> None:
     """Chain rows `first`.. into a free list through `column`."""
     rows[first:, column] = np.arange(first + 1, len(rows) + 1)
@@ -108,7 +117,7 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
     """An empty state; tables are seeded per process so that nobody can aim at their collisions."""
 
     def words(*shape: int) -> Any:
-        return np.zeros(shape, np.int64)
+        return _zeros(shape, np.int64)
 
     def index(rows: int) -> Any:
         return np.zeros(4 * rows, np.int32)
@@ -132,7 +141,7 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
         host6_index=index(1024),
         bindings=words(1024, 3),
         binding_index=index(1024),
-        hists=np.zeros((1024, 2 * c.HIST_BUCKETS), np.int32),
+        hists=_zeros((1024, 2 * c.HIST_BUCKETS), np.int32),
         pool=np.zeros(slots * c.SLOT_BYTES, np.uint8),
         slots=words(slots, c.SLOT_FRAMES + 2),
         scratch=np.zeros(limits.MAX_PDU_BYTES, np.uint8),
@@ -194,7 +203,7 @@ _SHARE = {"flows": 2, "arena": 16}
 
 
 def _bigger(array: Any, rows: int) -> Any:
-    grown = np.zeros((rows, *array.shape[1:]), array.dtype)
+    grown = _zeros((rows, *array.shape[1:]), array.dtype)
     grown[: len(array)] = array
     return grown
 

@@ -5,7 +5,8 @@ import pytest
 from otmon.model import Op, Target
 from otmon.policy.judge import SEVERITY
 from otmon.policy.models import _ACCESSES
-from otmon.policy.wording import reference, target_text
+from otmon.policy.references import reference
+from otmon.policy.wording import target_text
 from tests.policy.policy_kit import NOON, connect, op, policy, registers
 
 WATER = """
