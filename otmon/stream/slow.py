@@ -106,6 +106,9 @@ class SlowPath:
         else:
             proto = int(conns[conn, c.C_PROTO])
             s = s._replace(seq=seq)
+            if proto == c.PROTO_UNDECIDED and self._keeps_alive(state, s, first=expected < 0):
+                state.frames[c.FB_TCP_CONTROL] += 1
+                return
             if proto == c.PROTO_UNDECIDED:
                 flows[s.flow, c.F_BITS] |= c.FLOW_PAYLOAD
                 self._identify(state, s)
@@ -129,6 +132,15 @@ class SlowPath:
         if s.flags & 1 and int(state.flows[s.flow, c.F_SEQ]) == (s.seq + s.length) & 0xFFFFFFFF:
             state.flows[s.flow, c.F_SEQ] = (s.seq + s.length + 1) & 0xFFFFFFFF
         return True
+
+    def _keeps_alive(self, state: Any, s: Segment, *, first: bool) -> bool:
+        """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""
+        if s.length != 1 or state.flows[s.flow, c.F_BITS] & c.FLOW_PAYLOAD:
+            return False
+        if first:  # capture begins with it: no PDU begins with so little
+            state.flows[s.flow, c.F_SEQ] = (s.seq + 1) & 0xFFFFFFFF
+            return True
+        return serial_diff(s.seq, int(state.flows[s.flow, c.F_SEQ])) == -1
 
     def _copy(self, state: Any, s: Segment, proto: int) -> bool:
         """Whether the mirror showed this frame twice: then it is accounted for here."""
@@ -266,12 +278,17 @@ class SlowPath:
             state.conns[conn, c.C_PROTO] = c.PROTO_NONE
         for s in held:
             size = len(s.payload)
-            if pending and hint >= 0 and self._loop.evidence(state, hint, s.payload, 0, size, -1) == 1:
+            if pending and hint >= 0 and self._begun(hint, s.payload):
                 state.frames[s.bucket] += 1
                 state.bytes[c.BB_SEEN] += size
                 state.bytes[c.BB_PENDING] += size
             else:
                 self._foreign(state, s)
+
+    def _begun(self, proto: int, data: Any) -> bool:
+        """Whether the data are the beginning of a unit whose end is still to come."""
+        size = int(self._protocols[proto].frame(data, 0, len(data)))
+        return size == 0 or size > len(data)
 
     def _foreign(self, state: Any, s: Segment) -> None:
         state.frames[c.FB_TRUNCATED if s.cut > 0 else c.FB_OTHER_IP] += 1
