@@ -16,7 +16,12 @@ from otmon.wire.contract import KIND_LINK, KIND_REQUEST, KIND_RESPONSE, OUT_KIND
 from otmon.wire.flow import serial_diff
 from otmon.wire.loop import Loop
 
+_NO_BYTES = np.zeros(0, np.uint8)
 SURE, PLAUSIBLE, PARTIAL, NOTHING = 3, 2, 1, 0
+FRAMED = (-1, -1)
+"""In place of (token, reply key): a unit whose check sum is right. One each way says as much as an exchange."""
+LATE_STARTS = 8
+"""Segments at whose start a PDU is looked for when capture began midstream: one PDU may come in that many."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,10 @@ class Identifier:
     def held(self, conn: int) -> list[Segment]:
         """Segments held for a connection, in order of arrival."""
         return self._held[conn].segments if conn in self._held else []
+
+    def streams(self, state: Any, conn: int, direction: int) -> list[Any]:
+        """What is held of one direction, as far as it is contiguous: one stream, or the datagrams."""
+        return _streams(state, self._held[conn], direction)
 
     def connections(self) -> list[int]:
         """Connections that are still undecided."""
@@ -68,74 +77,89 @@ class Identifier:
             return (c.PROTO_UNDECIDED if possible else c.PROTO_NONE), None
         if framed:  # else tiny segments would be a way to pass unseen
             first = held.segments[0]
-            return hint, first._replace(payload=np.concatenate([s.payload for s in _ordered(held, first.flow & 1)]))
+            return hint, first._replace(payload=_streams(state, held, first.flow & 1)[0])
         return c.PROTO_NONE, None
 
     def _look(
         self, state: Any, proto: int, held: _Held, registered: bool, midstream: bool
     ) -> tuple[int, Segment | None]:
-        """What the held bytes say of one protocol."""
+        """What the held bytes say of one protocol: how surely it is this one, and the unit that makes it sure."""
         exchanges: list[dict[tuple[int, int], Segment]] = [{}, {}]
-        best = NOTHING
+        best, possible = NOTHING, True
         for direction in (0, 1):
-            segments = _ordered(held, direction)
-            starts = range(len(segments)) if registered and midstream else range(min(1, len(segments)))
-            for start in starts:
-                verdict, sure = self._walk(state, proto, segments[start:], exchanges[direction], registered)
+            for data in _streams(state, held, direction, every=registered and midstream):
+                verdict, sure = self._walk(state, proto, held, direction, data, exchanges[direction], registered)
                 if verdict == SURE and registered:
                     return SURE, sure
                 best = max(best, verdict)
+                possible = possible and verdict > NOTHING
         for key, unit in exchanges[0].items():
             if key in exchanges[1]:
                 return SURE, unit
-        if not registered and not self._both_possible(state, proto, held):
-            return NOTHING, None
-        return min(best, PLAUSIBLE), None
-
-    def _both_possible(self, state: Any, proto: int, held: _Held) -> bool:
-        for direction in (0, 1):
-            segments = _ordered(held, direction)
-            if segments and self._walk(state, proto, segments, {}, False)[0] == NOTHING:
-                return False
-        return True
+        return (min(best, PLAUSIBLE) if possible or registered else NOTHING), None
 
     def _walk(
         self,
         state: Any,
         proto: int,
-        segments: list[Segment],
+        held: _Held,
+        direction: int,
+        data: Any,
         exchange: dict[tuple[int, int], Segment],
         registered: bool,
     ) -> tuple[int, Segment | None]:
-        """Units of one direction from its first byte: the best evidence, and the sure unit."""
-        udp = segments[0].transport == c.TRANSPORT_UDP
-        streams = [s.payload for s in segments] if udp else [np.concatenate([s.payload for s in segments])]
-        best = NOTHING
-        for data in streams:
-            at, first = 0, True
-            while at < len(data):
-                level = int(self._loop.evidence(state, proto, data, at, len(data), -1))
-                kind = int(state.out[OUT_KIND])
-                if level == NOTHING:
-                    return (NOTHING if first else best), None
-                best = max(best, level)
-                size = int(self._protocols[proto].frame(data, at, len(data)))
-                if not 0 < size <= len(data) - at:
-                    break
-                unit = segments[0]._replace(payload=data[at : at + size])
-                if level >= (PLAUSIBLE if registered else SURE) and kind in (KIND_REQUEST, KIND_RESPONSE):
-                    exchange[int(state.out[OUT_TOKEN]), int(state.out[OUT_REPLY_KEY])] = unit
-                if level == SURE and (registered or kind != KIND_LINK):
-                    return SURE, unit
-                if level == SURE:
-                    best = PLAUSIBLE
-                first = False
-                at += size
+        """Units of one direction from the first byte of `data`: the best evidence, and the sure unit."""
+        best, at = NOTHING if len(data) else PARTIAL, 0
+        while at < len(data):
+            level = int(self._loop.evidence(state, proto, data, at, len(data), -1))
+            kind = int(state.out[OUT_KIND])
+            if level == NOTHING:
+                break
+            best = max(best, level)
+            size = int(self._protocols[proto].frame(data, at, len(data)))
+            if not 0 < size <= len(data) - at:
+                break
+            sender = next(s for s in held.segments if s.flow & 1 == direction)
+            unit = sender._replace(payload=data[at : at + size])
+            if level >= (PLAUSIBLE if registered else SURE) and kind in (KIND_REQUEST, KIND_RESPONSE):
+                exchange[int(state.out[OUT_TOKEN]), int(state.out[OUT_REPLY_KEY])] = unit
+            if level == SURE and self._protocols[proto].scan:
+                exchange.setdefault(FRAMED, unit)
+            if level == SURE and (registered or kind != KIND_LINK):
+                return SURE, unit
+            if level == SURE:
+                best = PLAUSIBLE
+            at += size
         return best, None
 
 
-def _ordered(held: _Held, direction: int) -> list[Segment]:
-    """Payload of one direction in the order of its sequence numbers."""
+def _contiguous(segments: list[Segment], at: int) -> Any:
+    """The stream from sequence number `at` to the first hole, of segments in order; what came again is left out."""
+    pieces = []
+    for s in segments:
+        old = -serial_diff(s.seq, at)
+        if old < 0:
+            break
+        if old < len(s.payload):
+            pieces.append(s.payload[old:])
+            at = (at + len(s.payload) - old) & 0xFFFFFFFF
+            if len(s.payload) < s.length:
+                break
+    return np.concatenate(pieces) if pieces else _NO_BYTES
+
+
+def _streams(state: Any, held: _Held, direction: int, *, every: bool = False) -> list[Any]:
+    """Bytes to walk: a datagram each, or a TCP stream from its beginning to its first hole.
+
+    `every`: also from where the last few segments start, for captures that began within a PDU.
+    """
     segments = [s for s in held.segments if s.flow & 1 == direction and len(s.payload)]
-    base = segments[0].seq if segments else 0
-    return sorted(segments, key=lambda s: serial_diff(s.seq, base))
+    if not segments or segments[0].transport == c.TRANSPORT_UDP:
+        return [s.payload for s in segments]
+    base, acked = state.flows[segments[0].flow, [c.F_SEQ, c.F_ACKED]].tolist()
+    segments.sort(key=lambda s: serial_diff(s.seq, base))
+    first = segments[0].seq
+    if serial_diff(first, base) > 0 and acked >= 0 and serial_diff(acked, first) >= 0:
+        base = first  # what came before is lost
+    tried = range(max(1, len(segments) - LATE_STARTS), len(segments)) if every else ()
+    return [_contiguous(segments, base), *(_contiguous(segments[i:], segments[i].seq) for i in tried)]

@@ -53,21 +53,26 @@ class SlowPath:
         state.conns[conn, c.C_SLOW] = 1 if busy or self._force else 0
 
     def finish(self, state: Any) -> None:
-        """The capture ends: holes are given up, undecided connections are settled."""
-        for flow in sorted(self._held):
-            while self._held.get(flow):
-                self._give_up(state, flow, self._held[flow][-1].ts_ns)
+        """The capture ends: undecided connections are settled, holes are given up."""
         for conn in self._identifier.connections():
             if not self._adopt_framed(state, conn):
                 self._settle_unknown(state, conn, pending=True)
+        for flow in sorted(self._held):
+            while self._held.get(flow):
+                self._give_up(state, flow, self._held[flow][-1].ts_ns)
 
     def _adopt_framed(self, state: Any, conn: int) -> bool:
         """A connection that ends undecided on a registered port is what its port says if all of it is framed so."""
         held, hint = self._identifier.held(conn), int(state.conns[conn, c.C_PORT_HINT])
-        if hint < 0 or not all(self._framed(hint, s.payload) for s in held):
+        both = (2 * conn, 2 * conn + 1)
+        streams = [
+            (flow, data) for flow in both for data in self._identifier.streams(state, conn, flow & 1) if len(data)
+        ]
+        if hint < 0 or not streams or not all(self._framed(hint, data) for _, data in streams):
             return False
         self._identifier.forget(conn)
-        self._adopt(state, hint, held[0])
+        flow, data = streams[0]
+        self._adopt(state, hint, held[0]._replace(flow=flow, payload=data))
         self._deliver(state, held)
         return True
 
@@ -254,13 +259,24 @@ class SlowPath:
 
     def _deliver(self, state: Any, held: list[Segment]) -> None:
         """Held segments of a connection that is identified now, in order of arrival."""
-        frame = int(state.ctl[c.CTL_FRAME])
+        frame, flow = int(state.ctl[c.CTL_FRAME]), held[0].flow
+        acked = state.flows[[flow, flow ^ 1], c.F_ACKED]
+        state.flows[[flow, flow ^ 1], c.F_ACKED] = -1  # a later acknowledgement must not make holes of what follows
         for segment in held:
             state.frames[segment.bucket] += 1
             if segment.transport == c.TRANSPORT_UDP:
                 self._ot_datagram(state, segment)
             else:
+                back = segment.flow ^ 1
+                if segment.flags & 16:
+                    before = int(state.flows[back, c.F_ACKED])
+                    if before < 0 or serial_diff(segment.ack, before) > 0:
+                        state.flows[back, c.F_ACKED] = segment.ack
+                self._release(state, back, segment.ts_ns)
                 self._data(state, segment)
+        state.flows[[flow, flow ^ 1], c.F_ACKED] = acked
+        for direction in (flow, flow ^ 1):
+            self._release(state, direction, held[-1].ts_ns)
         state.ctl[c.CTL_FRAME] = frame
 
     def _adopt(self, state: Any, proto: int, unit: Segment) -> None:

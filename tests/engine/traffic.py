@@ -5,8 +5,9 @@ A shot keeps every field apart until `frame()`, so that mischief can change one:
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from tests.engine.world import START_NS, Frame
 from tests.hostile.kit import ACK, FIN, RST, SYN, Session
@@ -98,7 +99,7 @@ def exchanges(protocol: str, kinds: Sequence[int], first: int = 1) -> list[Excha
     return [MAKERS[protocol](kind, n) for n, kind in enumerate(kinds, first)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Shot:
     """One frame to be sent, and when."""
 
@@ -114,7 +115,13 @@ class Shot:
     macs: tuple[bytes, bytes] | None = None
     vlan: tuple[int, ...] = ()
     cut: int | None = None
-    extra: bytes = field(default=b"")
+
+    def __repr__(self) -> str:
+        side = ">" if self.from_client else "<"
+        return f"{side}{self.seq}+{len(self.data)} ack{self.ack} f{self.flags} id{self.ip_id}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # hypothesis would tell every field
 
     def frame(self) -> Frame:
         data = self.session.send(

@@ -38,7 +38,6 @@ MALFORMED: dict[str, dict[int, str]] = {
 """PDUs that tshark dissects as far as they go, and that are not as the specification has them."""
 
 UNPAIRED: dict[str, dict[int, str]] = {
-    "fuzz-72.pcap": {19: "its request (18) waits behind a hole: the acknowledgement that would free it is mutated"},
     "modbus_test_data_part1.pcap": dict.fromkeys(
         (9, 11, 13), "the request, 08/04 (force listen only), has no response by the specification; a gateway refuses it"
     ),
