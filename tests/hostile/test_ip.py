@@ -110,9 +110,8 @@ def test_fragments_of_a_connection_that_goes_on() -> None:
     session = Session(CLIENT, SERVER)
     frames = [*session.handshake(), session.send(READ), *fragments(session.send(FORBIDDEN), 24), session.send(READ)]
     seen = survive(frames)
-    assert [f for _, f in functions(seen)] == ["read_holding_registers", "write_single_register"] + [
-        "read_holding_registers"
-    ]
+    between = [function for _, function in functions(seen)]
+    assert between == ["read_holding_registers", "write_single_register", "read_holding_registers"]
     assert seen.picture["visibility"]["gaps"] == 0
 
 
@@ -157,7 +156,7 @@ def test_pieces_of_one_datagram_are_capped() -> None:
     assert seen.frames["fragment"] == len(parts)
 
 
-# --- IPv6 extension headers --------------------------------------------------------------------------------------------
+# --- IPv6 extension headers -----------------------------------------------------------------------------------------
 
 
 def extended(headers: Sequence[tuple[int, bytes]], last: int | None = None) -> bytes:

@@ -10,7 +10,7 @@ from tests.hostile.kit import Session
 from tests.protocols.modbus_corpus import adu
 
 FORBIDDEN = adu(6, b"\0\x32\0\x01", transaction=77)
-"""A write to register 50, which no policy of these tests permits."""
+"""A write, which the policy of these tests never permits."""
 READ = adu(3, b"\0\x01\0\x02", transaction=5)
 VALUES = adu(3, b"\4\0\1\0\2", transaction=5)
 CLIENT, SERVER = "10.0.2.9", "10.0.1.9"
@@ -21,7 +21,7 @@ def timed(frames: Sequence[Frame | bytes], step_ns: int = 1_000_000) -> list[Fra
     return [f if isinstance(f, Frame) else Frame(START_NS + n * step_ns, f) for n, f in enumerate(frames)]
 
 
-def survive(hostile: Sequence[Frame | bytes], rules: str = "permitted", **options: Any) -> Seen:
+def survive(hostile: Sequence[Frame | bytes], rules: str = "refused", **options: Any) -> Seen:
     """Runs hostile frames and then a forbidden write on another connection, which must be reported, once."""
     before = timed(hostile)
     last = max((frame.ts_ns for frame in before), default=START_NS)
