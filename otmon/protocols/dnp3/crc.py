@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from otmon.wire.loads import be64, jit, le16, u8
+from otmon.wire.loads import be64, jit, u8
 
 BLOCK_BYTES: Final = 16
 _REFLECTED: Final = 0xA6BC
@@ -27,41 +27,25 @@ def _tables() -> Any:
 
 
 TABLE: Final = _tables()
-
-
-@jit
-def _eight(word: int, place: int) -> int:
-    """What eight octets add, the first of them at `place` in the table."""
-    return int(
-        TABLE[place + (word >> 56 & 255)]
-        ^ TABLE[place - 256 + (word >> 48 & 255)]
-        ^ TABLE[place - 512 + (word >> 40 & 255)]
-        ^ TABLE[place - 768 + (word >> 32 & 255)]
-        ^ TABLE[place - 1024 + (word >> 24 & 255)]
-        ^ TABLE[place - 1280 + (word >> 16 & 255)]
-        ^ TABLE[place - 1536 + (word >> 8 & 255)]
-        ^ TABLE[place - 1792 + (word & 255)]
-    )
+LAST: Final = BLOCK_BYTES * 256 - 1
 
 
 @jit
 def crc16(buf: Any, start: int, size: int) -> int:
     """CRC of `size` (1 to 16) octets. It starts from 0, so what each octet adds depends on its place alone."""
-    crc = 0
-    place = (size - 1) * 256
     end = start + size
+    table = TABLE
+    crc, place = 0xFFFF, (size - 1) * 256
+    # Masked, an index needs no check of its own.
     while start + 8 <= end:
-        crc ^= _eight(be64(buf, start), place)
-        place -= 2048
+        word, shift = be64(buf, start), 56
+        while shift >= 0:
+            crc ^= table[(place + (word >> shift & 255)) & LAST]
+            place -= 256
+            shift -= 8
         start += 8
     while start < end:
-        crc ^= int(TABLE[place + u8(buf, start)])
+        crc ^= table[(place + u8(buf, start)) & LAST]
         place -= 256
         start += 1
-    return crc ^ 0xFFFF
-
-
-@jit
-def sound(buf: Any, start: int, size: int) -> bool:
-    """Whether the CRC stored behind these octets is theirs."""
-    return bool(crc16(buf, start, size) == le16(buf, start + size))
+    return crc

@@ -17,15 +17,20 @@ indication makes accepted controls partial.
 
 from typing import Any, Final
 
+import numpy as np
+
 from otmon.limits import MAX_KEY_WORDS
 from otmon.protocols.dnp3.link import APPLICATION, DIR, LINK_BYTES, PRM
+from otmon.protocols.dnp3.objects import SIZE_ATTRIBUTE, SIZE_PACKED2, UNKNOWN
 from otmon.protocols.dnp3.tables import (
     CONFIRM,
+    FREEZE_AT_TIME,
     IIN2_EXCEPTION,
     IIN2_REFUSED,
     LAST_REQUEST,
     RESPONSE,
     SELF_ADDRESS,
+    UNANSWERED,
     UNSOLICITED,
     VALUED,
 )
@@ -35,7 +40,7 @@ from otmon.protocols.dnp3.walk import (
     SIZE_PREFIX,
     load,
     object_end,
-    one_end,
+    object_size,
     read_header,
 )
 from otmon.wire.contract import (
@@ -78,174 +83,164 @@ LAST_COMMAND: Final = 6
 """Functions 2 to 6 set what they carry: write, select, operate, direct operate with and without answer."""
 CONTINUES: Final = 2
 """OUT_EXPECT of a further fragment of a response."""
-_VALUED_BITS: Final = sum(1 << code for code in VALUED)
+_FULL: Final = OUT_WORDS + MAX_KEY_WORDS - 3
+"""From here on a header may not fit any more, with FORM_STOP behind it."""
+
+
+def _carrying() -> Any:
+    """1 for each function whose objects carry data (tables.VALUED), 2 if only its group 50 does."""
+    table = np.zeros(LAST_REQUEST + 1, np.int64)
+    table[list(VALUED)] = 1
+    table[list(FREEZE_AT_TIME)] = 2
+    table.flags.writeable = False
+    return table
+
+
+_CARRIES: Final = _carrying()
+_SILENT: Final = sum(1 << code for code in UNANSWERED)
 
 
 @jit
-def carries(code: int, group: int) -> bool:
-    """Whether objects of this request carry data (tables.VALUED; in a freeze at a time its group 50)."""
-    if code == 11 or code == 12:
-        return bool(group == 50)
-    return bool(code <= LAST_REQUEST and (_VALUED_BITS >> code) & 1)
-
-
-@jit
-def _put(out: Any, words: int, group: int, variation: int, first: int, last: int) -> int:
-    """Add a header or a run of indexes; the number of words. `words` is at most MAX_KEY_WORDS - 3."""
-    word = group | variation << 8
-    if first < 0:
-        out[OUT_WORDS + words] = word | FORM_NONE << 16
-        return words + 1
-    if last < 1 << 16:
-        out[OUT_WORDS + words] = word | FORM_RANGE << 16 | first << 24 | last << 40
-        return words + 1
-    out[OUT_WORDS + words] = word | FORM_WIDE << 16
-    out[OUT_WORDS + words + 1] = join32(last, first)
-    return words + 2
-
-
-@jit
-def _bound(buf: Any, at: int, end: int, variation: int, out: Any) -> None:
-    """Widen OUT_VMIN and OUT_VMAX by one analog output; a float cannot be bounded here, its message is inspected."""
-    if variation == 1 and at + 4 <= end:
-        value = le32(buf, at)
-        if value >= 1 << 31:
-            value -= 1 << 32
-    elif variation == 2 and at + 2 <= end:
-        value = le16(buf, at)
-        if value >= 1 << 15:
-            value -= 1 << 16
-    else:
-        out[OUT_FLAGS] |= FLAG_INSPECT
-        return
-    if out[OUT_VMIN] > out[OUT_VMAX]:
-        out[OUT_VMIN] = value
-        out[OUT_VMAX] = value
-    else:
-        out[OUT_VMIN] = min(out[OUT_VMIN], value)
-        out[OUT_VMAX] = max(out[OUT_VMAX], value)
-
-
-@jit
-def _indexed(buf: Any, at: int, end: int, code: int, group: int, variation: int, prefix: int, count: int,
-             out: Any, words: int) -> tuple[int, int]:  # fmt: skip
-    """Objects that each have an index: (offset behind them or -1, words)."""
-    width = int(PREFIX_WIDTHS[prefix])
-    valued = carries(code, group)
-    first, last = -1, -1
-    while count > 0:
-        if at + width > end or words + 3 > MAX_KEY_WORDS:
-            at = -1
-            break
-        index = load(buf, at, width)
-        at += width
-        if first >= 0 and index == last + 1:
-            last = index
-        elif index != last:
-            if first >= 0:
-                words = _put(out, words, group, variation, first, last)
-            first, last = index, index
-        if valued:
-            behind = one_end(buf, at, end, group, variation, prefix)
-            if group == ANALOG_OUTPUT and code <= LAST_COMMAND and behind >= 0:
-                _bound(buf, at, end, variation, out)
-            at = behind
-            if at < 0:
-                break
-        count -= 1
+def _put(out: Any, n: int, word: int, first: int, last: int) -> int:
+    """Add a header or a run of indexes at out[n]; where the next word goes. `n` is at most _FULL."""
     if first >= 0:
-        if words + 3 > MAX_KEY_WORDS:
-            return -1, words
-        words = _put(out, words, group, variation, first, last)
-    return at, words
+        wide = last >= 1 << 16
+        if wide:
+            out[n + 1] = join32(last, first)
+            word |= FORM_WIDE << 16
+        else:
+            word |= FORM_RANGE << 16 | first << 24 | last << 40
+        out[n] = word
+        return n + 2 if wide else n + 1
+    out[n] = word
+    return n + 1
 
 
 @jit
-def _data_end(buf: Any, at: int, end: int, code: int, group: int, variation: int, prefix: int, count: int) -> int:
-    """Offset behind the data of a header without indexes, -1 if that cannot be said."""
-    if prefix >= SIZE_PREFIX:
-        width = int(PREFIX_WIDTHS[prefix])
-        while count > 0:
-            if at + width > end:
-                return -1
-            at += width + load(buf, at, width)
-            if at > end:
-                return -1
-            count -= 1
-        return at
-    if carries(code, group):
-        return int(object_end(buf, at, end, group, variation, count))
-    return at
+def _bound(buf: Any, at: int, variation: int, out: Any) -> None:
+    """Widen OUT_VMIN and OUT_VMAX by one analog output; a float cannot be bounded here, its message is inspected."""
+    if variation == 1:
+        value = le32(buf, at)
+    elif variation == 2:
+        value = le16(buf, at)
+    else:
+        out[OUT_FLAGS] = FLAG_INSPECT
+        return
+    sign = 1 << 31 if variation == 1 else 1 << 15
+    value = (value ^ sign) - sign
+    known = out[OUT_VMIN] <= out[OUT_VMAX]
+    if not known or value < out[OUT_VMIN]:
+        out[OUT_VMIN] = value
+    if not known or value > out[OUT_VMAX]:
+        out[OUT_VMAX] = value
+
+
+@jit
+def _indexed(buf: Any, at: int, end: int, word: int, width: int, size: int, bounded: bool, count: int,
+             out: Any, n: int) -> tuple[int, int]:  # fmt: skip
+    """Objects that each have an index: (offset behind them or -1, where the next word goes).
+
+    `size`: octets of each behind its index (or SIZE_ATTRIBUTE); below 0 they cannot be read.
+    """
+    first = last = ~count  # below every index
+    while True:
+        index = ~count
+        if count > 0 and at >= 0:
+            if at + width <= end:
+                index = load(buf, at, width)
+            at = at + width if index >= 0 else -1
+        if index != last and index != last + 1:
+            if first >= 0:
+                if n > _FULL:
+                    return -1, n
+                n = _put(out, n, word, first, last)
+            first = index
+        if index < 0:
+            return at, n
+        last = index
+        step = size
+        if size == SIZE_ATTRIBUTE and at + 2 <= end:
+            step = 2 + u8(buf, at + 1)
+        if step < 0 or at + step > end:
+            at = -1
+        else:
+            if bounded:
+                _bound(buf, at, word >> 8, out)
+            at += step
+        count -= 1
 
 
 @jit
 def _objects(buf: Any, at: int, end: int, code: int, out: Any) -> int:
     """Words of a request's objects; the number of all words."""
-    words, headers = 1, 0
-    while at < end:
+    n, headers = OUT_WORDS + 1, 0
+    carries = _CARRIES[code]
+    while 0 <= at < end:
         headers += 1
         behind, first, last, count = read_header(buf, at, end)
-        if behind < 0 or headers > MAX_HEADERS or words + 3 > MAX_KEY_WORDS:
+        if behind < 0 or headers > MAX_HEADERS or n > _FULL:
             at = -1
             break
-        group, variation, prefix = u8(buf, at), u8(buf, at + 1), u8(buf, at + 2) >> 4
-        at = behind
+        word, prefix = le16(buf, at), u8(buf, at + 2) >> 4
+        group = word & 255
+        # Without data there is nothing behind the index.
+        size = 0
+        if carries == 1 or (carries == 2 and group == 50):
+            size = object_size(group, word >> 8)
+        output = group == ANALOG_OUTPUT and 1 < code <= LAST_COMMAND
+        width = PREFIX_WIDTHS[prefix]
         if 0 < prefix < SIZE_PREFIX:
-            at, words = _indexed(buf, at, end, code, group, variation, prefix, count, out, words)
+            if UNKNOWN > size >= SIZE_PACKED2:  # packed
+                size = UNKNOWN
+            at, n = _indexed(buf, behind, end, word, width, size, output, count, out, n)
         else:
-            words = _put(out, words, group, variation, first, last)
-            behind = _data_end(buf, at, end, code, group, variation, prefix, count)
-            if group == ANALOG_OUTPUT and 1 < code <= LAST_COMMAND and count > 0:
-                out[OUT_FLAGS] |= FLAG_INSPECT
-            at = behind
-        if at < 0:
-            break
+            n = _put(out, n, word, first, last)
+            at = object_end(buf, behind, end, size, width, count)
+            if output and count > 0:
+                out[OUT_FLAGS] = FLAG_INSPECT
     if at < 0:
-        out[OUT_WORDS + min(words, MAX_KEY_WORDS - 1)] = FORM_STOP << 16
-        words = min(words, MAX_KEY_WORDS - 1) + 1
-        out[OUT_FLAGS] |= FLAG_INSPECT
+        n = min(n, OUT_WORDS + MAX_KEY_WORDS - 1)
+        out[n] = FORM_STOP << 16
+        n += 1
+        out[OUT_FLAGS] = FLAG_INSPECT
     if out[OUT_FLAGS] & FLAG_INSPECT:
         out[OUT_VMIN] = 1
         out[OUT_VMAX] = 0
-    return words
+    return n - OUT_WORDS
 
 
 @jit
-def _control_status(buf: Any, at: int, end: int) -> tuple[int, int]:
-    """(controls echoed in a response, how many of them were refused)."""
+def _outcome(buf: Any, at: int, end: int, iin2: int) -> int:
+    """STATUS_* of a response whose objects begin at `at`: what it echoes of controls tells how many were refused."""
     total, refused, headers = 0, 0, 0
-    while at < end and headers < MAX_HEADERS:
+    while 0 <= at < end and headers < MAX_HEADERS:
         headers += 1
         behind, _first, _last, count = read_header(buf, at, end)
         if behind < 0:
             break
         group, variation, prefix = u8(buf, at), u8(buf, at + 1), u8(buf, at + 2) >> 4
-        if prefix >= SIZE_PREFIX or not (
-            (group == 12 and 1 <= variation <= 2) or (group == 41 and 1 <= variation <= 4)
+        if (
+            prefix >= SIZE_PREFIX
+            or variation == 0
+            or not ((group == 12 and variation <= 2) or (group == 41 and variation <= 4))
         ):
             break
+        step = PREFIX_WIDTHS[prefix] + object_size(group, variation)
         at = behind
-        while count > 0:
-            behind = object_end(buf, at + int(PREFIX_WIDTHS[prefix]), end, group, variation, 1)
-            if behind < 0:
-                return total, refused
-            at = behind
-            total += 1
-            if u8(buf, at - 1) & 0x7F:
-                refused += 1
+        while count > 0 and at >= 0:
+            at += step
+            if at > end:
+                at = -1
+            else:
+                total += 1
+                if u8(buf, at - 1) & 0x7F:
+                    refused += 1
             count -= 1
-    return total, refused
-
-
-@jit
-def _outcome(buf: Any, at: int, end: int, iin2: int) -> int:
-    """STATUS_* of a response whose objects begin at `at`."""
-    total, refused = _control_status(buf, at, end)
-    if total == 0:
-        return STATUS_REJECTED if iin2 & IIN2_REFUSED else STATUS_ACCEPTED
-    if refused == total:
+    if total > 0 and refused == total:
         return STATUS_REJECTED
-    return STATUS_PARTIAL if refused or iin2 & IIN2_REFUSED else STATUS_ACCEPTED
+    if refused == 0 and not iin2 & IIN2_REFUSED:
+        return STATUS_ACCEPTED
+    return STATUS_PARTIAL if total > 0 else STATUS_REJECTED
 
 
 @jit
@@ -262,7 +257,7 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     out[OUT_FROM_CLIENT] = -1
     out[OUT_KIND] = KIND_LINK
     size = end - start
-    if size < LINK_BYTES or u8(buf, start) != 0x05 or u8(buf, start + 1) != 0x64:
+    if size < LINK_BYTES or le16(buf, start) != 0x6405:
         return -1
     control = u8(buf, start + 3)
     to_outstation = 1 if control & DIR else 0
@@ -288,11 +283,11 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
         out[OUT_KIND] = KIND_REQUEST
         if code == CONFIRM:
             out[OUT_STATUS] = STATUS_ACCEPTED
-        elif not (code == 6 or code == 8 or code == 10 or code == 12 or code == 33):
+        elif code > LAST_REQUEST or not _SILENT >> code & 1:
             out[OUT_EXPECT] = 1 if destination < SELF_ADDRESS else 0
         if code > LAST_REQUEST:
             return 1
-        return int(_objects(buf, at, end, code, out))
+        return _objects(buf, at, end, code, out)
     out[OUT_KIND] = KIND_UNSOLICITED if code == UNSOLICITED else KIND_RESPONSE
     out[OUT_WORDS] |= RESPONSE_MARK
     if at + 2 > end:

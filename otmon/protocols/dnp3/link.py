@@ -10,7 +10,7 @@ frame), the application fragment; of a frame without user data the 8 octets alon
 from typing import Any, Final
 
 from otmon.limits import MAX_PDU_BYTES
-from otmon.protocols.dnp3.crc import BLOCK_BYTES, sound
+from otmon.protocols.dnp3.crc import BLOCK_BYTES, crc16
 from otmon.wire.contract import (
     NEED_MORE,
     NOT_THIS,
@@ -20,7 +20,7 @@ from otmon.wire.contract import (
     UNWRAP_MORE,
     UNWRAP_WHOLE,
 )
-from otmon.wire.loads import copy, jit, le32, u8
+from otmon.wire.loads import copy, jit, le16, le32, u8
 
 LINK_BYTES: Final = 8
 """Link header without CRC, as it stands in the canonical PDU."""
@@ -48,47 +48,22 @@ def frame(buf: Any, start: int, end: int) -> int:
         return NOT_THIS
     if size < HEADER_BYTES:
         return NEED_MORE
-    if not sound(buf, start, LINK_BYTES):
+    # Numba compiles a callee anew for each literal argument; sums of constants are none.
+    if crc16(buf, start, HEADER_BYTES - 2) != le16(buf, start + LINK_BYTES):
         return NOT_THIS
     data = u8(buf, start + 2) - MIN_LENGTH
     return HEADER_BYTES + data + 2 * ((data + BLOCK_BYTES - 1) // BLOCK_BYTES)
 
 
 @jit
-def _blocks_sound(buf: Any, start: int, data: int) -> bool:
-    while data > 0:
-        size = min(data, BLOCK_BYTES)
-        if not sound(buf, start, size):
-            return False
-        start += size + 2
-        data -= size
-    return True
-
-
-@jit
-def _store(buf: Any, start: int, data: int, asm: Any, at: int) -> int:
-    """Copy the user data behind the transport octet to asm[at:]; returns where it ends."""
-    skip = 1
-    while data > 0:
-        size = min(data, BLOCK_BYTES)
-        copy(asm, at, buf, start + skip, size - skip)
-        at += size - skip
-        start += size + 2
-        data -= size
-        skip = 0
-    return at
-
-
-@jit
-def _repeats(buf: Any, start: int, data: int, asm: Any, fill: int) -> bool:
-    """Whether this segment is, octet for octet, the one that came last: a link layer repeats, clause 8 ignores it."""
-    at = fill - data + 1
-    if at < APPLICATION or u8(buf, start) != u8(asm, TRANSPORT):
-        return False
-    for i in range(1, data):
-        if u8(asm, at) != u8(buf, start + i + 2 * (i // BLOCK_BYTES)):
+def _repeats(buf: Any, start: int, data: int, asm: Any, at: int) -> bool:
+    """Whether this segment is, octet for octet, what stands at asm[at:]: a link layer repeats, clause 8 ignores it."""
+    i = 1
+    while i < data:
+        if u8(asm, at) != u8(buf, start + i + 2 * (i >> 4)):
             return False
         at += 1
+        i += 1
     return True
 
 
@@ -101,29 +76,40 @@ def unwrap(buf: Any, start: int, end: int, asm: Any, fill: int) -> tuple[int, in
     if data == 0:
         return UNWRAP_WHOLE, start, start + LINK_BYTES
     body = start + HEADER_BYTES
-    if data < 0 or end < body + data + 2 * ((data + BLOCK_BYTES - 1) // BLOCK_BYTES):
+    behind = body + data + 2 * ((data + BLOCK_BYTES - 1) >> 4)
+    if data < 0 or end < behind:
         return UNWRAP_BAD, 0, 0
-    if not _blocks_sound(buf, body, data):
-        return UNWRAP_BAD, 0, 0
+    at = body
+    while at < behind:
+        stored = min(at + BLOCK_BYTES, behind - 2)
+        if crc16(buf, at, stored - at) != le16(buf, stored):
+            return UNWRAP_BAD, 0, 0
+        at = stored + 2
     octet = u8(buf, body)
     dropped = 0
+    # Sums of constants: see frame.
     if octet & TRANSPORT_FIR:
         if fill > 0:
-            dropped = UNWRAP_DROPPED
-        copy(asm, 0, buf, start, LINK_BYTES)
+            dropped, fill = UNWRAP_DROPPED, 0
+        copy(asm, fill, buf, start, APPLICATION - 1)
         fill = APPLICATION
     else:
         if fill < APPLICATION:
             return UNWRAP_BAD, 0, 0
         # Both addresses at once.
-        if le32(buf, start + 4) != le32(asm, 4):
+        if le32(buf, start + 4) != le32(asm, LINK_BYTES - 4):
             return UNWRAP_BAD | UNWRAP_DROPPED, 0, 0
-        if _repeats(buf, body, data, asm, fill):
+        before = u8(asm, APPLICATION - 1)
+        again = fill - data + 1
+        if octet == before and again >= APPLICATION and _repeats(buf, body, data, asm, again):
             return UNWRAP_MORE, 0, fill
-        if (octet - u8(asm, TRANSPORT) - 1) & TRANSPORT_SEQUENCE or fill + data - 1 > MAX_PDU_BYTES:
+        if (octet - before - 1) & TRANSPORT_SEQUENCE or fill + data - 1 > MAX_PDU_BYTES:
             return UNWRAP_BAD | UNWRAP_DROPPED, 0, 0
-    fill = _store(buf, body, data, asm, fill)
+    at = body + 1
+    while at < behind:
+        stored = min(body + BLOCK_BYTES, behind - 2)
+        copy(asm, fill, buf, at, stored - at)
+        fill += stored - at
+        body = at = stored + 2
     asm[TRANSPORT] = octet
-    if octet & TRANSPORT_FIN:
-        return UNWRAP_BUILT | dropped, 0, fill
-    return UNWRAP_MORE | dropped, 0, fill
+    return (UNWRAP_BUILT if octet & TRANSPORT_FIN else UNWRAP_MORE) | dropped, 0, fill

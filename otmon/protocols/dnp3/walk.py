@@ -9,7 +9,6 @@ from otmon.protocols.dnp3.objects import (
     SIZE_ATTRIBUTE,
     SIZE_OCTETS,
     SIZE_PACKED,
-    SIZE_PACKED2,
     SIZES,
     UNKNOWN,
     VARIATIONS,
@@ -51,7 +50,7 @@ def read_header(buf: Any, at: int, end: int) -> tuple[int, int, int, int]:
     at += 3
     if form == RANGE_ALL and prefix == 0:
         return at, -1, -1, 0
-    width = int(WIDTHS[form])
+    width: int = WIDTHS[form]
     if width == 0 or prefix > LAST_PREFIX or (form == RANGE_FREE and prefix < SIZE_PREFIX):
         return -1, -1, -1, 0
     if form < RANGE_ALL:
@@ -67,40 +66,37 @@ def read_header(buf: Any, at: int, end: int) -> tuple[int, int, int, int]:
 
 
 @jit
-def object_end(buf: Any, at: int, end: int, group: int, variation: int, count: int) -> int:
-    """Offset behind `count` objects without prefix, -1 if that cannot be said or lies beyond `end`."""
-    if count == 0:
-        return at
+def object_size(group: int, variation: int) -> int:
+    """Octets of one object, or SIZE_PACKED, SIZE_PACKED2, SIZE_ATTRIBUTE or UNKNOWN."""
     if group == 0:
         variation = 1
     size = UNKNOWN
     if variation < VARIATIONS:
-        size = int(SIZES[int(ROW_OF_GROUP[group]) * VARIATIONS + variation])
+        size = int(SIZES[ROW_OF_GROUP[group] * VARIATIONS + variation])
     elif 110 <= group <= 113:
-        size = SIZE_OCTETS
-    if size >= 0:
-        at += count * int(size)
-    elif size == SIZE_PACKED:
-        at += (count + 7) // 8
-    elif size == SIZE_PACKED2:
-        at += (count + 3) // 4
-    elif size == SIZE_OCTETS:
-        at += count * variation
-    elif size == SIZE_ATTRIBUTE:
-        while count > 0:
-            if at + 2 > end:
-                return -1
-            at += 2 + u8(buf, at + 1)
-            count -= 1
-    else:
-        return -1
-    return int(at) if at <= end else -1
+        return variation
+    return variation if size == SIZE_OCTETS else size
 
 
 @jit
-def one_end(buf: Any, at: int, end: int, group: int, variation: int, prefix: int) -> int:
-    """The same for one object behind its prefix (`at` is behind it): packed points cannot have one."""
-    size = int(SIZES[int(ROW_OF_GROUP[group]) * VARIATIONS + variation]) if variation < VARIATIONS else 0
-    if size in (SIZE_PACKED, SIZE_PACKED2):
-        return -1
-    return int(object_end(buf, at, end, group, variation, 1))
+def object_end(buf: Any, at: int, end: int, size: int, width: int, count: int) -> int:
+    """Offset behind `count` objects of `size`, -1 if that cannot be said or lies beyond `end`.
+
+    If `width` is not 0, each object has its size before it, in so many octets.
+    """
+    if width > 0 or size == SIZE_ATTRIBUTE:
+        # Of an attribute the second octet tells the length.
+        head = width if width > 0 else 2
+        while count > 0:
+            at += head
+            if at > end:
+                return -1
+            at += load(buf, at - width, width) if width > 0 else u8(buf, at - 1)
+            count -= 1
+    elif size >= 0:
+        at += count * size
+    elif count > 0:
+        if size == UNKNOWN:
+            return -1
+        at += (count + 7) >> 3 if size == SIZE_PACKED else (count + 3) >> 2
+    return at if at <= end else -1
