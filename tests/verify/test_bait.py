@@ -44,7 +44,9 @@ def test_only_modbus_is_modbus_on_its_port() -> None:
     # Every byte of the others is accounted for as what it is.
     foreign = sum(int(row["orig_bytes"]) + int(row["resp_bytes"]) for row in connections if row not in modbus)
     assert found.summary["ot_bytes"]["unrecognised"] == foreign
-    assert found.summary["ot_bytes"]["decoded"] == sum(int(row["orig_bytes"]) + int(row["resp_bytes"]) for row in modbus)
+    assert found.summary["ot_bytes"]["decoded"] == sum(
+        int(row["orig_bytes"]) + int(row["resp_bytes"]) for row in modbus
+    )
     asked = {
         (r["operation"]["client"], r["operation"]["server"])
         for r in found.operations

@@ -44,7 +44,7 @@ def test_messages_are_those_of_wireshark(name: str) -> None:
     found = seen(name).of("dnp3")
     assert not [record for record in found if "malformed" in record["flags"]]
     ours, differences = by_frame(found), {}
-    nothing: dict[str, list[str]] = dict.fromkeys(FIELDS.values(), [])
+    nothing: dict[str, list[str]] = {key: [] for key in FIELDS.values()}
     for frame in set(theirs) | set(ours):
         if fields := unlike(theirs.get(frame, nothing), ours.get(frame, [])):
             differences[frame] = fields
@@ -69,7 +69,11 @@ def test_link_frames_are_those_of_wireshark(name: str) -> None:
                 strict=True,
             )
         }
-        mine = (str(record["link_source"]), str(record["link_destination"]), f"0x{record['dnp3']['link']['control']:02x}")
+        mine = (
+            str(record["link_source"]),
+            str(record["link_destination"]),
+            f"0x{record['dnp3']['link']['control']:02x}",
+        )
         assert mine in seen_there, record
 
 

@@ -18,11 +18,11 @@ DIFFERENT: dict[str, dict[int, str]] = {
     "modbusBig.pcap": {
         3150: "acknowledged in frame 3149, before it was captured: no retransmission, though tshark says so",
     },
-    "modbus_test_data_part1.pcap": {
-        frame: "exceptions with a byte too many, then bytes that are no MBAP: no sound PDU in the whole connection, "
-        "so it is not called Modbus (nor by Zeek)"
-        for frame in (91, 93, 95, 97, 99, 101, 103, 105, 107, 109, 111)
-    },
+    "modbus_test_data_part1.pcap": dict.fromkeys(
+        (91, 93, 95, 97, 99, 101, 103, 105, 107, 109, 111),
+        "exceptions with a byte too many, then bytes that are no MBAP: no sound PDU in the whole connection, "
+        "so it is not called Modbus (nor by Zeek)",
+    ),
     "modicon_test.pcap": dict.fromkeys(
         (19, 20), "the MBAP says 261 and 262 bytes; more than 254 cannot be (Modbus Messaging on TCP/IP, 4.1)"
     ),
@@ -39,7 +39,8 @@ MALFORMED: dict[str, dict[int, str]] = {
 
 UNPAIRED: dict[str, dict[int, str]] = {
     "modbus_test_data_part1.pcap": dict.fromkeys(
-        (9, 11, 13), "the request, 08/04 (force listen only), has no response by the specification; a gateway refuses it"
+        (9, 11, 13),
+        "the request, 08/04 (force listen only), has no response by the specification; a gateway refuses it",
     ),
 }
 """Responses that answer nothing, though a like request came before."""

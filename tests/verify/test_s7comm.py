@@ -32,7 +32,9 @@ def test_units_are_those_of_wireshark(name: str) -> None:
         assert [record["s7comm"]["pdu_reference"] for record in classic] == numbers(row, "reference")
         codes = [record["function_code"] for record in classic if record["function_code"] is not None]
         assert codes == numbers(row, "function")
-        groups = [f"{group}/{sub}" for group, sub in zip(numbers(row, "group"), numbers(row, "subfunction"), strict=True)]
+        groups = [
+            f"{group}/{sub}" for group, sub in zip(numbers(row, "group"), numbers(row, "subfunction"), strict=True)
+        ]
         assert [record["userdata"] for record in classic if "userdata" in record] == groups
         errors = [(r["s7comm"]["error_class"], r["s7comm"]["error_code"]) for r in classic if r["rosctr"] in (2, 3)]
         assert errors == list(zip(numbers(row, "error_class"), numbers(row, "error_code"), strict=True))
