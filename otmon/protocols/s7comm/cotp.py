@@ -16,7 +16,7 @@ from otmon.wire.contract import (
     UNWRAP_MORE,
     UNWRAP_WHOLE,
 )
-from otmon.wire.loads import be16, jit, u8
+from otmon.wire.loads import be16, copy, jit, u8
 
 TPKT_BYTES: Final = 4
 MIN_UNIT: Final = 7
@@ -80,15 +80,12 @@ def unwrap(buf: Any, start: int, end: int, asm: Any, fill: int) -> tuple[int, in
         return UNWRAP_WHOLE, a, end
     if fill == 0 and last != 0:
         return UNWRAP_WHOLE, a, end
-    if fill == 0:
-        for i in range(DT_HEADER + size):
-            asm[i] = u8(buf, a + i)
-        return UNWRAP_MORE, 0, DT_HEADER + size
+    body = a + DT_HEADER if fill > 0 else a  # of the first one the header too
+    size = end - body
     if fill + size > MAX_PDU_BYTES or fill + size > len(asm):
         return UNWRAP_BAD + dropped, 0, 0
-    for i in range(size):
-        asm[fill + i] = u8(buf, a + DT_HEADER + i)
+    copy(asm, fill, buf, body, size)
     if last == 0:
         return UNWRAP_MORE, 0, fill + size
-    asm[2] = u8(asm, 2) | EOT
+    asm[2] |= EOT
     return UNWRAP_BUILT, 0, fill + size

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from otmon.limits import MAX_KEY_WORDS
 from otmon.wire.contract import OUT_WORDS
-from otmon.wire.loads import be16, be32, be64, jit, u8
+from otmon.wire.loads import be16, be64, jit, u8
 
 S7ANY: Final = 0x10
 DBREAD: Final = 0xB0
@@ -29,15 +29,17 @@ def put(out: Any, n: int, word: int) -> int:
 @jit
 def put_raw(buf: Any, pos: int, end: int, out: Any, n: int) -> int:
     """The bytes `buf[pos:end]`, 8 a word."""
-    while end - pos >= 8:
-        n = put(out, n, be64(buf, pos))
-        pos += 8
-    if pos < end:
-        # Seven bytes at most: the sign bit of the word comes from the first of them.
+    while pos < end:
+        # The sign bit of a word comes from the first byte.
         word = u8(buf, pos)
-        word = word - 256 if word > 127 else word
-        for i in range(1, 8):
-            word = word * 256 + (u8(buf, pos + i) if pos + i < end else 0)
+        word -= (word & 128) << 1
+        behind = pos + 8
+        pos += 1
+        while pos < behind:
+            word <<= 8
+            if pos < end:
+                word |= u8(buf, pos)
+            pos += 1
         n = put(out, n, word)
     return n
 
@@ -45,7 +47,8 @@ def put_raw(buf: Any, pos: int, end: int, out: Any, n: int) -> int:
 @jit
 def put_items(buf: Any, pos: int, end: int, count: int, out: Any, n: int) -> int:
     """`count` items from `pos`; the new number of words, or -1 if an item runs over `end`."""
-    for i in range(count):
+    while count > 0:
+        count -= 1
         if end - pos < 3:
             return -1
         size = u8(buf, pos + 1)
@@ -55,18 +58,26 @@ def put_items(buf: Any, pos: int, end: int, count: int, out: Any, n: int) -> int
         syntax = u8(buf, pos + 2)
         plain = u8(buf, pos) == 0x12
         if plain and syntax == S7ANY and size == 10:
-            block = be16(buf, pos + 6)
-            area = u8(buf, pos + 8)
-            elements = be16(buf, pos + 4)
-            n = put(out, n, S7ANY | area << 8 | block << 16 | elements << 32 | u8(buf, pos + 3) << 48)
-            n = put(out, n, be32(buf, pos + 8) & 0xFFFFFF)
+            word = be64(buf, pos + 4)  # count, block, area, address
+            if n < MAX_KEY_WORDS:  # `out` has room for the second word behind them
+                out[OUT_WORDS + n] = (
+                    S7ANY
+                    | (word >> 24 & 0xFF) << 8
+                    | (word >> 32 & 0xFFFF) << 16
+                    | (word >> 48 & 0xFFFF) << 32
+                    | u8(buf, pos + 3) << 48
+                )
+                out[OUT_WORDS + n + 1] = word & 0xFFFFFF
+            n += 2
         elif plain and syntax == DBREAD and size >= 7 and u8(buf, pos + 3) * 5 + 2 == size:
-            for j in range(pos + 4, stop, 5):
-                n = put(out, n, DBREAD | u8(buf, j) << 8 | be16(buf, j + 1) << 16 | be16(buf, j + 3) << 32)
+            pos += 4
+            while pos < stop:
+                n = put(out, n, DBREAD | u8(buf, pos) << 8 | be16(buf, pos + 1) << 16 | be16(buf, pos + 3) << 32)
+                pos += 5
         else:
             n = put(out, n, RAW | syntax << 8 | (size - 1) << 16)
             n = put_raw(buf, pos + 3, stop, out, n)
         pos = stop
-        if size & 1 and i + 1 < count:
-            pos += 1
+        if count > 0:
+            pos += size & 1
     return n

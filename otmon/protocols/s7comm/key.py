@@ -18,7 +18,7 @@ import numpy as np
 
 from otmon.limits import MAX_KEY_WORDS
 from otmon.protocols.s7comm.cotp import DT, DT_HEADER, cotp_known
-from otmon.protocols.s7comm.items import put, put_items, put_raw
+from otmon.protocols.s7comm.items import put_items, put_raw
 from otmon.protocols.s7comm.plus import plus_key
 from otmon.protocols.s7comm.tables import (
     ACK,
@@ -67,7 +67,7 @@ from otmon.wire.contract import (
     STATUS_PARTIAL,
     STATUS_REJECTED,
 )
-from otmon.wire.loads import be16, be32, jit, jit_inline, u8
+from otmon.wire.loads import be16, be32, be64, jit, jit_inline, u8
 
 NO_FUNCTION_BIT: Final = 1 << 40
 """Of word 0: an answer that does not name its function."""
@@ -78,6 +78,8 @@ _CR: Final = 0xE0
 _CC: Final = 0xD0
 _GROUP_BLOCK: Final = 3
 _GROUP_PBC: Final = 6
+_SZL: Final = USERDATA_SLOT + 0x401
+_CYCLIC: Final = USERDATA_SLOT + 0x200
 
 
 def _table(size: int, default: int, values: dict[int, int]) -> Any:
@@ -92,6 +94,10 @@ _SIDE: Final = _table(256, -1, {code: int(code not in (DOWNLOAD_BLOCK, DOWNLOAD_
 """1 if a client sends jobs of this function, 0 if a PLC does, -1 if unknown."""
 _HEADER: Final = _table(256, 0, {JOB: 10, ACK: 12, ACK_DATA: 12, USERDATA: 10})
 """Bytes of the header by rosctr; 0 if unknown."""
+_LINK_BYTES: Final = _table(16, 0, {0x8: 7, 0xC: 6, 0xD: 7, 0xE: 7, 0xF: 7})
+"""Shortest header by TPDU code."""
+_ONE: Final = 1
+"""Numba compiles a callee anew for each literal argument; a sum of constants is none."""
 
 
 @jit
@@ -123,26 +129,50 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     elif header != DT_HEADER:
         return -1
     elif a == end:
-        n = put(out, 0, DT)
-    elif u8(buf, a) == FAMILY_S7:
-        n = _s7(buf, a, end, out)
-    elif u8(buf, a) == FAMILY_PLUS:
-        n = plus_key(buf, a, end, out)
+        out[OUT_WORDS] = DT
+        n = 1
     else:
-        n = _tls(buf, a, end, from_client, out)
+        family = u8(buf, a)
+        if family == FAMILY_PLUS:
+            return plus_key(buf, a, end, out)
+        if family != FAMILY_S7:
+            return _tls(buf, a, end, from_client, out)
+        if end - a < 10:
+            return -1
+        rosctr = u8(buf, a + 1)
+        param = a + _HEADER[rosctr]
+        if param == a:
+            return -1
+        out[OUT_CLASS] = rosctr
+        sizes = be32(buf, a + 6)
+        data = param + (sizes >> 16)
+        stop = data + (sizes & 0xFFFF)
+        if param > end or stop > end:
+            return -1
+        out[OUT_TOKEN] = be16(buf, a + 4)
+        if rosctr == JOB:
+            out[OUT_KIND] = KIND_REQUEST
+            n = _job(buf, param, data, out)
+        elif rosctr == USERDATA:
+            out[OUT_KIND] = KIND_UNSOLICITED
+            n = _userdata(buf, param, data, stop, out)
+        else:
+            out[OUT_KIND] = KIND_RESPONSE
+            n = _ack(buf, a, param, data, stop, out)
+        out[OUT_EVIDENCE] = 0 if n < 0 else 2 if stop == end else 1
     if n > MAX_KEY_WORDS:
         out[OUT_FLAGS] |= FLAG_INSPECT
         n = MAX_KEY_WORDS
     return n
 
 
-@jit_inline
+@jit
 def _tls(buf: Any, a: int, end: int, from_client: int, out: Any) -> int:
     """A TLS record (RFC 8446 5.1) as user data: S7comm-plus since TIA Portal V17."""
     if end - a < 5:
         return -1
-    kind = u8(buf, a)
-    if kind < 0x14 or kind > 0x17 or u8(buf, a + 1) != 3 or u8(buf, a + 2) > 4 or be16(buf, a + 3) == 0:
+    kind, version = u8(buf, a), be16(buf, a + 1)
+    if kind < 0x14 or kind > 0x17 or version < 0x300 or version > 0x304 or be16(buf, a + 3) == 0:
         return -1
     if kind == 0x16 and end - a > 5:
         handshake = u8(buf, a + 5)
@@ -157,21 +187,19 @@ def _tls(buf: Any, a: int, end: int, from_client: int, out: Any) -> int:
     return 1
 
 
-@jit_inline
+@jit
 def _link(buf: Any, a: int, end: int, out: Any) -> int:
     """COTP without user data: the header `buf[a:end]`."""
     code = u8(buf, a + 1) & 0xF0
-    if (code >= _CC or code == 0x80) and end - a < 7:
+    if end - a < _LINK_BYTES[code >> 4]:
         return -1
-    if code == 0xC0 and end - a < 6:
-        return -1
-    n: int = put(out, 0, code)
-    if code in (_CR, _CC):
-        out[OUT_FROM_CLIENT] = 1 if code == _CR else 0
-        out[OUT_FLAGS] = FLAG_IDENTITY if code == _CC else 0
-        out[OUT_EVIDENCE] = _siemens_tsap(buf, a + 7, end)
-        n = put_raw(buf, a + 7, end, out, n)
-    return n
+    out[OUT_WORDS] = code
+    if code != _CR and code != _CC:
+        return 1
+    out[OUT_FROM_CLIENT] = 1 if code == _CR else 0
+    out[OUT_FLAGS] = FLAG_IDENTITY if code == _CC else 0
+    out[OUT_EVIDENCE] = _siemens_tsap(buf, a + 7, end)
+    return put_raw(buf, a + 7, end, out, _ONE + 0)
 
 
 @jit
@@ -183,41 +211,13 @@ def _siemens_tsap(buf: Any, pos: int, end: int) -> int:
         pos += 2
         if pos + size > end:
             return 0
-        if tag == 0xC2 and size == 2 and 1 <= u8(buf, pos) <= 3:
-            return 1
-        if tag == 0xC2 and size >= 8 and be32(buf, pos) == 0x53494D41 and be32(buf, pos + 4) == 0x5449432D:
-            return 1  # "SIMATIC-"
+        if tag == 0xC2:
+            if size == 2 and 1 <= u8(buf, pos) <= 3:
+                return 1
+            if size >= 8 and be64(buf, pos) == 0x53494D415449432D:
+                return 1  # "SIMATIC-"
         pos += size
     return 0
-
-
-@jit_inline
-def _s7(buf: Any, a: int, end: int, out: Any) -> int:
-    """An S7comm PDU at `a`."""
-    if end - a < 10:
-        return -1
-    rosctr = u8(buf, a + 1)
-    header = int(_HEADER[rosctr])
-    if header == 0:
-        return -1
-    out[OUT_CLASS] = rosctr
-    param = a + header
-    data = param + be16(buf, a + 6)
-    stop = data + be16(buf, a + 8)
-    if param > end or stop > end:
-        return -1
-    out[OUT_TOKEN] = be16(buf, a + 4)
-    if rosctr == USERDATA:
-        out[OUT_KIND] = KIND_UNSOLICITED
-        n: int = _userdata(buf, param, data, stop, out)
-    elif rosctr == JOB:
-        out[OUT_KIND] = KIND_REQUEST
-        n = _job(buf, param, data, out)
-    else:
-        out[OUT_KIND] = KIND_RESPONSE
-        n = _ack(buf, a, param, data, stop, out)
-    out[OUT_EVIDENCE] = 0 if n < 0 else 2 if stop == end else 1
-    return n
 
 
 @jit_inline
@@ -228,30 +228,30 @@ def _job(buf: Any, pos: int, end: int, out: Any) -> int:
     function = u8(buf, pos)
     out[OUT_EXPECT] = 1
     out[OUT_FUNC] = function
-    side = int(_SIDE[function])
+    side = _SIDE[function]
     out[OUT_FROM_CLIENT] = side
     out[OUT_REPLY_KEY] = PLC_JOB if side == 0 else CLIENT_JOB
-    n: int = put(out, 0, FAMILY_S7 | JOB << 8 | function << 16)
+    out[OUT_WORDS] = FAMILY_S7 | JOB << 8 | function << 16
+    n: int = _ONE + 0
     if READ_VAR <= function <= WRITE_VAR:
-        if end - pos < 2:
-            return -1
-        n = put_items(buf, pos + 2, end, u8(buf, pos + 1), out, n)
-    elif 0x1A <= function <= 0x1D:
-        if end - pos < 9 or pos + 9 + u8(buf, pos + 8) > end:
-            return -1
-        n = put(out, n, u8(buf, pos + 8))
-        n = put_raw(buf, pos + 9, pos + 9 + u8(buf, pos + 8), out, n)
-    elif function == PI_SERVICE:
+        return put_items(buf, pos + 2, end, u8(buf, pos + 1), out, n) if end - pos >= 2 else -1
+    # A name, and of a PI service the argument before it.
+    name, argument = pos + 8, 0
+    if function == PI_SERVICE:
         if end - pos < 11:
             return -1
-        argument = be16(buf, pos + 8)
-        name = pos + 10 + argument
-        if name >= end or name + 1 + u8(buf, name) > end:
-            return -1
-        n = put(out, n, u8(buf, name) | argument << 16)
-        n = put_raw(buf, name + 1, name + 1 + u8(buf, name), out, n)
-        n = put_raw(buf, pos + 10, name, out, n)
-    return n
+        argument = be16(buf, name)
+        name += 2 + argument
+    elif not 0x1A <= function <= 0x1D:
+        return n
+    if name >= end:
+        return -1
+    behind = name + 1 + u8(buf, name)
+    if behind > end:
+        return -1
+    out[OUT_WORDS + 1] = u8(buf, name) | argument << 16
+    n = put_raw(buf, name + 1, behind, out, n + 1)
+    return put_raw(buf, name - argument, name, out, n)
 
 
 @jit_inline
@@ -269,63 +269,70 @@ def _ack(buf: Any, a: int, pos: int, data: int, end: int, out: Any) -> int:
         return 1
     function = u8(buf, pos)
     out[OUT_FUNC] = function
-    side = int(_SIDE[function])
+    side = _SIDE[function]
     out[OUT_FROM_CLIENT] = 1 - side if side >= 0 else -1
     out[OUT_REPLY_KEY] = PLC_JOB if side == 0 else CLIENT_JOB
-    if not refused and READ_VAR <= function <= WRITE_VAR and data - pos >= 2:
-        good = _good_items(buf, data, end, u8(buf, pos + 1), function)
-        if good < u8(buf, pos + 1):
-            out[OUT_STATUS] = STATUS_PARTIAL if good > 0 else STATUS_REJECTED
-            if good == 0:
-                out[OUT_FLAGS] = FLAG_EXCEPTION
     out[OUT_WORDS] = FAMILY_S7 | rosctr << 8 | function << 16
-    return 1
-
-
-@jit_inline
-def _good_items(buf: Any, pos: int, end: int, count: int, function: int) -> int:
-    """How many of `count` items a read or write response reports as done; missing ones are not."""
-    good = 0
-    for _ in range(count):
-        if pos >= end:
-            break
-        code = u8(buf, pos)
-        good += code == 0xFF
+    if refused or not READ_VAR <= function <= WRITE_VAR or data - pos < 2:
+        return 1
+    # How many items are reported as done; missing ones are not.
+    count, good = u8(buf, pos + 1), 0
+    left = count
+    while left > 0 and data < end:
+        left -= 1
+        code = u8(buf, data)
+        if code == 0xFF:
+            good += 1
+        data += 1
         if function == WRITE_VAR:
-            pos += 1
             continue
-        if end - pos < 4:
+        if end - data < 3:
             break
-        size = be16(buf, pos + 2)
-        if 3 <= u8(buf, pos + 1) <= 5:
+        size = be16(buf, data + 1)
+        if 3 <= u8(buf, data) <= 5:
             size = (size + 7) >> 3
         if 1 < code < 0xFF:
             size = 0  # servers give a length with an error, and no data
-        pos += 4 + size + (size & 1)
-    return good
+        data += 3 + size + (size & 1)
+    if good < count:
+        out[OUT_STATUS] = STATUS_PARTIAL if good > 0 else STATUS_REJECTED
+        out[OUT_FLAGS] = FLAG_EXCEPTION if good == 0 else 0
+    return 1
 
 
-@jit_inline
+@jit
 def _userdata(buf: Any, pos: int, data: int, end: int, out: Any) -> int:
     """Userdata: parameter `buf[pos:data]` (0x000112, length, method, type | group, ...), data `buf[data:end]`."""
     if data - pos < 8 or be16(buf, pos) != 1 or u8(buf, pos + 2) != 0x12:
         return -1
-    kind = u8(buf, pos + 5) >> 4
-    group = u8(buf, pos + 5) & 15
-    slot = USERDATA_SLOT + (group << 8 | u8(buf, pos + 6))
+    head = be16(buf, pos + 5)
+    kind = head >> 12
+    group = head >> 8 & 15
+    slot = USERDATA_SLOT + (head & 0xFFF)
     out[OUT_FUNC] = slot
     size = 0
     if end - data >= 4:
         size = min(be16(buf, data + 2), end - data - 4)
-    n: int = put(out, 0, FAMILY_S7 | USERDATA << 8 | slot << 16 | kind << 32)
+    out[OUT_WORDS] = FAMILY_S7 | USERDATA << 8 | slot << 16 | kind << 32
     # Either side of a BSEND connection may send.
     out[OUT_FROM_CLIENT] = -1 if group == _GROUP_PBC else 1 if kind == TYPE_REQUEST else 0
     if kind == TYPE_REQUEST:
         out[OUT_KIND] = KIND_REQUEST
         out[OUT_EXPECT] = 1
         out[OUT_REPLY_KEY] = slot
-        n = _userdata_target(buf, data + 4, data + 4 + size, slot - USERDATA_SLOT, out, n)
-    elif kind == TYPE_RESPONSE:
+        pos = data + 4
+        n: int = _ONE + 0
+        if group == _GROUP_BLOCK and size >= 2:
+            out[OUT_WORDS + 1] = size
+            return put_raw(buf, pos, pos + size, out, n + 1)
+        if slot == _SZL and size >= 4:
+            out[OUT_WORDS + 1] = be32(buf, pos)
+            return 2
+        if size >= 4 and (slot == _CYCLIC + 1 or slot == _CYCLIC + 5 or slot == _CYCLIC + 7):
+            n = put_items(buf, pos + 4, pos + size, be16(buf, pos), out, n)
+            return n if n >= 0 else 1
+        return 1
+    if kind == TYPE_RESPONSE:
         out[OUT_KIND] = KIND_RESPONSE
         out[OUT_REPLY_KEY] = slot
         refused = data - pos >= 12 and be16(buf, pos + 10) != 0
@@ -334,34 +341,14 @@ def _userdata(buf: Any, pos: int, data: int, end: int, out: Any) -> int:
         out[OUT_STATUS] = STATUS_REJECTED if refused else STATUS_ACCEPTED
         if refused:
             out[OUT_FLAGS] = FLAG_EXCEPTION
-        elif data - pos >= 10 and _last_part(buf, pos):
+        elif data - pos >= 10 and u8(buf, pos + 8) != 0 and u8(buf, pos + 9) == 0:
+            # The last of several parts begins in the middle of a record.
             out[OUT_EXPECT] = 2  # each part answers a request of its own; if that was not seen, this is no orphan
-        elif slot == USERDATA_SLOT + 0x401 and size >= 8:
+        elif slot == _SZL and size >= 8:
             number = u8(buf, data + 5)
             if number == 0x11 or number == 0x1C:
                 out[OUT_FLAGS] = FLAG_IDENTITY
-            n = put(out, n, be32(buf, data + 4))
-    elif kind != TYPE_PUSH:
-        return -1
-    return n
-
-
-@jit
-def _last_part(buf: Any, pos: int) -> bool:
-    """The last of several parts of a response: it begins in the middle of a record."""
-    return u8(buf, pos + 8) != 0 and u8(buf, pos + 9) == 0
-
-
-@jit
-def _userdata_target(buf: Any, pos: int, end: int, function: int, out: Any, n: int) -> int:
-    """What a userdata request asks for: `buf[pos:end]` is its data behind the 4-byte header."""
-    group = function >> 8
-    if function == 0x401 and end - pos >= 4:
-        n = put(out, n, be32(buf, pos))
-    elif group == _GROUP_BLOCK and end - pos >= 2:
-        n = put(out, n, end - pos)
-        n = put_raw(buf, pos, end, out, n)
-    elif (function == 0x201 or function == 0x205 or function == 0x207) and end - pos >= 4:
-        with_items = put_items(buf, pos + 4, end, be16(buf, pos), out, n)
-        n = with_items if with_items >= 0 else n
-    return n
+            out[OUT_WORDS + 1] = be32(buf, data + 4)
+            return 2
+        return 1
+    return 1 if kind == TYPE_PUSH else -1

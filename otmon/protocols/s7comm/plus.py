@@ -65,15 +65,15 @@ def plus_body(buf: Any, a: int, end: int) -> int:
 def plus_error(buf: Any, pos: int, end: int) -> int:
     """Low 16 bits of the return value (a variable-length 64-bit number) at `pos`; errors are 0x8000 and above."""
     value = 0
-    for i in range(9):
-        if pos + i >= end:
-            return 0
-        byte = u8(buf, pos + i)
-        if i == 8:
+    last = pos + 8
+    while pos < end:
+        byte = u8(buf, pos)
+        if pos == last:
             return (value << 8 | byte) & 0xFFFF
         value = (value << 7 | byte & 0x7F) & 0xFFFF
         if byte < 0x80:
             return value
+        pos += 1
     return 0
 
 
