@@ -91,3 +91,17 @@ def test_holes_are_those_of_wireshark(name: str) -> None:
         if (header.ends[0], header.ends[2], header.ends[1], header.ends[3]) in control and header.row["tcp.len"] != "0"
     )
     assert seen(name).summary["visibility"]["gaps"] == lost[True]
+
+
+def test_messages_go_between_the_ends_of_their_frames(name: str) -> None:
+    """And the client is who asks: by port in Modbus and S7 here, by the DIR bit in DNP3, whoever connected."""
+    rows = {int(header.row["frame.number"]): header.ends for header in headers(name)}
+    for record in seen(name).messages:
+        ends = [(*record["src"], *record["dst"])]
+        for _, frame in record["frames"]:
+            source, destination, source_port, destination_port, _ = rows[frame]
+            ends.append((source, int(source_port), destination, int(destination_port)))
+        assert len(set(ends)) == 1, record
+        by_port = record["dst"][1] in (102, 502)
+        asks = record["dnp3"]["link"]["from_master"] if record["protocol"] == "dnp3" else by_port
+        assert record["from_client"] == asks, record

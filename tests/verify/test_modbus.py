@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from otmon.text import safe_text
 from tests.protocols.test_modbus_tshark import FIELDS, expected
 from tests.verify.captures import Row, by_frame, message, seen, tshark
@@ -157,3 +159,30 @@ def test_outcomes_are_what_the_responses_say(name: str) -> None:
             # Exception 5 says that the request was accepted and takes long (Modbus Application Protocol, 7).
             refused = record["modbus"].get("exception_code", 5) != 5
             assert record["outcome"] == ("rejected" if refused else "accepted")
+
+
+def test_silence_means_what_was_seen_of_the_other_side(name: str) -> None:
+    """A request without an answer: young at the end of the capture, or of a side never seen, or unanswered."""
+    found = seen(name)
+    if name == "fuzz-72.pcap":
+        pytest.skip("holes everywhere: any answer may be lost")
+    records = [record for record in found.of("modbus") if "malformed" not in record["flags"]]
+    heard = {record["connection"] for record in found.of("modbus") if not record["from_client"]}
+    answered = {record["request_n"] for record in records}
+    end = max((entry["last_ts_ns"] for entry in found.summary["inputs"]), default=0)
+    mine: Counter[str] = Counter()
+    for record in records:
+        if record["kind"] != "request" or record["n"] in answered:
+            continue
+        # 08/04, force listen only, has no response by the specification.
+        if record["modbus"].get("sub_function") == 4 and record["function_code"] == 8:
+            mine["unseen"] += 1
+        elif end - record["ts_ns"] <= 5 * 10**9:
+            mine["pending"] += 1
+        else:
+            mine["unanswered" if record["connection"] in heard else "unseen"] += 1
+    counted: Counter[str] = Counter()
+    for record in found.operations:
+        if record["operation"]["protocol"] == "modbus":
+            counted.update({kind: record[kind] for kind in ("unanswered", "unseen", "pending")})
+    assert +counted == mine
