@@ -80,7 +80,7 @@ SCAN_PORTS: Final = 64
 """More service ports than this between a pair are one `scan` operation."""
 MAX_ASSETS: Final = 20_000
 MAX_ENDPOINTS_PER_ASSET: Final = 256
-"""Protocol sub-addresses listed of one asset: a gateway's 247 Modbus units fit, a sweep of 65,536 DNP3 addresses not."""
+"""Protocol sub-addresses listed of one asset: 247 Modbus units fit, a sweep of 65,536 DNP3 addresses does not."""
 MAX_POLICY_BYTES: Final = 1024 * 1024
 MAX_POLICY_CACHE: Final = 65_536
 """Addresses, pairs and functions whose rows are remembered; a full cache is begun anew."""

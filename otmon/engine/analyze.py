@@ -37,7 +37,7 @@ def analyze(
 ) -> Result:
     """Run the engine over captures; `-` is standard input. Raises CaptureError if none can be read.
 
-    `options`: force_slow, express, batch_frames, buffer_bytes, seed: they change nothing in the result, and tests show it.
+    `options`: force_slow, express, batch_frames, buffer_bytes, seed change nothing in the result, and tests show it.
     """
     cache.choose(paths)
     if jobs > 1 and "-" not in paths:
@@ -59,7 +59,7 @@ def _finished(part: Part, policy: "Policy | None", inputs: "list[InputInfo]", in
     part.partial = interrupted
     site_name = policy.site if policy is not None else "default"
     part.frames["captured"] = sum(part.frames.values()) if interrupted else sum(i.frames for i in inputs)
-    part.episodes = list(merge_episodes([part.episodes, blindness(site_name, part, inputs)]))  # type: ignore[list-item]
+    part.episodes = list(merge_episodes([part.episodes, blindness(site_name, part, inputs)]))
     return part
 
 

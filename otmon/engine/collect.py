@@ -1,6 +1,6 @@
 """From the compiled tables to records: connections, hosts, operations, counters, identity."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -166,19 +166,18 @@ class Collector:
             if not row[c.S_COUNT]:
                 continue
             record = None
-            for key in judge.operations(shape) or judge.wide_operations(shape):
+            for key in judge.known(shape) or judge.wide_operations(shape):
                 if record is None:
                     record = self._record(row)
                 mine = record._replace(key=key)
                 before = found.get(key)
                 found[key] = _joined(before, mine) if before is not None else mine
-        return [self._judged(record) for record in found.values()]
+        return [self._judged(record) for record in found.values()] if judge.policy is not None else list(found.values())
 
     def _record(self, row: list[int]) -> OperationRecord:
-        settled = row[c.S_ACCEPTED : c.S_UNSEEN + 1]
-        counts = Counts(attempted=row[c.S_COUNT], pending=row[c.S_COUNT] - sum(settled))
-        for name, value in zip(("accepted", "rejected", "partial", "unanswered", "unseen"), settled, strict=True):
-            setattr(counts, name, value)
+        settled = row[c.S_ACCEPTED : c.S_UNSEEN + 1]  # in the order of Counts
+        accepted, rejected, partial, unanswered, unseen = settled
+        counts = Counts(row[c.S_COUNT], accepted, rejected, partial, unanswered, unseen, row[c.S_COUNT] - sum(settled))
         intervals: dict[int, int] = {}
         responses: dict[int, int] = {}
         if row[c.S_HIST] >= 0:
@@ -256,7 +255,9 @@ def _asked(flows: list[list[int]]) -> bool:
     return any(flow[c.F_BITS] & c.FLOW_PAYLOAD for flow in flows)
 
 
-def _answer(transport: str, mine: list[int], other: list[int]) -> str:
+def _answer(
+    transport: str, mine: list[int], other: list[int]
+) -> Literal["accepted", "rejected", "unanswered", "unseen"]:
     """What a plain connection came to, by what the server sent."""
     bits = other[c.F_BITS]
     if bits & (c.FLOW_PAYLOAD | c.FLOW_SYNACK):

@@ -49,6 +49,8 @@ class Judge:
         self._hit_of: dict[tuple[int, int, tuple[Target | None, ...]], int] = {}
         self._wide: dict[int, Op] = {}
         """Wide shape -> an operation of it."""
+        self._known: dict[int, Sequence[OperationKey]] = {}
+        """Shape -> its operations; MAX_SHAPES bounds it."""
         self._awaited: dict[int, int] = {}
         """Message number -> hit, where the compiled path does not know the hit."""
         self._denied: dict[int, Sequence[Denied]] = {}
@@ -60,6 +62,10 @@ class Judge:
     def operations(self, shape: int) -> list[OperationKey]:
         """What a shape means, with its endpoints. A wide shape means nothing by itself: []."""
         return [self._key(shape, op) for op in self.ops(shape)]
+
+    def known(self, shape: int) -> Sequence[OperationKey]:
+        """`operations`, not worked out again if the shape was judged."""
+        return self._known.pop(shape, None) or self.operations(shape)
 
     def ops(self, shape: int) -> Sequence[Op]:
         """The operations of a shape, from its words alone."""
@@ -105,7 +111,8 @@ class Judge:
         row = self._state.shapes[shape]
         verdict = c.VERDICT_PASS
         if self.policy is not None:
-            judged = [Denied(op, self.policy.judge(op, ts_ns)) for op in self.operations(shape)]
+            keys = self._known[shape] = self.operations(shape)
+            judged = [Denied(op, self.policy.judge(op, ts_ns)) for op in keys]
             denied = [d for d in judged if not d.verdict.permit]
             limits = {d.verdict.bounds for d in judged if d.verdict.bounds is not None}
             if denied:

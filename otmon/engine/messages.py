@@ -70,7 +70,8 @@ class MessageWriter:
         }
         if not isinstance(message.unit, tuple):
             record["unit"] = message.unit
-        key = b"%019d %05d %012d %012d %012d " % (ts_ns, *frames[-1], state.conns[conn, c.C_FIRST_FRAME] & (1 << 40) - 1, n)
+        opened = state.conns[conn, c.C_FIRST_FRAME] & (1 << 40) - 1
+        key = b"%019d %05d %012d %012d %012d " % (ts_ns, *frames[-1], opened, n)
         self._file.write(key + orjson.dumps(record, option=_SORTED) + b"\n")
 
     def _frames(self, event: list[int]) -> list[tuple[int, int]]:

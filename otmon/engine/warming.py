@@ -11,7 +11,11 @@ from otmon.capture.batch import LINK_ETHERNET, REC_COLUMNS, Batch
 def _tcp(src: int, dst: int, sport: int, dport: int, seq: int, ack: int, flags: int, payload: bytes) -> bytes:
     total = 40 + len(payload)
     ip = struct.pack(">BBHHHBBHII", 0x45, 0, total, seq & 0xFFFF, 0, 64, 6, 0, src, dst)
-    return b"\x02" * 12 + b"\x08\x00" + ip + struct.pack(">HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 0, 0, 0) + payload
+    return b"\x02" * 12 + b"\x08\x00" + ip + _header(sport, dport, seq, ack, flags) + payload
+
+
+def _header(sport: int, dport: int, seq: int, ack: int, flags: int) -> bytes:
+    return struct.pack(">HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 0, 0, 0)
 
 
 def frames() -> Iterator[Batch]:

@@ -20,7 +20,6 @@ from otmon.outputs.tables import (
     new_table,
     number,
 )
-from otmon.site.graph import build_graph
 from otmon.site.site import Site
 
 PLAIN_WIDTH: Final = 140
@@ -46,7 +45,7 @@ def show_summary(
     if site.assets:
         out.print(assets_table(site.assets, SHOWN["assets"]))
     if site.operations:
-        out.print(conduits_table(build_graph(site), SHOWN["conduits"]))
+        out.print(conduits_table(site.graph, SHOWN["conduits"]))
     out.print(_severities(summary))
     if alerts:
         out.print(alerts_table(alerts, SHOWN["alerts"], title=""))

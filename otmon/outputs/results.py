@@ -12,7 +12,6 @@ from otmon import __version__
 from otmon.outputs.jsonl import document, write_lines
 from otmon.outputs.summary import summary_record
 from otmon.site.export import graphml
-from otmon.site.graph import build_graph
 from otmon.site.records import operation_record
 from otmon.site.site import Site
 from otmon.store.database import write_database
@@ -62,7 +61,7 @@ def write_results(
     write_lines(folder / "assets.jsonl", (asset.as_record() for asset in site.assets))
     write_lines(folder / "operations.jsonl", map(operation_record, site.operations))
     write_lines(folder / "alerts.jsonl", alerts)
-    (folder / "graph.graphml").write_text(graphml(build_graph(site)), encoding="utf-8")
+    (folder / "graph.graphml").write_text(graphml(site.graph), encoding="utf-8")
     write_database(folder / "site.db", site, alerts)
     (folder / "summary.json").write_bytes(document(summary))
     return summary

@@ -194,8 +194,10 @@ def merge(parts: Sequence[Part]) -> Part:
     whole.episodes = [
         episode for _, episode in sorted(episodes.values(), key=lambda pair: (pair[1].first_ts_ns, pair[0]))
     ]
-    operations = _united((op for part in parts for op in part.operations), lambda op: op.key, add_operations)
-    whole.operations = sorted(operations.values(), key=lambda op: operation_order(op.key))
+    operations = [op for part in parts for op in part.operations]
+    if len({op.key for op in operations}) < len(operations):
+        operations = list(_united(operations, lambda op: op.key, add_operations).values())
+    whole.operations = sorted(operations, key=lambda op: operation_order(op.key))
     hosts = _united((host for part in parts for host in part.hosts), lambda host: host[:2], _add_hosts)
     whole.hosts = sorted(hosts.values())
     bindings = _united((b for part in parts for b in part.bindings), lambda b: b[:5], _earlier_binding)

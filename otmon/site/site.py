@@ -1,12 +1,15 @@
 """The site: what the engine saw, as devices with names, zones and roles. One object between engine and outputs."""
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otmon.model import OperationRecord
 from otmon.site.assets import Asset, Places, build_assets, by_place
 from otmon.site.evidence import Place
 from otmon.site.part import Part
+
+if TYPE_CHECKING:
+    from otmon.site.graph import Graph
 
 
 class Site:
@@ -22,6 +25,13 @@ class Site:
     def operations(self) -> list[OperationRecord]:
         """In the order of their keys."""
         return self.part.operations
+
+    @cached_property
+    def graph(self) -> "Graph":
+        """Who does what to whom, for tables and exports."""
+        from otmon.site.graph import build_graph
+
+        return build_graph(self)
 
     @cached_property
     def asset_of(self) -> dict[Place, Asset]:

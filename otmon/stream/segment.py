@@ -8,7 +8,7 @@ from otmon.wire import columns as c
 
 
 class Segment(NamedTuple):
-    """One TCP segment or UDP datagram. `payload` is the captured part of `length` bytes; `frame` is input << 40 | number."""
+    """One TCP segment or UDP datagram. `payload`: the captured part of `length` bytes; `frame`: input << 40 | no."""
 
     flow: int
     seq: int

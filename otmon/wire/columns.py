@@ -39,8 +39,10 @@ FLOW_RESYNC_BAD: Final = 32
 FLOW_SYNACK: Final = 64
 FLOW_TRUNCATED: Final = 128
 FLOW_MIDSTREAM: Final = 256
+FLOW_BEHIND_HOLE: Final = 512
+"""Units again after a hole, but no whole PDU yet: fragments of one whose beginning is missing are no fault."""
 
-# --- connections: what every frame touches is in the first cache line, what every PDU touches in the second ---------------------------------------------------------------------------------------------------
+# --- connections: every frame touches the first cache line, every PDU the second -------------------------------------
 C_PROTO: Final = 0
 """Index into PROTOCOLS, PROTO_UNDECIDED or PROTO_NONE."""
 C_CLIENT: Final = 4
@@ -99,7 +101,7 @@ P_K1: Final = 1
 """As a flow's key, with the client's port 0 and the protocol in the top byte."""
 P_WORDS: Final = 2
 
-# --- shapes: the first cache line finds and counts, the second has outcomes, the third is rarely touched --------------------------------------------------------------------------------------------------------
+# --- shapes: the first cache line finds and counts, the second has outcomes ------------------------------------------
 S_K0: Final = 0
 """Pair << 24 | protocol << 16 | kind << 13 | from_client << 12 | wide << 11 | number of words (of LONG: 0x400)."""
 S_K1: Final = 1

@@ -6,12 +6,12 @@ Compiled, called for every unit of a stream or datagram (`buf` is uint8, offsets
 `otmon.wire.loads` so that hostile bytes end in an IndexError at worst, and never in a wrong value):
 
 `frame(buf, start, end) -> int`
-    length in bytes of the wire unit at `start` (it may run over `end`: the engine then carries it), 0 while `end` is too
-    near to tell but the prefix is plausible, -1 if no unit of this protocol starts here.
+    length in bytes of the wire unit at `start` (it may run over `end`: the engine then carries it), 0 while `end` is
+    too near to tell but the prefix is plausible, -1 if no unit of this protocol starts here.
 `unwrap(buf, start, end, asm, fill) -> (status, a, b)`
-    the complete unit `buf[start:end]` taken out of its wrapping. `asm` is this direction's assembly buffer (MAX_PDU_BYTES
-    long), `fill` the bytes in it that an earlier unit left (0: none). Statuses are the UNWRAP_* below. The result is the
-    *canonical PDU*: one contiguous run of bytes that `key` and `decode` both read.
+    the complete unit `buf[start:end]` taken out of its wrapping. `asm` is this direction's assembly buffer
+    (MAX_PDU_BYTES long), `fill` the bytes in it that an earlier unit left (0: none). Statuses: UNWRAP_* below. The
+    result is the *canonical PDU*: one contiguous run of bytes that `key` and `decode` both read.
 `key(buf, start, end, from_client, out) -> int`
     reads the canonical PDU, fills the header slots of `out` (all of them: the engine does not clear it) and writes the
     words of the shape at out[OUT_WORDS:]; returns their number (0 to MAX_KEY_WORDS), or -1 if the PDU is malformed (the
@@ -103,7 +103,7 @@ class Protocol(NamedTuple):
     operations: Callable[[Sequence[int]], tuple[Op, ...]]
     """Words of a key (request, unsolicited or orphaned response) -> what the shape means. Cheap; never raises."""
     decode: Callable[[bytes, bool, bytes | None], Message]
-    """(canonical PDU, from_client, canonical PDU of the request it answers or None) -> everything. Raises Malformed only."""
+    """(canonical PDU, from_client, canonical PDU of the request it answers or None) -> everything; or Malformed."""
     identity: Callable[[Message], Sequence[tuple[str, str, float]]]
     """(attribute, value as safe text, confidence 0..1) that a message tells about its sender."""
     written: Callable[[Message], Sequence[tuple[Op, float]]]

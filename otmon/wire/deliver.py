@@ -16,6 +16,7 @@ from otmon.wire.columns import (
     F_ASM,
     F_BITS,
     F_CARRY,
+    FLOW_BEHIND_HOLE,
     FLOW_RESYNC_BAD,
     FLOW_RESYNC_HOLE,
     SLOT_BYTES,
@@ -116,6 +117,7 @@ def make_deliver(
             if asm_slot >= 0:
                 state.slots[asm_slot, 1] = 0
         if status == UNWRAP_WHOLE:
+            state.flows[flow, F_BITS] &= ~FLOW_BEHIND_HOLE
             pdu(state, buf, x, y, length, flow, proto, ts, slot)
             if asm_slot >= 0 and state.conns[conn, wire] == 0:
                 free_slot(state, asm_slot)
@@ -134,6 +136,7 @@ def make_deliver(
             state.flows[flow, F_ASM] = (asm_slot << 16) | y
             return
         if status == UNWRAP_BUILT:
+            state.flows[flow, F_BITS] &= ~FLOW_BEHIND_HOLE
             length += state.conns[conn, wire]
             state.conns[conn, wire] = 0
             if asm_slot >= 0:
@@ -141,6 +144,8 @@ def make_deliver(
                 pdu(state, asm, x, y, length, flow, proto, ts, asm_slot)
             else:
                 pdu(state, asm, x, y, length, flow, proto, ts, slot)
+        elif state.flows[flow, F_BITS] & FLOW_BEHIND_HOLE:
+            state.bytes[BB_GAP] += length
         else:
             bad(state, conn, length)
             state.totals[proto, TOTAL_BAD_UNITS] += 1
@@ -152,7 +157,7 @@ def make_deliver(
 
     @jit
     def aligned(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
-        """Whether PDUs begin at `a`: whole ones to the very end, or one with a sound key and nothing impossible after."""
+        """Whether PDUs begin at `a`: whole ones to the end, or one with a sound key and nothing impossible after."""
         length = frame_of(proto, buf, a, e)
         if length <= 0 or a + length > e:
             return 0
@@ -249,7 +254,8 @@ def make_deliver(
                 a = at
                 if a >= e:
                     return
-                flows[flow, F_BITS] = bits & ~(FLOW_RESYNC_HOLE | FLOW_RESYNC_BAD)
+                behind = FLOW_BEHIND_HOLE if bits & FLOW_RESYNC_HOLE else 0
+                flows[flow, F_BITS] = (bits & ~(FLOW_RESYNC_HOLE | FLOW_RESYNC_BAD)) | behind
             length = frame_of(proto, buf, a, e)
             if length > 0 and a + length <= e:
                 unit(state, buf, a, a + length, flow, proto, ts, -1)

@@ -8,8 +8,8 @@ from otmon.wire.contract import OUT_SIZE
 
 FAR_NAMES: Final = (
     "key", "unwrap", "pdu", "unit", "carried", "resync", "deliver", "datagram", "abandon", "tcp_data", "tcp", "udp",
-    "add_flow", "control", "gap", "repeated", "packet6", "bind", "arp", "neighbour", "find_shape", "pair", "drop_oldest",
-    "emit_pdu", "emit_outcome", "identify", "evidence", "adopt", "strip",
+    "add_flow", "control", "gap", "repeated", "packet6", "bind", "arp", "neighbour", "find_shape", "pair",
+    "drop_oldest", "emit_pdu", "emit_outcome", "identify", "evidence", "adopt", "strip",
 )  # fmt: skip
 """Functions called through addresses in front of the lines (otmon.wire.handle); the place here is the slot."""
 FAR_SLOTS: Final = 64

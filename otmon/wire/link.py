@@ -381,7 +381,7 @@ def strip(buf: Any, start: int, end: int, wire_end: int, link: int, out: Any) ->
             number = be16(buf, at) & 0x0FFF
             vlans = NO_VLAN << 16 | (number if number != 0 else NO_VLAN)
             layer, at = be16(buf, at + 2), at + 4
-        if layer == IPV4 or layer == IPV6:  # noqa: SIM109
+        if layer == IPV4 or layer == IPV6:
             out[L_L3], out[L_ETHERTYPE], out[L_VLANS] = at, layer, vlans
             out[L_DST] = be64(buf, start) >> 16 & _MAC
             out[L_SRC] = be64(buf, start + 6) >> 16 & _MAC

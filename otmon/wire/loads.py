@@ -82,7 +82,7 @@ else:
 
         return decorate
 
-    jit, jit_inline = _compiler(), _compiler(forceinline=True)
+    jit, jit_inline = _compiler(), _compiler(forceinline=True)  # type: ignore[assignment]
 
     def _raw(bits: int, swap: bool) -> Any:
         @intrinsic

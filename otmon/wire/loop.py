@@ -5,15 +5,9 @@ from typing import Any, NamedTuple
 
 from otmon.capture.batch import LINK_ETHERNET, REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
 from otmon.wire.columns import (
-    BB_COPY,
-    BB_SEEN,
-    BB_UNRECOGNISED,
     C_LAST_TS,
-    C_PORT_HINT,
     C_PROTO,
-    C_SLOW,
     C_SOURCE_MAC,
-    C_SYN_SEQ,
     C_VLAN,
     CTL_ARENA,
     CTL_BINDINGS,
@@ -44,25 +38,19 @@ from otmon.wire.columns import (
     F_BITS,
     F_BYTES,
     F_FRAMES,
-    F_SEQ,
     FB_COPY,
     FB_MALFORMED,
     FB_NON_IP,
-    FB_OT,
     FB_OTHER_IP,
     FB_SHED,
-    FB_TCP_CONTROL,
     FB_TRUNCATED,
     FB_UNSUPPORTED,
     FLOW_PAYLOAD,
-    G_ACK,
     G_CUT,
     G_END,
-    G_FLAGS,
     G_FLOW,
     G_LENGTH,
     G_REALM,
-    G_SEQ,
     G_SIG,
     G_SMAC,
     G_START,
@@ -70,7 +58,6 @@ from otmon.wire.columns import (
     G_TS,
     G_VLAN,
     PROTO_NONE,
-    PROTO_UNDECIDED,
     STOP_END,
     STOP_FRAGMENT,
     STOP_FULL,
@@ -83,20 +70,16 @@ from otmon.wire.columns import (
 )  # fmt: skip
 from otmon.wire.contract import Protocol
 from otmon.wire.deliver import make_deliver
+from otmon.wire.dispatch import chain, constants, no_frame, no_key, no_unwrap, ports
 from otmon.wire.express import make_express
 from otmon.wire.far import far, state_at
 from otmon.wire.flow import (
-    acknowledge,
-    far_control,
     find_flow,
     make_tcp_data,
-    remember,
-    same_datagram,
     seen_before,
-    serial_diff,
     sign,
 )  # fmt: skip
-from otmon.wire.identify import UNDECIDED, make_identify
+from otmon.wire.identify import make_identify
 from otmon.wire.link import (
     L_END,
     L_ETHERTYPE,
@@ -115,6 +98,7 @@ from otmon.wire.link import (
 )  # fmt: skip
 from otmon.wire.loads import jit
 from otmon.wire.net import (
+    K1_V6,
     PACKET_FRAGMENT,
     PACKET_MALFORMED,
     PACKET_OK,
@@ -127,6 +111,7 @@ from otmon.wire.net import (
     packet4,
 )  # fmt: skip
 from otmon.wire.pdu import make_pdu
+from otmon.wire.segments import make_segments
 
 TICK_NS = 1_000_000_000
 
@@ -144,74 +129,6 @@ class Loop(NamedTuple):
     """(address of the state, payload, start, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
     evidence: Callable[..., int]
     adopt: Callable[..., None]
-
-
-def _chain(functions: Sequence[Any], nothing: Any) -> Any:
-    """`f(i, ...)` that calls functions[i](...): a chain of closures that the compiler inlines."""
-    if not functions:
-        return nothing
-    head, rest = functions[0], _chain(functions[1:], nothing)
-
-    @jit
-    def chosen(index: int, *args: Any) -> Any:
-        return head(*args) if index == 0 else rest(index - 1, *args)
-
-    return chosen
-
-
-def _constants(values: Sequence[int]) -> Any:
-    """`f(i)` that gives values[i], 0 outside."""
-    if not values:
-
-        @jit
-        def zero(index: int) -> int:
-            return 0
-
-        return zero
-    head, rest = int(values[0]), _constants(values[1:])
-
-    @jit
-    def value(index: int) -> int:
-        return head if index == 0 else rest(index - 1)
-
-    return value
-
-
-def _ports(protocols: Sequence[Protocol]) -> Any:
-    """`f(port)`: index of the protocol registered for it, or -1."""
-
-    @jit
-    def none(port: int) -> int:
-        return -1
-
-    chosen = none
-    for index, protocol in enumerate(protocols):
-        for number in protocol.ports:
-            chosen = _port(chosen, number, index)
-    return chosen
-
-
-def _port(rest: Any, number: int, index: int) -> Any:
-    @jit
-    def chosen(port: int) -> int:
-        return index if port == number else rest(port)
-
-    return chosen
-
-
-@jit
-def _no_frame(index: int, buf: Any, a: int, e: int) -> int:
-    return -1
-
-
-@jit
-def _no_unwrap(index: int, buf: Any, a: int, e: int, asm: Any, fill: int) -> tuple[int, int, int]:
-    return 0, 0, 0
-
-
-@jit
-def _no_key(index: int, buf: Any, x: int, y: int, from_client: int, out: Any) -> int:
-    return -1
 
 
 @jit
@@ -242,9 +159,9 @@ def _note_vlan(state: Any, conn: int, vlan: int) -> None:
 
 def make_loop(protocols: Sequence[Protocol]) -> Loop:
     """The loop for these protocols, in the order of the tuple."""
-    frame_of = _chain([p.frame for p in protocols], _no_frame)
-    unwraps = _chain([p.unwrap for p in protocols], _no_unwrap)
-    keys = _chain([p.key for p in protocols], _no_key)
+    frame_of = chain([p.frame for p in protocols], no_frame)
+    unwraps = chain([p.unwrap for p in protocols], no_unwrap)
+    keys = chain([p.key for p in protocols], no_key)
 
     @jit
     def key(state: Any, proto: int, buf: Any, x: int, y: int, from_client: int) -> int:
@@ -255,14 +172,14 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         return unwraps(proto, buf, a, b, asm, fill)
 
     key_of, unwrap_of = far("key", "i(sibiii)", key), far("unwrap", "t(sibiibi)", unwrap)
-    hint_of = _ports(protocols)
-    scans = _constants([p.scan for p in protocols])
-    datagrams = _constants([p.datagrams for p in protocols])
+    hint_of = ports(protocols)
+    scans = constants([p.scan for p in protocols])
+    datagrams = constants([p.datagrams for p in protocols])
     pdu = far("pdu", "v(sbiiiiiii)", make_pdu(key_of))
     deliver, deliver_datagram = make_deliver(frame_of, unwraps, unwrap_of, key_of, scans, pdu)
     far_deliver, far_datagram = far("deliver", "v(sbiiii)", deliver), far("datagram", "v(sbiiii)", deliver_datagram)
     tcp_data, express = make_tcp_data(far_deliver), make_express(far_deliver)
-    declares = _constants([p.declares_direction for p in protocols])
+    declares = constants([p.declares_direction for p in protocols])
     identify, evidence, adopt = make_identify(
         len(protocols), hint_of, declares, scans, frame_of, unwrap_of, key_of
     )
@@ -276,100 +193,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         state.ctl[CTL_FRAME] = frame
         return tcp_data(state, buf, a, e, length, flow, seq, ts)
 
-    @jit
-    def tcp(state: Any, buf: Any, flow: int, ts: int) -> int:
-        """The TCP segment in work; 1: the slow path must take it, and nothing was changed."""
-        seg, conns, flows = state.seg, state.conns, state.flows
-        conn = flow >> 1
-        a, e, length = seg[G_START], seg[G_END], seg[G_LENGTH]
-        seq, flags = seg[G_SEQ], seg[G_FLAGS]
-        proto = conns[conn, C_PROTO]
-        if conns[conn, C_SLOW] or (conns[conn, C_SYN_SEQ] >= 0 and length and seq != flows[flow, F_SEQ]):
-            return 1
-        bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
-        if seen_before(state, flow, seg[G_SIG], ts, 1):
-            if length == 0 or proto == PROTO_NONE or serial_diff(seq, flows[flow, F_SEQ]) < 0:
-                if length and proto == PROTO_NONE and conns[conn, C_PORT_HINT] >= 0:
-                    state.bytes[BB_SEEN] += e - a
-                    state.bytes[BB_COPY] += e - a
-                elif length and proto >= 0:
-                    if tcp_data(state, buf, a, e, length, flow, seq, ts):
-                        return 1
-                state.frames[FB_COPY] += 1
-                return 0
-        if flags & 7 or flows[flow, F_SEQ] < 0:
-            if far_control(state, flow, flags, seq, ts):
-                return 1
-            if flags & 2:
-                seq = (seq + 1) & 0xFFFFFFFF
-        acknowledge(state, flow, flags, seg[G_ACK])
-        if length == 0:
-            if flags & 1 and seq == flows[flow, F_SEQ]:
-                flows[flow, F_SEQ] = (seq + 1) & 0xFFFFFFFF
-            state.frames[FB_TCP_CONTROL] += 1
-        else:
-            if proto == PROTO_UNDECIDED:
-                found = identify(state, buf, a, e, flow)
-                if found == UNDECIDED or (found and flows[flow, F_SEQ] != seq):
-                    conns[conn, C_PROTO] = PROTO_UNDECIDED
-                    return 1
-                proto = conns[conn, C_PROTO]
-            if proto >= 0:
-                if tcp_data(state, buf, a, e, length, flow, seq, ts):
-                    return 1
-                if flags & 1 and flows[flow, F_SEQ] == (seq + length) & 0xFFFFFFFF:
-                    flows[flow, F_SEQ] = (seq + length + 1) & 0xFFFFFFFF
-            else:
-                if bucket == FB_OT:
-                    bucket = FB_OTHER_IP
-                if conns[conn, C_PORT_HINT] >= 0:
-                    state.bytes[BB_SEEN] += e - a
-                    state.bytes[BB_UNRECOGNISED] += e - a
-            flows[flow, F_BITS] |= FLOW_PAYLOAD
-            state.frames[bucket] += 1
-        sign(state, flow, seg[G_SIG], ts)
-        return 0
-
-    @jit
-    def udp(state: Any, buf: Any, flow: int, ts: int) -> int:
-        """The datagram in work; 1: the slow path must take it."""
-        seg, conns = state.seg, state.conns
-        conn = flow >> 1
-        a, e = seg[G_START], seg[G_END]
-        proto = conns[conn, C_PROTO]
-        bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
-        if conns[conn, C_SLOW]:
-            return 1
-        copy = seen_before(state, flow, seg[G_SIG], ts, 0)
-        if copy and (proto < 0 or same_datagram(state, buf, a, e, flow)):
-            if proto >= 0 or conns[conn, C_PORT_HINT] >= 0:
-                state.bytes[BB_SEEN] += e - a
-                state.bytes[BB_COPY] += e - a
-            state.frames[FB_COPY] += 1
-            return 0
-        if proto == PROTO_UNDECIDED:
-            found = identify(state, buf, a, e, flow)
-            if found == UNDECIDED:
-                return 1
-            proto = conns[conn, C_PROTO]
-            if proto >= 0 and not datagrams(proto):
-                conns[conn, C_PROTO] = PROTO_NONE
-                proto = PROTO_NONE
-        if proto >= 0:
-            state.bytes[BB_SEEN] += e - a
-            remember(state, buf, a, e, flow, 0)
-            far_datagram(state, buf, a, e, flow, ts)
-        else:
-            if bucket == FB_OT:
-                bucket = FB_OTHER_IP
-            if conns[conn, C_PORT_HINT] >= 0:
-                state.bytes[BB_SEEN] += e - a
-                state.bytes[BB_UNRECOGNISED] += e - a
-        state.flows[flow, F_BITS] |= FLOW_PAYLOAD
-        state.frames[bucket] += 1
-        sign(state, flow, seg[G_SIG], ts)
-        return 0
-
+    tcp, udp = make_segments(tcp_data, far_datagram, identify, datagrams)
     far_tcp, far_udp = far("tcp", "i(sbii)", tcp), far("udp", "i(sbii)", udp)
 
     @jit
@@ -383,7 +207,8 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         conn = flow >> 1
         conns[conn, C_LAST_TS] = ts
         if state.flows[flow, F_FRAMES] == 0:
-            far_bind(state, seg[G_SMAC], 0x0800, k0 >> 32 & 0xFFFFFFFF, (seg[G_REALM] << 4) | (6 if k1 & 0x1000 else 4) << 1, ts)
+            family = 6 if k1 & K1_V6 else 4
+            far_bind(state, seg[G_SMAC], 0x0800, k0 >> 32 & 0xFFFFFFFF, (seg[G_REALM] << 4) | (family << 1), ts)
             if conns[conn, C_SOURCE_MAC] == 0:
                 conns[conn, C_SOURCE_MAC] = seg[G_SMAC]
         if seg[G_VLAN] != 0xFFFF:

@@ -123,7 +123,8 @@ def match(state: Any, conn: int, token: int, reply: int, outcome: int, ts: int) 
     row = state.conns[conn, C_HEAD]
     for _ in range(state.conns[conn, C_PENDING]):
         if pending[row, Q_TOKEN] == token and pending[row, Q_REPLY] == reply:
-            shape, hit, judged, n = pending[row, Q_SHAPE], pending[row, Q_HIT], pending[row, Q_JUDGED], pending[row, Q_N]
+            shape, n = pending[row, Q_SHAPE], pending[row, Q_N]
+            hit, judged = pending[row, Q_HIT], pending[row, Q_JUDGED]
             elapsed = ts - pending[row, Q_TS]
             _release(state, conn, row, before)
             settle(state, shape, hit, judged, n, outcome, ts)

@@ -104,7 +104,9 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
                     state.shapes[shape, S_IDENTITY] = 1
                     wanted |= EVF_IDENTITY
                 if wanted:
-                    far_emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, -1, request, outcome, kind, slot, n)
+                    far_emit_pdu(
+                        state, buf, x, y, wanted, shape, ts, conn, from_client, -1, request, outcome, kind, slot, n
+                    )
                 return
         elif kind == KIND_REQUEST:
             _tally(state, proto, 0)

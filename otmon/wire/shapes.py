@@ -293,7 +293,7 @@ def count(state: Any, shape: int, wire: int, ts: int) -> None:
 
 @jit
 def judge(state: Any, shape: int, ts: int) -> int:
-    """What the shape's verdict says of one message: -1 permitted, -2 to be judged in Python, else the hit it adds to."""
+    """What the shape's verdict says of one message: -1 permitted, -2 Python must judge it, else the hit it adds to."""
     shapes = state.shapes
     verdict = shapes[shape, S_VERDICT]
     if verdict == VERDICT_PASS:

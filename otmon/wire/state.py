@@ -175,9 +175,10 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
 
 class _Table(NamedTuple):
     rows: str
-    index: str | None
-    count: int | None
-    """Control word that counts the rows in use; None: a free list."""
+    places: str | None
+    """Its hash index."""
+    used: int
+    """Control word that counts the rows in use."""
     cap: int
     margin: int
     """Rows that one frame may use up."""
@@ -209,8 +210,7 @@ def _bigger(array: Any, rows: int) -> Any:
 
 
 def _used(state: State, table: _Table) -> int:
-    assert table.count is not None
-    return int(state.ctl[table.count]) * (2 if table.rows == "flows" else 1)
+    return int(state.ctl[table.used]) * (2 if table.rows == "flows" else 1)
 
 
 def grow(state: State) -> None:
@@ -230,10 +230,10 @@ def grow(state: State) -> None:
             state.grown += 1
             rows = _bigger(rows, size)
             state.replace(**{table.rows: rows})
-            if table.index is not None:
+            if table.places is not None:
                 index = np.zeros(1 << (4 * len(rows) - 1).bit_length(), np.int32)
                 rehash(rows, _used(state, table), index, int(state.ctl[c.CTL_SEED]), table.words)
-                state.replace(**{table.index: index})
+                state.replace(**{table.places: index})
     _grow_lists(state)
     if state.grown == before:
         state.ctl[c.CTL_CREDIT] = 1024 * need

@@ -1,0 +1,141 @@
+"""A TCP segment or UDP datagram of a known flow: copies, control, identification, payload; the general path."""
+
+from collections.abc import Callable
+from typing import Any
+
+from otmon.wire.columns import (
+    BB_COPY,
+    BB_SEEN,
+    BB_UNRECOGNISED,
+    C_PORT_HINT,
+    C_PROTO,
+    C_SLOW,
+    C_SYN_SEQ,
+    F_BITS,
+    F_SEQ,
+    FB_COPY,
+    FB_OT,
+    FB_OTHER_IP,
+    FB_TCP_CONTROL,
+    FB_TRUNCATED,
+    FLOW_PAYLOAD,
+    G_ACK,
+    G_CUT,
+    G_END,
+    G_FLAGS,
+    G_LENGTH,
+    G_SEQ,
+    G_SIG,
+    G_START,
+    PROTO_NONE,
+    PROTO_UNDECIDED,
+)  # fmt: skip
+from otmon.wire.flow import acknowledge, far_control, remember, same_datagram, seen_before, serial_diff, sign
+from otmon.wire.identify import UNDECIDED
+from otmon.wire.loads import jit
+
+
+def make_segments(
+    tcp_data: Callable[..., int],
+    far_datagram: Callable[..., None],
+    identify: Callable[..., int],
+    datagrams: Callable[[int], int],
+) -> tuple[Callable[..., int], Callable[..., int]]:
+    """(`tcp`, `udp`) for these protocols."""
+
+    @jit
+    def tcp(state: Any, buf: Any, flow: int, ts: int) -> int:
+        """The TCP segment in work; 1: the slow path must take it, and nothing was changed."""
+        seg, conns, flows = state.seg, state.conns, state.flows
+        conn = flow >> 1
+        a, e, length = seg[G_START], seg[G_END], seg[G_LENGTH]
+        seq, flags = seg[G_SEQ], seg[G_FLAGS]
+        proto = conns[conn, C_PROTO]
+        if conns[conn, C_SLOW] or (conns[conn, C_SYN_SEQ] >= 0 and length and seq != flows[flow, F_SEQ]):
+            return 1
+        bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
+        if seen_before(state, flow, seg[G_SIG], ts, 1):
+            if length == 0 or proto == PROTO_NONE or serial_diff(seq, flows[flow, F_SEQ]) < 0:
+                if length and proto == PROTO_NONE and conns[conn, C_PORT_HINT] >= 0:
+                    state.bytes[BB_SEEN] += e - a
+                    state.bytes[BB_COPY] += e - a
+                elif length and proto >= 0:
+                    if tcp_data(state, buf, a, e, length, flow, seq, ts):
+                        return 1
+                state.frames[FB_COPY] += 1
+                return 0
+        if flags & 7 or flows[flow, F_SEQ] < 0:
+            if far_control(state, flow, flags, seq, ts):
+                return 1
+            if flags & 2:
+                seq = (seq + 1) & 0xFFFFFFFF
+        acknowledge(state, flow, flags, seg[G_ACK])
+        if length == 0:
+            if flags & 1 and seq == flows[flow, F_SEQ]:
+                flows[flow, F_SEQ] = (seq + 1) & 0xFFFFFFFF
+            state.frames[FB_TCP_CONTROL] += 1
+        else:
+            if proto == PROTO_UNDECIDED:
+                if flows[flow, F_SEQ] != seq:
+                    return 1
+                if identify(state, buf, a, e, flow) == UNDECIDED:
+                    conns[conn, C_PROTO] = PROTO_UNDECIDED
+                    return 1
+                proto = conns[conn, C_PROTO]
+            if proto >= 0:
+                if tcp_data(state, buf, a, e, length, flow, seq, ts):
+                    return 1
+                if flags & 1 and flows[flow, F_SEQ] == (seq + length) & 0xFFFFFFFF:
+                    flows[flow, F_SEQ] = (seq + length + 1) & 0xFFFFFFFF
+            else:
+                if bucket == FB_OT:
+                    bucket = FB_OTHER_IP
+                if conns[conn, C_PORT_HINT] >= 0:
+                    state.bytes[BB_SEEN] += e - a
+                    state.bytes[BB_UNRECOGNISED] += e - a
+            flows[flow, F_BITS] |= FLOW_PAYLOAD
+            state.frames[bucket] += 1
+        sign(state, flow, seg[G_SIG], ts)
+        return 0
+
+    @jit
+    def udp(state: Any, buf: Any, flow: int, ts: int) -> int:
+        """The datagram in work; 1: the slow path must take it."""
+        seg, conns = state.seg, state.conns
+        conn = flow >> 1
+        a, e = seg[G_START], seg[G_END]
+        proto = conns[conn, C_PROTO]
+        bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
+        if conns[conn, C_SLOW]:
+            return 1
+        copy = seen_before(state, flow, seg[G_SIG], ts, 0)
+        if copy and (proto < 0 or same_datagram(state, buf, a, e, flow)):
+            if proto >= 0 or conns[conn, C_PORT_HINT] >= 0:
+                state.bytes[BB_SEEN] += e - a
+                state.bytes[BB_COPY] += e - a
+            state.frames[FB_COPY] += 1
+            return 0
+        if proto == PROTO_UNDECIDED:
+            found = identify(state, buf, a, e, flow)
+            if found == UNDECIDED:
+                return 1
+            proto = conns[conn, C_PROTO]
+            if proto >= 0 and not datagrams(proto):
+                conns[conn, C_PROTO] = PROTO_NONE
+                proto = PROTO_NONE
+        if proto >= 0:
+            state.bytes[BB_SEEN] += e - a
+            remember(state, buf, a, e, flow, 0)
+            far_datagram(state, buf, a, e, flow, ts)
+        else:
+            if bucket == FB_OT:
+                bucket = FB_OTHER_IP
+            if conns[conn, C_PORT_HINT] >= 0:
+                state.bytes[BB_SEEN] += e - a
+                state.bytes[BB_UNRECOGNISED] += e - a
+        state.flows[flow, F_BITS] |= FLOW_PAYLOAD
+        state.frames[bucket] += 1
+        sign(state, flow, seg[G_SIG], ts)
+        return 0
+
+    return tcp, udp
