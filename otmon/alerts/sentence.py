@@ -92,6 +92,7 @@ DARK: Final[dict[str, str]] = {
     "encrypted": "{bytes} between {client} and {server} {are} encrypted: what they say cannot be judged",
     "malformed": "{bytes} between {client} and {server} {are} not valid {protocol}",
     "unrecognised": "{bytes} between {client} and {server} on a port of {protocol} {are} not {protocol}",
+    "lost_datagrams": "Fragmented IP datagrams were never whole ({datagrams}): what they carried was not seen",
     "truncated": "The capture cut off {frames}: what they carried was not seen whole",
     "unsupported": "{frames} could not be taken apart ({layers})",
     "shed": "{frames} were left out because tables were full",
@@ -241,6 +242,7 @@ def dark(episode: Episode, client: str, server: str) -> str:
     figures: dict[str, str] = {name: str(value) for name, value in episode.detail.items()}
     for name in ("bytes", "gaps", "frames", "connections"):
         figures[name] = plural(int(episode.detail.get(name, 0)), name[:-1])
+    figures["datagrams"] = str(episode.detail.get("frames", 0))
     figures["are"], figures["were"] = ("is", "was") if episode.detail.get("bytes") == 1 else ("are", "were")
     figures.setdefault("layers", "unknown layers")
     template = DARK.get(episode.key.function, "{bytes} between {client} and {server} could not be seen")

@@ -12,6 +12,7 @@ REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
     "one_sided": ("visibility", "low"),
     "encrypted": ("visibility", "info"),
     "truncated": ("visibility", "low"),
+    "lost_datagrams": ("visibility", "low"),
     "unsupported": ("visibility", "info"),
     "shed": ("visibility", "medium"),
     "internal": ("visibility", "medium"),
@@ -63,7 +64,7 @@ def of_capture(
 
     They concern no pair: client and server are `*`.
     """
-    for reason in ("truncated", "unsupported", "shed", "internal"):
+    for reason in ("truncated", "lost_datagrams", "unsupported", "shed", "internal"):
         if frames.get(reason, 0):
             layers = unsupported if reason == "unsupported" else None
             at = (realm, MANY, MANY, "", first_ts_ns, last_ts_ns, None)

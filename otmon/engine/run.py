@@ -214,7 +214,9 @@ class Run:
 
     def part(self) -> Part:
         """What was seen."""
-        return self._collector.part()
+        part = self._collector.part()
+        part.lost_datagrams = self._defrag.missing()
+        return part
 
 
 def compile_all() -> None:

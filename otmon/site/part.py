@@ -58,6 +58,8 @@ class Part:
     facts: list[Fact] = field(default_factory=list)
     episodes: list[Any] = field(default_factory=list)
     """otmon.alerts.episodes.Episode, of which merging needs what EpisodeLike says."""
+    lost_datagrams: int = 0
+    """Fragmented IP datagrams that were never whole: what they carried was not seen."""
     partial: bool = False
     """The run was interrupted."""
 
@@ -189,6 +191,7 @@ def merge(parts: Sequence[Part]) -> Part:
         whole.unsupported = add_counts(whole.unsupported, part.unsupported)
         whole.protocols = _add_tree(whole.protocols, part.protocols)
         whole.connections += part.connections
+        whole.lost_datagrams += part.lost_datagrams
     whole.connections.sort(key=_connection_order)
     episodes = _united(((episode.id, episode) for part in parts for episode in part.episodes), _first, _absorbed)
     whole.episodes = [

@@ -23,8 +23,8 @@ class Defragmenter:
 
     def __init__(self) -> None:
         self._datagrams: OrderedDict[bytes, _Datagram] = OrderedDict()
-        self.conflicts = 0
-        self.evicted = 0
+        self.lost = 0
+        """Datagrams given up: overlapping or impossible fragments, no room, or pieces that never came."""
 
     def offer(self, buf: Any, l3: int, end: int, family: int, realm: int, ts_ns: int) -> Any | None:
         """One fragment buf[l3:end]: the whole IP packet as a new array when it is the last piece, else None."""
@@ -38,7 +38,7 @@ class Defragmenter:
         if datagram is None:
             if len(self._datagrams) >= MAX_FRAGMENT_DATAGRAMS:
                 self._datagrams.popitem(last=False)
-                self.evicted += 1
+                self.lost += 1
             datagram = self._datagrams[key] = _Datagram(ts_ns)
         if offset + len(data) > 65535 or (more and len(data) % 8) or len(datagram.pieces) >= MAX_FRAGMENTS_PER_DATAGRAM:
             self._drop(key)
@@ -64,7 +64,7 @@ class Defragmenter:
             return None
         del self._datagrams[key]
         if size != datagram.total:
-            self.conflicts += 1
+            self.lost += 1
             return None
         packet = np.concatenate([datagram.header, *(datagram.pieces[at] for at in sorted(datagram.pieces))])
         if len(packet) > 65535 + 40:
@@ -75,7 +75,7 @@ class Defragmenter:
         return packet
 
     def _drop(self, key: bytes) -> None:
-        self.conflicts += 1
+        self.lost += 1
         del self._datagrams[key]
 
     def _expire(self, ts_ns: int) -> None:
@@ -84,6 +84,11 @@ class Defragmenter:
             if ts_ns - oldest.first_ts_ns <= FRAGMENT_TIMEOUT_NS:
                 return
             del self._datagrams[key]
+            self.lost += 1
+
+    def missing(self) -> int:
+        """How many datagrams were never whole, if no more comes."""
+        return self.lost + len(self._datagrams)
 
 
 _Piece = tuple[bytes, int, bool, Any, Any]

@@ -146,7 +146,7 @@ def test_incomplete_datagrams_are_capped(monkeypatch: pytest.MonkeyPatch, family
     seen = survive([*flood, *fragments(whole(), 16)])
     assert functions(seen) == WRITE
     assert len(made[0]._datagrams) == 31  # one of 32 was completed and left
-    assert made[0].evicted == 500 - 31
+    assert made[0].lost == 500 - 31
     assert seen.frames["fragment"] == 502
 
 

@@ -19,7 +19,9 @@ from otmon.protocols.modbus.tables import (
     IDENTITY,
     LAST_ADDRESS,
     MAX_ADU_BYTES,
+    MAX_UMAS_BYTES,
     SPACES,
+    UMAS,
     function_of,
     make_op,
     span,
@@ -28,7 +30,8 @@ from otmon.protocols.modbus.tables import (
 
 
 def _fill(pdu: bytes, from_client: bool, asked: Draft | None) -> Draft:
-    need(HEADER_BYTES <= len(pdu) <= MAX_ADU_BYTES, "no Modbus/TCP ADU")
+    need(len(pdu) >= HEADER_BYTES, "no Modbus/TCP ADU")
+    need(len(pdu) <= (MAX_UMAS_BYTES if pdu[7] == UMAS else MAX_ADU_BYTES), "no Modbus/TCP ADU")
     transaction, protocol, length, unit, code = struct.unpack_from(">HHHBB", pdu)
     need(protocol == 0 and length == len(pdu) - 6, "no Modbus/TCP ADU")
     if asked and (asked.code, asked.unit, asked.body["transaction_id"]) != (code & 127, unit, transaction):

@@ -16,14 +16,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from otmon.model import Op
-from otmon.protocols.modbus.layout import answers, asks, certain
+from otmon.protocols.modbus.layout import ANSWERS, ASKS, CERTAIN, frozen, sides
 from otmon.protocols.modbus.tables import (
     ACKNOWLEDGE,
     FORCE_LISTEN_ONLY,
     HEADER_BYTES,
     MAX_ADU_BYTES,
+    MAX_UMAS_BYTES,
     MEI_DEVICE_ID,
     SPACES,
+    UMAS,
     UMAS_ERROR,
     make_op,
     service,
@@ -57,11 +59,19 @@ from otmon.wire.contract import (
     STATUS_REJECTED,
     UNWRAP_WHOLE,
 )
-from otmon.wire.loads import be16, be64, jit, jit_inline, u8
+from otmon.wire.loads import be16, be32, be64, jit, u8
 
 VERSION: Final = 1
 RESPONSE_MARK: Final = 1 << 16
 EXCEPTION_MARK: Final = 1 << 17
+_NOTHING, _RANGE, _ONE, _OTHER = range(4)
+"""Words of a request: none but the first; address and quantity; an address alone; see _other_words."""
+_FORMED = {
+    **dict.fromkeys((1, 2, 3, 4, 15, 16, 23), _RANGE),
+    **dict.fromkeys((5, 6, 22, 24), _ONE),
+    **dict.fromkeys((8, 17, 20, 21, 43, 90), _OTHER),
+}
+_FORMS = frozen([_FORMED.get(code, _NOTHING) for code in range(128)])
 
 
 @jit
@@ -72,13 +82,18 @@ def frame(buf: Any, start: int, end: int) -> int:
         return NOT_THIS
     if size > 3 and u8(buf, start + 3) != 0:
         return NOT_THIS
-    if size > 4 and u8(buf, start + 4) != 0:
+    if size > 4 and u8(buf, start + 4) > MAX_UMAS_BYTES >> 8:
         return NOT_THIS
     if size < 6:
         return NEED_MORE
-    length = 6 + u8(buf, start + 5)
-    if length < HEADER_BYTES or length > MAX_ADU_BYTES:
+    length = 6 + be16(buf, start + 4)
+    if length < HEADER_BYTES or length > MAX_UMAS_BYTES:
         return NOT_THIS
+    if length > MAX_ADU_BYTES:
+        if size < HEADER_BYTES:
+            return NEED_MORE
+        if u8(buf, start + 7) != UMAS:
+            return NOT_THIS
     return length
 
 
@@ -89,128 +104,81 @@ def unwrap(buf: Any, start: int, end: int, asm: Any, fill: int) -> tuple[int, in
 
 
 @jit
-def _bound_registers(buf: Any, start: int, end: int, out: Any) -> None:
-    """Widen OUT_VMIN and OUT_VMAX by the registers in buf[start:end]; the last byte of an odd run is no register."""
-    while start + 2 <= end:
-        value = be16(buf, start)
-        if out[OUT_VMIN] > out[OUT_VMAX]:
-            out[OUT_VMIN] = value
-            out[OUT_VMAX] = value
-        elif value < out[OUT_VMIN]:
-            out[OUT_VMIN] = value
-        elif value > out[OUT_VMAX]:
-            out[OUT_VMAX] = value
-        start += 2
+def _bound(buf: Any, at: int, end: int, coils: int, out: Any) -> None:
+    """Widen OUT_VMIN and OUT_VMAX by what is written in buf[at:end].
+
+    `coils`: their number (lowest bit of each byte first), or -1 for registers; half a register at the end is none.
+    """
+    low, high = 1 << 16, -1
+    while coils < 0 and at + 2 <= end:
+        value = be16(buf, at)
+        if value < low:
+            low = value
+        if value > high:
+            high = value
+        at += 2
+    while coils > 0 and at < end:
+        used = 255 if coils >= 8 else (1 << coils) - 1
+        bits = u8(buf, at) & used
+        if bits != used:
+            low = 0
+        elif low > 1:
+            low = 1
+        if bits != 0:
+            high = 1
+        elif high < 0:
+            high = 0
+        at += 1
+        coils -= 8
+    if low > high:
+        return
+    known = out[OUT_VMIN] <= out[OUT_VMAX]
+    if not known or low < out[OUT_VMIN]:
+        out[OUT_VMIN] = low
+    if not known or high > out[OUT_VMAX]:
+        out[OUT_VMAX] = high
 
 
 @jit
-def _bound_coils(buf: Any, start: int, end: int, quantity: int, out: Any) -> None:
-    """The same for `quantity` bits, lowest bit of each byte first."""
-    while start < end and quantity > 0:
-        used = 255 if quantity >= 8 else (1 << quantity) - 1
-        bits = u8(buf, start) & used
-        low = 1 if bits == used else 0
-        high = 1 if bits != 0 else 0
-        if out[OUT_VMIN] > out[OUT_VMAX]:
-            out[OUT_VMIN] = low
-            out[OUT_VMAX] = high
-        else:
-            out[OUT_VMIN] = min(out[OUT_VMIN], low)
-            out[OUT_VMAX] = max(out[OUT_VMAX], high)
-        start += 1
-        quantity -= 8
-
-
-@jit_inline
-def _request_words(buf: Any, start: int, end: int, code: int, out: Any) -> int:
-    """Words behind the first, and the bounds on what is written; the number of words."""
-    at = OUT_WORDS + 1
-    if 1 <= code <= 4:
-        out[at] = be16(buf, start + 8) << 16 | be16(buf, start + 10)
-        return 2
-    if code == 5 or code == 6:
-        out[at] = be16(buf, start + 8) << 16 | 1
-        value = be16(buf, start + 10)
-        # A coil takes 0xFF00 and 0 only; anything else stays as it is, beyond every bound on coils.
-        if code == 5 and value == 0xFF00:
-            value = 1
-        out[OUT_VMIN] = value
-        out[OUT_VMAX] = value
-        return 2
-    if code == 15 or code == 16:
-        quantity = be16(buf, start + 10)
-        out[at] = be16(buf, start + 8) << 16 | quantity
-        if code == 15:
-            _bound_coils(buf, start + 13, end, quantity, out)
-        else:
-            _bound_registers(buf, start + 13, end, out)
-        return 2
-    if code == 22 or code == 24:
-        out[at] = be16(buf, start + 8) << 16 | 1
-        if code == 22:
-            out[OUT_FLAGS] |= FLAG_INSPECT  # what it writes depends on what the register holds
-        return 2
-    if code == 23:
-        out[at] = be16(buf, start + 8) << 16 | be16(buf, start + 10)
-        out[at + 1] = be16(buf, start + 12) << 16 | be16(buf, start + 14)
-        _bound_registers(buf, start + 17, end, out)
-        return 3
-    if code == 20 or code == 21:
-        words = 1
-        offset = start + 9
-        while offset + 7 <= end:
-            length = be16(buf, offset + 5)
-            out[OUT_WORDS + words] = be16(buf, offset + 1) << 32 | be16(buf, offset + 3) << 16 | length
-            words += 1
-            offset += 7
-            if code == 21:
-                _bound_registers(buf, offset, offset + 2 * length, out)
-                offset += 2 * length
-        return words
-    if code == 8:
-        out[at] = be16(buf, start + 8)
-        if out[at] == FORCE_LISTEN_ONLY:
-            out[OUT_EXPECT] = 0
-        return 2
-    if code == 43:
-        out[at] = u8(buf, start + 8)
-        if out[at] == MEI_DEVICE_ID:
-            out[at] |= u8(buf, start + 9) << 8 | u8(buf, start + 10) << 16
-        return 2
-    if code == 90:
-        out[at] = u8(buf, start + 9)
-        return 2
-    return 1
-
-
-@jit_inline
-def _response_words(buf: Any, start: int, end: int, code: int, out: Any) -> int:
-    """The same for a response, with its status."""
-    at = OUT_WORDS + 1
-    out[OUT_STATUS] = STATUS_ACCEPTED
-    if code > 127:
-        out[OUT_FLAGS] |= FLAG_EXCEPTION
-        out[OUT_WORDS] |= EXCEPTION_MARK
-        if u8(buf, start + 8) != ACKNOWLEDGE:
-            out[OUT_STATUS] = STATUS_REJECTED
-        return 1
-    if code == 8:
-        out[at] = be16(buf, start + 8)
-        return 2
+def _other_words(buf: Any, start: int, end: int, code: int, asking: bool, out: Any) -> int:
+    """What key does for the functions marked _OTHER; the number of words."""
     if code == 17:
-        out[OUT_FLAGS] |= FLAG_IDENTITY
+        if not asking:
+            out[OUT_FLAGS] = FLAG_IDENTITY
         return 1
-    if code == 43:
-        out[at] = u8(buf, start + 8)
-        if out[at] == MEI_DEVICE_ID:
-            out[OUT_FLAGS] |= FLAG_IDENTITY
-            out[at] |= u8(buf, start + 9) << 8
+    if code == 20 or code == 21:
+        if not asking:
+            return 1
+        n, at, step = OUT_WORDS + 1, start + 9, 2 * (code - 20)  # 21 writes what follows
+        while at + 7 <= end:
+            word = be32(buf, at + 1) << 16 | be16(buf, at + 5)
+            out[n] = word
+            n += 1
+            # No branch on the code: of steps by 7 alone LLVM makes a 128-bit division, which no library here has.
+            behind = at + 7 + (word & 0xFFFF) * step
+            _bound(buf, at + 7, behind, 20 - code, out)
+            at = behind
+        return n - OUT_WORDS
+    word = be16(buf, start + 8) if code != 43 else u8(buf, start + 8)
+    if code == 90:
+        word &= 255
+        if not asking:
+            if word == UMAS_ERROR:
+                out[OUT_STATUS] = STATUS_REJECTED
+            return 1
+    elif code == 8:
+        if asking and word == FORCE_LISTEN_ONLY:
+            out[OUT_EXPECT] = 0
+    elif word == MEI_DEVICE_ID:
+        word |= u8(buf, start + 9) << 8
+        if asking:
+            word |= u8(buf, start + 10) << 16
+        else:
+            out[OUT_FLAGS] = FLAG_IDENTITY
             if u8(buf, start + 13) > 0:
-                out[at] |= u8(buf, start + 14) << 16
-        return 2
-    if code == 90 and u8(buf, start + 9) == UMAS_ERROR:
-        out[OUT_STATUS] = STATUS_REJECTED
-    return 1
+                word |= u8(buf, start + 14) << 16
+    out[OUT_WORDS + 1] = word
+    return 2
 
 
 @jit
@@ -222,42 +190,71 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     """
     size = end - start
     head = be64(buf, start) if size >= HEADER_BYTES else -1
-    sound = head >> 32 & 0xFFFF == 0 and head >> 16 & 0xFFFF == size - 6 and size <= MAX_ADU_BYTES
-    unit = head >> 8 & 255 if sound else 0
     code = head & 255
+    fits = size <= MAX_ADU_BYTES or (code == UMAS and size <= MAX_UMAS_BYTES)
+    sound = head >> 32 & 0xFFFF == 0 and head >> 16 & 0xFFFF == size - 6 and fits
+    unit = head >> 8 & 255 if sound else 0
     func = code & 127 if sound else -1
+    fit = sides(buf, start, end, code) if sound else 0
+    side = fit & (ASKS | ANSWERS)
+    responding = from_client == 0 or (from_client == -1 and side == ANSWERS)
     # Each slot once, and no loop: this is the hottest function of the protocol.
-    out[OUT_KIND] = KIND_RESPONSE if from_client == 0 else KIND_REQUEST
-    out[OUT_EXPECT] = 0
+    out[OUT_KIND] = KIND_RESPONSE if responding else KIND_REQUEST
+    out[OUT_EXPECT] = 1 if not responding and side & ASKS else 0
     out[OUT_TOKEN] = (head >> 48 & 0xFFFF) | unit << 16
-    out[OUT_STATUS] = STATUS_NONE
+    out[OUT_STATUS] = STATUS_ACCEPTED if responding and side & ANSWERS else STATUS_NONE
     out[OUT_FUNC] = func
     out[OUT_CLASS] = -1
     out[OUT_FLAGS] = 0
     out[OUT_UNIT] = unit
     out[OUT_VMIN] = 1
     out[OUT_VMAX] = 0
-    out[OUT_FROM_CLIENT] = -1
-    out[OUT_EVIDENCE] = 0
-    out[OUT_REPLY_KEY] = max(func, 0)
-    if not sound:
+    out[OUT_FROM_CLIENT] = 1 if side == ASKS else 0 if side == ANSWERS else -1
+    out[OUT_EVIDENCE] = 2 if fit & CERTAIN else 1 if sound else 0
+    out[OUT_REPLY_KEY] = func if sound else 0
+    if not side & (ANSWERS if responding else ASKS):
         return -1
-    asking = asks(buf, start, end, code)
-    answering = answers(buf, start, end, code)
-    out[OUT_EVIDENCE] = 2 if (asking or answering) and certain(buf, start, code) else 1
-    if asking != answering:
-        out[OUT_FROM_CLIENT] = 1 if asking else 0
-    out[OUT_WORDS] = func | unit << 8
-    if from_client == 0 or (from_client == -1 and answering and not asking):
-        out[OUT_KIND] = KIND_RESPONSE
-        if not answering:
-            return -1
-        out[OUT_WORDS] |= RESPONSE_MARK
-        return int(_response_words(buf, start, end, code, out))
-    if not asking:
-        return -1
-    out[OUT_EXPECT] = 1
-    return int(_request_words(buf, start, end, code, out))
+    word = func | unit << 8
+    form = _FORMS[func]
+    if responding:
+        word |= RESPONSE_MARK
+        if code > 127:
+            word |= EXCEPTION_MARK
+            out[OUT_FLAGS] = FLAG_EXCEPTION
+            if u8(buf, start + 8) != ACKNOWLEDGE:
+                out[OUT_STATUS] = STATUS_REJECTED
+        out[OUT_WORDS] = word
+        if form != _OTHER or code > 127:
+            return 1
+    else:
+        out[OUT_WORDS] = word
+        if form == _NOTHING:
+            return 1
+    if form == _OTHER:
+        return _other_words(buf, start, end, code, not responding, out)
+    at = start + 8
+    if form == _ONE:
+        out[OUT_WORDS + 1] = be16(buf, at) << 16 | 1
+        if code == 22:
+            out[OUT_FLAGS] = FLAG_INSPECT  # what it writes depends on what the register holds
+        elif code != 24:
+            value = be16(buf, at + 2)
+            # A coil takes 0xFF00 and 0 only; anything else stays as it is, beyond every bound on coils.
+            if code == 5 and value == 0xFF00:
+                value = 1
+            out[OUT_VMIN] = value
+            out[OUT_VMAX] = value
+        return 2
+    word = be32(buf, at)
+    out[OUT_WORDS + 1] = word
+    if code < 5:
+        return 2
+    words, data = 2, start + 13
+    if code == 23:
+        out[OUT_WORDS + 2] = be32(buf, start + 12)
+        words, data = 3, start + 17
+    _bound(buf, data, end, word & 0xFFFF if code == 15 else -1, out)
+    return words
 
 
 def operations(words: Sequence[int]) -> tuple[Op, ...]:

@@ -1,142 +1,148 @@
 """Which lengths and counts an ADU of each function can have, as a request and as a response (compiled)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from otmon.protocols.modbus.tables import (
     FUNCTIONS,
+    HEADER_BYTES,
     LAST_DIAGNOSTIC,
     LAST_EXCEPTION,
+    MAX_ADU_BYTES,
     MEI_DEVICE_ID,
     UMAS_ERROR,
 )
 from otmon.wire.loads import be16, jit, jit_inline, u8
 
+ASKS: Final = 1
+ANSWERS: Final = 2
+CERTAIN: Final = 4
+"""What `sides` says: it can be a request, it can be a response; and that it fits proves something."""
 
-def _table(rows: dict[int, int]) -> Sequence[int]:
-    table: Any = np.zeros(128, np.int64)
-    for code, value in rows.items():
-        table[code] = value
-    table.flags.writeable = False
-    frozen: Sequence[int] = table
-    return frozen
-
-
-# Layout of an ADU by function: n > 0 exactly n bytes; n < 0 a count byte at -n, the ADU ends behind what it counts;
-# 0 neither, see asks and answers.
-_REQUESTS = _table({
-    **dict.fromkeys((1, 2, 3, 4, 5, 6), 12),
-    **dict.fromkeys((7, 11, 12, 17), 8),
-    **dict.fromkeys((15, 16), -12),
-    **dict.fromkeys((20, 21), -8),
-    22: 14, 23: -16, 24: 10,
-})  # fmt: skip
-_RESPONSES = _table({
-    **dict.fromkeys((1, 2, 3, 4, 12, 17, 20, 21, 23), -8),
-    **dict.fromkeys((5, 6, 11, 15, 16), 12),
-    7: 9, 22: 14,
-})  # fmt: skip
-_NAMED = _table(dict.fromkeys(FUNCTIONS, 1))
+_RARE = 1 << 32
+"""Of a request's layout: `_inside` knows more."""
+_NAMED = 1 << 33
+"""Of a request's layout: the function has a name."""
+_EVEN = 1 << 34
+"""Registers are counted: two bytes each."""
 
 
-@jit_inline
+_BITS = (1 << 12) - 1
+_NO_LIMIT = _BITS
+"""But that of every ADU, which `key` knows."""
+
+
+def _layout(low: int, high: int = _NO_LIMIT, count_at: int = 0) -> int:
+    """Lengths of an ADU from `low` to `high`; its end is behind what the byte at `count_at` (0: none) counts."""
+    return low | high << 12 | count_at << 24
+
+
+def frozen(table: list[int]) -> Sequence[int]:
+    """A constant of the kernels."""
+    words: Any = np.array(table, np.int64)
+    words.flags.writeable = False
+    rows: Sequence[int] = words
+    return rows
+
+
+def _layouts() -> Sequence[int]:
+    """One row a function code for requests, then one for responses."""
+    any_length, never = _layout(HEADER_BYTES), _layout(1, 0)
+    asks = {
+        **dict.fromkeys((1, 2, 3, 4, 5, 6), _layout(12, 12)),
+        **dict.fromkeys((7, 11, 12, 17), _layout(8, 8)),
+        **dict.fromkeys((15, 16), _layout(13, count_at=12)),
+        **dict.fromkeys((20, 21), _layout(9, count_at=8)),
+        **dict.fromkeys((8, 90), _layout(10)),
+        22: _layout(14, 14), 23: _layout(17, count_at=16), 24: _layout(10, 10), 43: _layout(9),
+    }  # fmt: skip
+    answers = {
+        **dict.fromkeys((1, 2, 17, 20, 21), _layout(9, count_at=8)),
+        **dict.fromkeys((3, 4, 23), _layout(9, count_at=8) | _EVEN),
+        **dict.fromkeys((5, 6, 11, 15, 16), _layout(12, 12)),
+        **dict.fromkeys((8, 90), _layout(10)),
+        7: _layout(9, 9), 12: _layout(15, count_at=8), 22: _layout(14, 14), 24: _layout(12), 43: _layout(9),
+    }  # fmt: skip
+    rows = [asks.get(code, any_length) for code in range(128)] + [never] * 128
+    rows += [answers.get(code, any_length) for code in range(128)] + [_layout(9, 9)] * 128
+    for code in (8, 20, 21, 24, 43, 90, *range(128, 256)):
+        rows[code] |= _RARE
+    for code in FUNCTIONS:
+        rows[code] |= _NAMED
+        rows[code | 128] |= _NAMED
+    return frozen(rows)
+
+
+_LAYOUTS = _layouts()
+_ANSWERED = 256
+
+
+@jit
 def _counted(buf: Any, start: int, end: int, layout: int) -> bool:
-    at = start - layout
-    return at < end and at + 1 + u8(buf, at) == end
-
-
-@jit
-def _walks_records(buf: Any, start: int, end: int) -> bool:
-    # CVE-2022-20685: record lengths that wrap a counter. Here each step is at least 7 and ends at `end` or fails.
-    at = start + 9
-    while at + 7 <= end:
-        at += 7 + 2 * be16(buf, at + 5)
-    return at == end
-
-
-@jit
-def _walks_groups(buf: Any, start: int, end: int) -> bool:
-    at = start + 9
-    while at < end:
-        if u8(buf, at) == 0:
-            return False
-        at += 1 + u8(buf, at)
-    return at == end
-
-
-@jit
-def _walks_objects(buf: Any, start: int, end: int) -> bool:
-    at = start + 14
-    if at > end:
+    size = end - start
+    if size < layout & _BITS or size > layout >> 12 & _BITS:
         return False
-    left = u8(buf, start + 13)
-    while left > 0 and at + 2 <= end:
-        at += 2 + u8(buf, at + 1)
+    at = layout >> 24 & 255
+    if at == 0:
+        return True
+    # All that a count byte counts in pairs stands behind byte 9.
+    return start + at + 1 + u8(buf, start + at) == end and (layout & _EVEN == 0 or size & 1 == 1)
+
+
+@jit
+def _walks(buf: Any, start: int, end: int, code: int) -> bool:
+    """Whether records (21), groups (20, a response) or objects (43, a response) end where the ADU does."""
+    # CVE-2022-20685: record lengths that wrap a counter. Here each step is at least 1 and ends at `end` or fails.
+    at, left, head = start + 9, MAX_ADU_BYTES, 7 if code == 21 else 1
+    if code == 43:
+        if end - start < 14:
+            return False
+        at, left, head = start + 14, u8(buf, start + 13), 2
+    while left > 0 and at + head <= end:
+        at += head
+        size = u8(buf, at - 1) if code != 21 else 2 * be16(buf, at - 2)
+        if size == 0 and code == 20:
+            return False
+        at += size
         left -= 1
-    return left == 0 and at == end
+    return at == end and (code != 43 or left == 0)
 
 
-@jit_inline
-def asks(buf: Any, start: int, end: int, code: int) -> bool:
-    """Whether an ADU of this length and these counts can be a request."""
-    if code > 127:
-        return False
+@jit
+def _inside(buf: Any, start: int, end: int, code: int) -> int:
+    """ASKS, ANSWERS and CERTAIN as far as the fields of these functions leave them; the layout fits."""
     size = end - start
-    layout = _REQUESTS[code]
-    if layout > 0:
-        return size == layout
-    if layout < 0:
-        if not _counted(buf, start, end, layout):
-            return False
-        if code == 20:
-            return (size - 9) % 7 == 0
-        return code != 21 or bool(_walks_records(buf, start, end))
+    first = u8(buf, start + 8)
+    if code > 127:
+        return ANSWERS | CERTAIN if 0 < first <= LAST_EXCEPTION else ANSWERS
     if code == 8:
-        return size >= 10
-    if code == 43:
-        return size >= 9 and (u8(buf, start + 8) != MEI_DEVICE_ID or size == 11)
-    if code == 90:
-        return size >= 10 and u8(buf, start + 9) < UMAS_ERROR
-    return True
-
-
-@jit_inline
-def answers(buf: Any, start: int, end: int, code: int) -> bool:
-    """Whether it can be a response."""
-    size = end - start
-    if code > 127:
-        return size == 9
-    layout = _RESPONSES[code]
-    if layout > 0:
-        return size == layout
-    if layout < 0:
-        if not _counted(buf, start, end, layout):
-            return False
-        if code == 3 or code == 4 or code == 23:
-            return (size - 9) % 2 == 0
-        if code == 12:
-            return size >= 15
-        if code == 20:
-            return bool(_walks_groups(buf, start, end))
-        return code != 21 or bool(_walks_records(buf, start, end))
-    if code == 8 or code == 90:
-        return size >= 10
+        return ASKS | ANSWERS | (CERTAIN if be16(buf, start + 8) <= LAST_DIAGNOSTIC else 0)
     if code == 24:
-        return size >= 12 and size % 2 == 0 and be16(buf, start + 8) == size - 10
-    if code == 43:
-        return size >= 9 and (u8(buf, start + 8) != MEI_DEVICE_ID or bool(_walks_objects(buf, start, end)))
-    return True
+        return ASKS | CERTAIN | (ANSWERS if size & 1 == 0 and be16(buf, start + 8) == size - 10 else 0)
+    if code == 90:
+        return ANSWERS | (ASKS if u8(buf, start + 9) < UMAS_ERROR else 0)
+    if code == 43 and first != MEI_DEVICE_ID:
+        return ASKS | ANSWERS
+    fit = CERTAIN | (ANSWERS if _walks(buf, start, end, code) else 0)
+    if code == 21:
+        return fit | fit >> 1 & ASKS
+    return fit | (ASKS if (size == 11 if code == 43 else (size - 9) % 7 == 0) else 0)
 
 
 @jit_inline
-def certain(buf: Any, start: int, code: int) -> bool:
-    """Whether a layout that fits also proves something: many bytes fit where nothing is fixed."""
-    if code > 127:
-        return _NAMED[code & 127] == 1 and 0 < u8(buf, start + 8) <= LAST_EXCEPTION
-    if code == 8:
-        return be16(buf, start + 8) <= LAST_DIAGNOSTIC
-    if code == 43:
-        return u8(buf, start + 8) == MEI_DEVICE_ID
-    return _NAMED[code] == 1 and code != 90
+def sides(buf: Any, start: int, end: int, code: int) -> int:
+    """ASKS, ANSWERS (or both) and CERTAIN, if the ADU has the length and counts of such; 0 if of neither.
+
+    Many bytes fit where nothing is fixed: they prove nothing.
+    """
+    asked = _LAYOUTS[code]
+    fit = ASKS if _counted(buf, start, end, asked) else 0
+    if _counted(buf, start, end, _LAYOUTS[_ANSWERED + code]):
+        fit |= ANSWERS
+    if fit and asked & _NAMED:
+        fit |= CERTAIN
+    if fit and asked & _RARE:
+        fit &= _inside(buf, start, end, code)
+    return fit if fit & (ASKS | ANSWERS) else 0

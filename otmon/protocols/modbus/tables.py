@@ -8,6 +8,10 @@ PORT: Final = 502
 HEADER_BYTES: Final = 8
 """MBAP (transaction, protocol, length, unit) and the function code: the shortest ADU."""
 MAX_ADU_BYTES: Final = 260
+UMAS: Final = 90
+MAX_UMAS_BYTES: Final = 6 + 1024
+"""Schneider's controllers and tools agree on frames beyond the specification's limit, for this function alone: a tool
+tries longer and longer ones with the service `mirror`. The bound is ours."""
 LAST_ADDRESS: Final = 0xFFFF
 
 FUNCTIONS: Final[dict[int, Function]] = {
