@@ -40,9 +40,7 @@ class Collector:
         text = None if family == 0 else self._names.address(address, family == 6)
         realm = self._names.realms[kind >> 4]
         frame = frame_ref(event[c.E_FRAME])
-        self._bindings.append(
-            Binding(realm, mac_text(mac), text, ethertype, bool(kind & 1), event[c.E_TS], frame)
-        )
+        self._bindings.append(Binding(realm, mac_text(mac), text, ethertype, bool(kind & 1), event[c.E_TS], frame))
 
     def identity(self, event: list[int]) -> None:
         """A response that may tell who the server is."""
@@ -283,5 +281,3 @@ def _joined(a: OperationRecord, b: OperationRecord) -> OperationRecord:
         intervals=add_counts(a.intervals, b.intervals),
         responses=add_counts(a.responses, b.responses),
     )
-
-

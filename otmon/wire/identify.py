@@ -130,5 +130,3 @@ def make_identify(
         return 0
 
     return far("identify", "i(sbiii)", identify), evidence, adopt
-
-

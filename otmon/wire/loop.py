@@ -180,9 +180,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     far_deliver, far_datagram = far("deliver", "v(sbiiii)", deliver), far("datagram", "v(sbiiii)", deliver_datagram)
     tcp_data, express = make_tcp_data(far_deliver), make_express(far_deliver)
     declares = constants([p.declares_direction for p in protocols])
-    identify, evidence, adopt = make_identify(
-        len(protocols), hint_of, declares, scans, frame_of, unwrap_of, key_of
-    )
+    identify, evidence, adopt = make_identify(len(protocols), hint_of, declares, scans, frame_of, unwrap_of, key_of)
 
     @jit
     def tcp_data_at(
@@ -326,5 +324,3 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         return STOP_END, len(records)
 
     return Loop(run, packet, deliver, deliver_datagram, tcp_data_at, evidence, adopt)
-
-

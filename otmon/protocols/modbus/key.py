@@ -22,8 +22,10 @@ from otmon.protocols.modbus.tables import (
     FORCE_LISTEN_ONLY,
     HEADER_BYTES,
     MAX_ADU_BYTES,
+    MAX_UMAS_BYTES,
     MEI_DEVICE_ID,
     SPACES,
+    UMAS,
     UMAS_ERROR,
     make_op,
     service,
@@ -80,13 +82,18 @@ def frame(buf: Any, start: int, end: int) -> int:
         return NOT_THIS
     if size > 3 and u8(buf, start + 3) != 0:
         return NOT_THIS
-    if size > 4 and u8(buf, start + 4) != 0:
+    if size > 4 and u8(buf, start + 4) > MAX_UMAS_BYTES >> 8:
         return NOT_THIS
     if size < 6:
         return NEED_MORE
-    length = 6 + u8(buf, start + 5)
-    if length < HEADER_BYTES or length > MAX_ADU_BYTES:
+    length = 6 + be16(buf, start + 4)
+    if length < HEADER_BYTES or length > MAX_UMAS_BYTES:
         return NOT_THIS
+    if length > MAX_ADU_BYTES:
+        if size < HEADER_BYTES:
+            return NEED_MORE
+        if u8(buf, start + 7) != UMAS:
+            return NOT_THIS
     return length
 
 
@@ -183,9 +190,10 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     """
     size = end - start
     head = be64(buf, start) if size >= HEADER_BYTES else -1
-    sound = head >> 32 & 0xFFFF == 0 and head >> 16 & 0xFFFF == size - 6 and size <= MAX_ADU_BYTES
-    unit = head >> 8 & 255 if sound else 0
     code = head & 255
+    fits = size <= MAX_ADU_BYTES or (code == UMAS and size <= MAX_UMAS_BYTES)
+    sound = head >> 32 & 0xFFFF == 0 and head >> 16 & 0xFFFF == size - 6 and fits
+    unit = head >> 8 & 255 if sound else 0
     func = code & 127 if sound else -1
     fit = sides(buf, start, end, code) if sound else 0
     side = fit & (ASKS | ANSWERS)
