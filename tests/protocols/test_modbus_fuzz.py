@@ -165,25 +165,51 @@ def test_words_leave_out_transaction_and_values() -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(
-    st.one_of(st.binary(max_size=20), st.integers(0, 300).map(lambda n: b"\0\1\0\0" + n.to_bytes(2, "big") + b"\1\3"))
+    st.one_of(
+        st.binary(max_size=20),
+        st.builds(
+            lambda length, code: b"\0\1\0\0" + length.to_bytes(2, "big") + code,
+            st.one_of(st.integers(0, 300), st.integers(1000, 1100)),
+            st.sampled_from((b"", b"\1", b"\1\3", b"\1\x5a\0", b"\1\xda")),
+        ),
+    )
 )
 def test_frame_says_the_same_however_the_bytes_arrive(raw: bytes) -> None:
     length = 6 + int.from_bytes(raw[4:6], "big")
-    whole = NEED_MORE if len(raw) < 6 else length if raw[2:4] == b"\0\0" and 8 <= length <= 260 else NOT_THIS
+    # Function 90 may be longer than the specification allows.
+    long = 260 < length <= 1030
+    whole = NEED_MORE if len(raw) < (8 if long else 6) else length
+    if raw[2:4].strip(b"\0") or (len(raw) > 5 and not 8 <= length <= 1030) or (long and raw[7:8] not in (b"", b"\x5a")):
+        whole = NOT_THIS
     answers = [MODBUS.frame(np.frombuffer(b"\xee" + raw[:n], np.uint8), 1, 1 + n) for n in range(len(raw) + 1)]
     settled = [answer for answer in answers if answer != NEED_MORE]
     assert answers == [NEED_MORE] * (len(answers) - len(settled)) + settled
     assert len(set(settled)) <= 1
     assert answers[-1] == whole or (whole == NEED_MORE and answers[-1] == NOT_THIS)
     # NEED_MORE only while some continuation makes an ADU.
-    plausible = (raw[:6] + b"\0\0\0\0\0\2"[len(raw[:6]) :]) if len(raw) < 6 else raw
+    plausible = (raw + b"\0\0\0\0\0\2\0\x5a"[len(raw) :])[:8]
     if answers[-1] == NEED_MORE:
-        assert MODBUS.frame(np.frombuffer(plausible, np.uint8), 0, 6) == 8
+        assert MODBUS.frame(np.frombuffer(plausible, np.uint8), 0, 8) > 0
     # What stands behind `end` is not looked at, what stands behind the ADU does not matter.
     longer = np.frombuffer(raw + b"\xff" * 300, np.uint8)
     assert MODBUS.frame(longer, 0, len(raw)) == answers[-1]
     if answers[-1] > 0:
         assert MODBUS.frame(longer, 0, len(longer)) == answers[-1]
+
+
+@pytest.mark.parametrize(
+    ("code", "size", "fits"), [(90, 253, True), (90, 1022, True), (90, 1023, False), (3, 253, False)]
+)
+def test_only_umas_is_longer_than_the_specification_allows(code: int, size: int, fits: bool) -> None:
+    pdu = adu(code, bytes(2) + b"\x0a" * (size - 2))
+    buf, out = np.frombuffer(pdu, np.uint8), np.zeros(OUT_SIZE, np.int64)
+    assert MODBUS.frame(buf, 0, len(buf)) == (len(pdu) if fits else NOT_THIS)
+    assert (MODBUS.key(buf, 0, len(buf), 1, out) >= 0) == fits
+    if fits:
+        assert MODBUS.decode(pdu, True, None).function_code == code
+    else:
+        with pytest.raises(Malformed):
+            MODBUS.decode(pdu, True, None)
 
 
 @pytest.mark.parametrize("before", [0, 1, 70])

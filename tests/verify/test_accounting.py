@@ -25,8 +25,6 @@ UNREAD: dict[str, dict[str, int]] = {
     # Frames 32 and 34 (12 bytes each) are malformed Modbus. Two connections are none: 76-82 (902 and 24 bytes), 91-113.
     "modbus_test_data_part1.pcap": {"malformed": 24, "unrecognised": 902 + 24 + 10 * 10 + 2 * 14},
     "modbus_test_data_part2.pcap": {"malformed": 110},
-    # Frames 19 and 20: an MBAP length that cannot be.
-    "modicon_test.pcap": {"malformed": 522},
     "4SICS-GeekLounge-151022-min.pcap": {"malformed": 260},
     "modbus-eit.pcap": {"malformed": 18},
     # HTTP, TLS, DCERPC.

@@ -25,9 +25,6 @@ DIFFERENT: dict[str, dict[int, str]] = {
         "exceptions with a byte too many, then bytes that are no MBAP: no sound PDU in the whole connection, "
         "so it is not called Modbus (nor by Zeek)",
     ),
-    "modicon_test.pcap": dict.fromkeys(
-        (19, 20), "the MBAP says 261 and 262 bytes; more than 254 cannot be (Modbus Messaging on TCP/IP, 4.1)"
-    ),
 }
 MALFORMED: dict[str, dict[int, str]] = {
     "modbus_test_data_part1.pcap": dict.fromkeys((32, 34), "43/14 request with a byte too many"),
