@@ -55,6 +55,7 @@ class Episode:
     """One run of one violation. Mutable while it lasts; picklable."""
 
     __slots__ = (
+        "_named",
         "_room",
         "count",
         "detail",
@@ -108,10 +109,14 @@ class Episode:
         self.detail: dict[str, int | str] = {}
         """Figures for the sentence of an episode without an operation."""
         self._room = room or _Room(MAX_EPISODE_TARGETS)
+        self._named: tuple[int, str] | None = None
+        """(start, id): it is asked for often."""
 
     @property
     def id(self) -> str:
         """20 hex digits: the same for a replay, another one for another site or a later recurrence."""
+        if self._named is not None and self._named[0] == self.first_ts_ns:
+            return self._named[1]
         key = self.key
         named = [
             self.site,
@@ -124,7 +129,9 @@ class Episode:
             key.row,
             self.first_ts_ns,
         ]
-        return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:ID_DIGITS]
+        text = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:ID_DIGITS]
+        self._named = (self.first_ts_ns, text)
+        return text
 
     @property
     def outcome(self) -> Outcome | None:

@@ -18,6 +18,7 @@ class Site:
     def __init__(self, part: Part, policy: Places | None = None) -> None:
         self.part = part
         self.policy = policy
+        self._who: dict[Place, dict[str, Any]] = {}
         self.name: str = policy.site if policy is not None else "default"
         self.assets, self.assets_left_out = build_assets(part, self.name, policy)
 
@@ -43,6 +44,12 @@ class Site:
 
         An address that never sent anything has no asset, but may still have a zone, a name and declared roles.
         """
+        known = self._who.get((realm, address))
+        if known is None:
+            known = self._who[realm, address] = self._look_up(realm, address)
+        return known
+
+    def _look_up(self, realm: str, address: str) -> dict[str, Any]:
         asset = self.asset_of.get((realm, address))
         zone = name = None
         roles = asset.roles if asset is not None else []
