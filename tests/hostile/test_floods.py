@@ -1,4 +1,4 @@
-"""H17, H20, H21, H31, H32, H34, floods: work grows with the frames and no faster, caps hold, and what counts goes on."""
+"""H17, H20, H21, H31, H32, H34: work grows with the frames and no faster, caps hold, what counts goes on."""
 
 import os
 import subprocess
