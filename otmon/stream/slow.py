@@ -90,7 +90,7 @@ class SlowPath:
     def _segment(self, state: Any, s: Segment) -> None:
         flows, conns, conn = state.flows, state.conns, s.flow >> 1
         syn_seq, expected = int(conns[conn, c.C_SYN_SEQ]), int(flows[s.flow, c.F_SEQ])
-        if syn_seq >= 0 and s.length and s.seq == syn_seq and s.seq != expected:
+        if syn_seq >= 0 and ((s.length and s.seq == syn_seq != expected) or _answers(s, syn_seq)):
             self._reopen(state, s)
         proto = int(conns[conn, c.C_PROTO])
         first = self._head(state, s, copies=True)
@@ -104,9 +104,8 @@ class SlowPath:
         seq = (s.seq + 1) & 0xFFFFFFFF if s.flags & 2 else s.seq
         if self._held:
             self._release(state, s.flow ^ 1, s.ts_ns)
-        if s.length == 0:
-            if s.flags & 1 and seq == int(flows[s.flow, c.F_SEQ]):
-                flows[s.flow, c.F_SEQ] = (seq + 1) & 0xFFFFFFFF
+        if s.length == 0 or s.flags & 4:
+            self._text_of_reset(state, s)
             state.frames[c.FB_TCP_CONTROL] += 1
         else:
             proto = int(conns[conn, c.C_PROTO])
@@ -132,11 +131,16 @@ class SlowPath:
         """Payload through the compiled path; False: it is behind a hole."""
         size = len(s.payload)
         ahead = self._loop.tcp_data(state.address, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns, s.frame)
-        if ahead:
-            return False
-        if s.flags & 1 and int(state.flows[s.flow, c.F_SEQ]) == (s.seq + s.length) & 0xFFFFFFFF:
-            state.flows[s.flow, c.F_SEQ] = (s.seq + s.length + 1) & 0xFFFFFFFF
-        return True
+        return not ahead
+
+    @staticmethod
+    def _text_of_reset(state: Any, s: Segment) -> None:
+        """What a reset carries is no part of the stream (RFC 9293 3.5.2)."""
+        conn, size = s.flow >> 1, len(s.payload)
+        if size and (state.conns[conn, c.C_PROTO] >= 0 or state.conns[conn, c.C_PORT_HINT] >= 0):
+            state.bytes[c.BB_SEEN] += size
+            state.bytes[c.BB_MALFORMED] += size
+            state.conns[conn, c.C_MALFORMED] += size
 
     def _keeps_alive(self, state: Any, s: Segment, *, first: bool) -> bool:
         """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""
@@ -174,15 +178,19 @@ class SlowPath:
         self._reopened(conn)
         slow = int(state.conns[conn, c.C_SLOW])
         syn_seq, vlan = int(state.conns[conn, c.C_SYN_SEQ]), int(state.conns[conn, c.C_VLAN])
+        answered = _answers(s, syn_seq)
+        opener = s.flow
+        if answered or state.flows[s.flow, c.F_BITS] & (c.FLOW_SYN | c.FLOW_SYNACK) == c.FLOW_SYNACK:
+            opener = s.flow ^ 1
         reset_conn(state, conn, s.ts_ns)
         state.conns[conn, c.C_SLOW], state.conns[conn, c.C_VLAN] = slow, vlan
         for flow in (2 * conn, 2 * conn + 1):
             state.flows[flow, [c.F_FRAMES, c.F_BYTES]] = 0
         state.flows[s.flow, [c.F_FRAMES, c.F_BYTES]] = 1, s.length
-        if not s.flags & 2 and syn_seq == s.seq:
-            state.flows[s.flow, c.F_SEQ] = syn_seq
-            state.conns[conn, c.C_CLIENT], state.conns[conn, c.C_ROLE] = s.flow & 1, c.ROLE_SYN
-            state.flows[s.flow, c.F_BITS] |= c.FLOW_SYN
+        if answered or (syn_seq == s.seq and not s.flags & 2):
+            state.flows[opener if answered else s.flow, c.F_SEQ] = syn_seq
+            state.conns[conn, c.C_CLIENT], state.conns[conn, c.C_ROLE] = opener & 1, c.ROLE_SYN
+            state.flows[opener, c.F_BITS] |= c.FLOW_SYN
 
     def _data(self, state: Any, s: Segment) -> None:
         """Payload of an identified connection: on through the compiled path, or held behind a hole."""
@@ -340,3 +348,8 @@ class SlowPath:
         state.bytes[c.BB_SEEN] += size
         remember(state, s.payload, 0, size, s.flow, 0)
         self._loop.deliver_datagram(state, s.payload, 0, size, s.flow, s.ts_ns)
+
+
+def _answers(s: Segment, syn_seq: int) -> bool:
+    """Whether this is the SYN+ACK to the SYN whose stream begins at `syn_seq`."""
+    return syn_seq >= 0 and s.flags & 18 == 18 and s.ack == syn_seq

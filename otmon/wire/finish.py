@@ -36,7 +36,7 @@ def finish_conn(state: Any, conn: int, ts: int, last: int) -> None:
         seq, acked = state.flows[flow, F_SEQ], state.flows[flow, F_ACKED]
         if state.conns[conn, C_PROTO] >= 0 and seq >= 0 and acked >= 0:
             unseen = serial_diff(acked, seq)
-            fin = 1 if state.flows[flow ^ 1, F_BITS] & FLOW_FIN else 0
+            fin = 1 if (state.flows[flow, F_BITS] | state.flows[flow ^ 1, F_BITS]) & FLOW_FIN else 0
             if 0 < unseen - fin < 1 << 24:
                 state.conns[conn, C_MISSING] += unseen - fin
     if state.conns[conn, C_PROTO] < 0:

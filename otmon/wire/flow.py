@@ -35,6 +35,7 @@ from otmon.wire.columns import (
     CTL_HISTORY_POS,
     CTL_LAST_FLOW,
     CTL_NUMBER,
+    CTL_OUT_OF_WINDOW,
     CTL_SEED,
     CTL_SHED_CONNS,
     CTL_UNVERIFIED,
@@ -60,7 +61,7 @@ from otmon.wire.columns import (
     PROTO_UNDECIDED,
     ROLE_SYN,
 )  # fmt: skip
-from otmon.wire.deliver import hole
+from otmon.wire.deliver import bad, hole
 from otmon.wire.events import emit_conflict
 from otmon.wire.far import far, state_at
 from otmon.wire.loads import copy, jit, join32
@@ -283,8 +284,6 @@ far_gap = far("gap", "v(siii)", gap)
 def repeated(state: Any, buf: Any, a: int, e: int, flow: int, seq: int, ts: int) -> None:
     """Payload seen before (or said to be): counted once more as copy; other bytes are evidence."""
     state.bytes[BB_COPY] += e - a
-    if e - a == 1 and serial_diff(state.flows[flow, F_SEQ], seq) == 1:
-        return  # a keep-alive's byte is garbage by custom (RFC 9293 3.8.4)
     verified = compare(state, buf, a, e, flow, seq)
     if verified < 0:
         state.ctl[CTL_CONFLICTS] += 1
@@ -307,7 +306,9 @@ def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
             used = (flows[flow, F_BITS] | flows[flow ^ 1, F_BITS]) & FLOW_PAYLOAD
             if conns[conn, C_CLOSED] or not used:
                 return 1
-            conns[conn, C_SYN_SEQ] = (seq + 1) & 0xFFFFFFFF
+            if not flags & 16 or conns[conn, C_SYN_SEQ] < 0:
+                conns[conn, C_SYN_SEQ] = (seq + 1) & 0xFFFFFFFF
+                flows[flow, F_BITS] |= FLOW_SYNACK if flags & 16 else FLOW_SYN
             return 0
         if conns[conn, C_ROLE] < ROLE_SYN:
             conns[conn, C_ROLE] = ROLE_SYN
@@ -352,7 +353,14 @@ def make_tcp_data(deliver: Callable[..., None]) -> Callable[..., int]:
             else:
                 old = min(-ahead, e - a)
                 state.bytes[BB_SEEN] += old
-                far_repeated(state, buf, a, a + old, flow, seq, ts)
+                if -ahead > FAR_BEHIND:
+                    state.ctl[CTL_OUT_OF_WINDOW] += 1
+                    bad(state, flow >> 1, old)
+                    return 0
+                if ahead == -1 and length == 1:
+                    state.bytes[BB_COPY] += old  # a keep-alive's byte is garbage by custom (RFC 9293 3.8.4)
+                else:
+                    far_repeated(state, buf, a, a + old, flow, seq, ts)
                 if -ahead >= length:
                     return 0
                 a += old
@@ -369,6 +377,8 @@ def make_tcp_data(deliver: Callable[..., None]) -> Callable[..., int]:
     return tcp_data
 
 
+FAR_BEHIND = 1 << 24
+"""A segment this far behind is no retransmission: no window was ever so wide (RFC 7323 allows 1 GiB; nobody has it)."""
 HEAD_COPY, HEAD_REOPEN, HEAD_GO = 1, 2, 0
 
 

@@ -30,6 +30,7 @@ from otmon.wire.columns import (
     PROTO_NONE,
     PROTO_UNDECIDED,
 )  # fmt: skip
+from otmon.wire.deliver import bad
 from otmon.wire.flow import acknowledge, far_control, remember, same_datagram, seen_before, serial_diff, sign
 from otmon.wire.identify import UNDECIDED
 from otmon.wire.loads import jit
@@ -51,7 +52,9 @@ def make_segments(
         a, e, length = seg[G_START], seg[G_END], seg[G_LENGTH]
         seq, flags = seg[G_SEQ], seg[G_FLAGS]
         proto = conns[conn, C_PROTO]
-        if conns[conn, C_SLOW] or (conns[conn, C_SYN_SEQ] >= 0 and length and seq != flows[flow, F_SEQ]):
+        if conns[conn, C_SLOW]:
+            return 1
+        if conns[conn, C_SYN_SEQ] >= 0 and (flags & 2 or (length and seq != flows[flow, F_SEQ])):
             return 1
         bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
         if seen_before(state, flow, seg[G_SIG], ts, 1):
@@ -70,9 +73,10 @@ def make_segments(
             if flags & 2:
                 seq = (seq + 1) & 0xFFFFFFFF
         acknowledge(state, flow, flags, seg[G_ACK])
-        if length == 0:
-            if flags & 1 and seq == flows[flow, F_SEQ]:
-                flows[flow, F_SEQ] = (seq + 1) & 0xFFFFFFFF
+        if length == 0 or flags & 4:
+            if length and (proto >= 0 or conns[conn, C_PORT_HINT] >= 0):  # a reset's text is no part of the stream
+                state.bytes[BB_SEEN] += e - a
+                bad(state, conn, e - a)
             state.frames[FB_TCP_CONTROL] += 1
         else:
             if proto == PROTO_UNDECIDED:
@@ -85,8 +89,6 @@ def make_segments(
             if proto >= 0:
                 if tcp_data(state, buf, a, e, length, flow, seq, ts):
                     return 1
-                if flags & 1 and flows[flow, F_SEQ] == (seq + length) & 0xFFFFFFFF:
-                    flows[flow, F_SEQ] = (seq + length + 1) & 0xFFFFFFFF
             else:
                 if bucket == FB_OT:
                     bucket = FB_OTHER_IP
