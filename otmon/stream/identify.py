@@ -36,6 +36,7 @@ class Identifier:
     def __init__(self, loop: Loop, protocols: tuple[Protocol, ...]) -> None:
         self._loop, self._protocols = loop, protocols
         self._held: dict[int, _Held] = {}
+        self.shed = 0
 
     def held(self, conn: int) -> list[Segment]:
         """Segments held for a connection, in order of arrival."""
@@ -57,6 +58,7 @@ class Identifier:
         """Hold a segment and look: (protocol index, the unit that says so), or PROTO_UNDECIDED or PROTO_NONE."""
         conn = segment.flow >> 1
         if conn not in self._held and len(self._held) >= MAX_IDENTIFYING:
+            self.shed += 1
             return c.PROTO_NONE, None
         held = self._held.setdefault(conn, _Held())
         held.segments.append(segment)

@@ -42,6 +42,11 @@ class SlowPath:
         self._held: dict[int, list[Segment]] = {}
         self._ports = {port: index for index, p in reversed(list(enumerate(protocols))) for port in p.ports}
 
+    @property
+    def shed(self) -> int:
+        """Segments not looked into because too many connections were undecided at once."""
+        return self._identifier.shed
+
     def take(self, state: Any, s: Segment) -> None:
         """Process one segment or datagram."""
         if s.transport == c.TRANSPORT_UDP:
@@ -110,7 +115,7 @@ class SlowPath:
         else:
             proto = int(conns[conn, c.C_PROTO])
             s = s._replace(seq=seq)
-            if proto == c.PROTO_UNDECIDED and self._keeps_alive(state, s, first=expected < 0):
+            if proto == c.PROTO_UNDECIDED and self._keeps_alive(state, s):
                 state.frames[c.FB_TCP_CONTROL] += 1
                 return
             if proto == c.PROTO_UNDECIDED:
@@ -142,14 +147,15 @@ class SlowPath:
             state.bytes[c.BB_MALFORMED] += size
             state.conns[conn, c.C_MALFORMED] += size
 
-    def _keeps_alive(self, state: Any, s: Segment, *, first: bool) -> bool:
+    def _keeps_alive(self, state: Any, s: Segment) -> bool:
         """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""
-        if s.length != 1 or state.flows[s.flow, c.F_BITS] & c.FLOW_PAYLOAD:
+        bits, expected = state.flows[s.flow, [c.F_BITS, c.F_SEQ]].tolist()
+        if s.length != 1 or bits & c.FLOW_PAYLOAD:
             return False
-        if first:  # capture begins with it: no PDU begins with so little
+        if bits & c.FLOW_MIDSTREAM and s.seq == expected:  # capture begins with it: no PDU begins with so little
             state.flows[s.flow, c.F_SEQ] = (s.seq + 1) & 0xFFFFFFFF
             return True
-        return serial_diff(s.seq, int(state.flows[s.flow, c.F_SEQ])) == -1
+        return serial_diff(s.seq, expected) == -1
 
     def _copy(self, state: Any, s: Segment, proto: int) -> bool:
         """Whether the mirror showed this frame twice: then it is accounted for here."""

@@ -272,3 +272,14 @@ def test_all_in_one_segment(protocol: str) -> None:
     decoded = Decoded(shots)
     for side, (_, stream) in streams(shots).items():
         assert decoded.pdus[side] == [pdu.data for pdu in pdus(protocol, stream)]
+
+
+@pytest.mark.parametrize("force_slow", [False, True], ids=["fast", "slow"])
+def test_a_keep_alive_begins_the_capture(force_slow: bool) -> None:
+    """One byte that stands for the one before: neither a beginning nor unrecognised, by whatever path it comes."""
+    shots = conversation(Session("10.0.2.1", "10.0.1.1"), exchanges("modbus", [0, 1]))[3:]
+    probe = replace(shots[0], seq=shots[0].seq - 1, data=b"\0", ip_id=4000)
+    decoded = Decoded([probe, replace(probe, ip_id=4001), *shots], force_slow=force_slow)
+    assert [len(decoded.pdus[side]) for side in (True, False)] == [2, 2]
+    assert decoded.seen.frames["tcp_control"] == 2 + sum(not s.data for s in shots)
+    assert decoded.seen.ot_bytes["seen"] == decoded.seen.ot_bytes["decoded"]
