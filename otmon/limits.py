@@ -37,6 +37,8 @@ MAX_SHAPES: Final = 131_072
 """Shape rows; the table is a cache of what traffic means."""
 MAX_SHAPES_PER_FUNCTION: Final = 4_096
 """Shapes of one (client, server, unit, function); further ones fold into one wide shape (DESIGN 1)."""
+WIDE_SHAPES: Final = 16_384
+"""Rows of the shape table kept for wide shapes, into which everything folds when the others are used up."""
 MAX_KEY_WORDS: Final = 224
 """Words of one shape's key; a longer key is judged message by message."""
 ARENA_WORDS: Final = 4 * 1024 * 1024

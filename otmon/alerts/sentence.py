@@ -95,7 +95,7 @@ DARK: Final[dict[str, str]] = {
     "lost_datagrams": "Fragmented IP datagrams were never whole ({datagrams}): what they carried was not seen",
     "truncated": "The capture cut off {frames}: what they carried was not seen whole",
     "unsupported": "{frames} could not be taken apart ({layers})",
-    "shed": "{frames} were left out because tables were full",
+    "shed": "{frames} found no room in a full table: they were counted, not judged",
     "internal": "{frames} could not be read because of a fault in otmon",
 }
 """Reason -> what could not be seen. Figures come from the episode's detail."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def blindness(site_name: str, part: Part, inputs: "Sequence[InputInfo]") -> list[Episode]:
     """Episodes of holes, half conversations, truncation, encryption and bytes that are not what their port says."""
     times = [t for i in inputs for t in (i.first_ts_ns, i.last_ts_ns) if t is not None] or [0]
-    lost = {"lost_datagrams": part.lost_datagrams}
+    lost = {"lost_datagrams": part.lost_datagrams, "shed": part.frames.get("shed", 0) + part.shed}
     dark = [*of_connections(part.connections), *_foreign(part)]
     dark += of_capture({**part.frames, **lost}, part.unsupported, "default", min(times), max(times))
     return visibility(site_name, dark)

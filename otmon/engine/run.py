@@ -216,6 +216,8 @@ class Run:
         """What was seen."""
         part = self._collector.part()
         part.lost_datagrams = self._defrag.missing()
+        shed = (c.CTL_SHED_SHAPES, c.CTL_SHED_PENDING, c.CTL_SHED_BINDINGS)
+        part.shed = sum(int(self.state.ctl[word]) for word in shed) + self._slow.shed
         return part
 
 

@@ -60,6 +60,8 @@ class Part:
     """otmon.alerts.episodes.Episode, of which merging needs what EpisodeLike says."""
     lost_datagrams: int = 0
     """Fragmented IP datagrams that were never whole: what they carried was not seen."""
+    shed: int = 0
+    """Messages, requests, bindings and alerts that found no room in a table."""
     partial: bool = False
     """The run was interrupted."""
 
@@ -192,6 +194,7 @@ def merge(parts: Sequence[Part]) -> Part:
         whole.protocols = _add_tree(whole.protocols, part.protocols)
         whole.connections += part.connections
         whole.lost_datagrams += part.lost_datagrams
+        whole.shed += part.shed
     whole.connections.sort(key=_connection_order)
     episodes = _united(((episode.id, episode) for part in parts for episode in part.episodes), _first, _absorbed)
     whole.episodes = [

@@ -27,7 +27,7 @@ from otmon.wire.contract import (
     UNWRAP_WHOLE,
 )  # fmt: skip
 from otmon.wire.far import far
-from otmon.wire.loads import jit
+from otmon.wire.loads import jit, jit_kernel
 from otmon.wire.net import K1_PORTS
 
 UNDECIDED = 2
@@ -100,7 +100,7 @@ def make_identify(
 
     far_adopt = far("adopt", "v(sii)", adopt)
 
-    @jit
+    @jit_kernel
     def identify(state: Any, buf: Any, a: int, e: int, flow: int) -> int:
         """First payload of an undecided connection: 1 identified, 0 surely none of ours, UNDECIDED."""
         conn = flow >> 1

@@ -32,6 +32,7 @@ if INTERPRETED:
         return function
 
     jit_inline = jit
+    jit_kernel = jit
 
     def _load(width: int, order: Any) -> Callable[[Any, int], int]:
         def load(buf: Any, off: int) -> int:
@@ -83,6 +84,7 @@ else:
         return decorate
 
     jit, jit_inline = _compiler(), _compiler(forceinline=True)  # type: ignore[assignment]
+    jit_kernel = _compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[assignment]
 
     def _raw(bits: int, swap: bool) -> Any:
         @intrinsic

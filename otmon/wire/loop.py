@@ -96,7 +96,7 @@ from otmon.wire.link import (
     LINK_SHORT,
     strip,
 )  # fmt: skip
-from otmon.wire.loads import jit
+from otmon.wire.loads import jit, jit_kernel
 from otmon.wire.net import (
     K1_V6,
     PACKET_FRAGMENT,
@@ -163,11 +163,11 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     unwraps = chain([p.unwrap for p in protocols], no_unwrap)
     keys = chain([p.key for p in protocols], no_key)
 
-    @jit
+    @jit_kernel
     def key(state: Any, proto: int, buf: Any, x: int, y: int, from_client: int) -> int:
         return keys(proto, buf, x, y, from_client, state.out)
 
-    @jit
+    @jit_kernel
     def unwrap(state: Any, proto: int, buf: Any, a: int, b: int, asm: Any, fill: int) -> tuple[int, int, int]:
         return unwraps(proto, buf, a, b, asm, fill)
 
@@ -194,7 +194,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     tcp, udp = make_segments(tcp_data, far_datagram, identify, datagrams)
     far_tcp, far_udp = far("tcp", "i(sbii)", tcp), far("udp", "i(sbii)", udp)
 
-    @jit
+    @jit_kernel
     def transport(state: Any, buf: Any, k0: int, k1: int, ts: int) -> int:
         """The parsed packet in work: STOP_END if done, STOP_SLOW if the slow path must take its segment."""
         seg, conns = state.seg, state.conns
@@ -248,7 +248,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         state.frames[bucket] += 1
         return STOP_END
 
-    @jit
+    @jit_kernel
     def frame(state: Any, data: Any, start: int, lengths: int, link_word: int, ts: int) -> int:
         """One captured frame, from its link layer up."""
         link, seg, ctl = state.link, state.seg, state.ctl

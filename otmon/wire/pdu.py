@@ -7,6 +7,7 @@ from otmon.wire.columns import (
     BB_DECODED,
     BB_ENCRYPTED,
     BB_MALFORMED,
+    BB_SHED,
     C_CLIENT,
     C_ENCRYPTED,
     C_MALFORMED,
@@ -39,7 +40,7 @@ from otmon.wire.contract import (
     STATUS_NONE,
 )  # fmt: skip
 from otmon.wire.events import far_emit_pdu
-from otmon.wire.loads import jit
+from otmon.wire.loads import jit, jit_kernel
 from otmon.wire.pairing import match, push, settle
 from otmon.wire.shapes import count, judge, shape_of
 
@@ -59,7 +60,7 @@ def _tally(state: Any, proto: int, column: int) -> None:
 def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
     """The function `pdu` for these protocols; `key_of(state, proto, ...)` dispatches."""
 
-    @jit
+    @jit_kernel
     def pdu(state: Any, buf: Any, x: int, y: int, wire: int, flow: int, proto: int, ts: int, slot: int) -> None:
         """Account for the canonical PDU buf[x:y] that took `wire` bytes of OT payload; `slot` holds its frames."""
         out, ctl = state.out, state.ctl
@@ -118,6 +119,9 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             outcome = OUTCOME_ACCEPTED
         shape = shape_of(state, conn, proto, kind, max(from_client, 0), words, ts)
         pending, hit, judged = -1, -1, 1
+        if shape < 0:  # no room even for a wide shape: this PDU was read, but nobody judged it
+            state.bytes[BB_DECODED] -= wire
+            state.bytes[BB_SHED] += wire
         if shape >= 0:
             count(state, shape, wire, ts)
             hit = judge(state, shape, ts)

@@ -33,7 +33,7 @@ from otmon.wire.columns import (
 from otmon.wire.deliver import bad
 from otmon.wire.flow import acknowledge, far_control, remember, same_datagram, seen_before, serial_diff, sign
 from otmon.wire.identify import UNDECIDED
-from otmon.wire.loads import jit
+from otmon.wire.loads import jit_kernel
 
 
 def make_segments(
@@ -44,7 +44,7 @@ def make_segments(
 ) -> tuple[Callable[..., int], Callable[..., int]]:
     """(`tcp`, `udp`) for these protocols."""
 
-    @jit
+    @jit_kernel
     def tcp(state: Any, buf: Any, flow: int, ts: int) -> int:
         """The TCP segment in work; 1: the slow path must take it, and nothing was changed."""
         seg, conns, flows = state.seg, state.conns, state.flows
@@ -100,7 +100,7 @@ def make_segments(
         sign(state, flow, seg[G_SIG], ts)
         return 0
 
-    @jit
+    @jit_kernel
     def udp(state: Any, buf: Any, flow: int, ts: int) -> int:
         """The datagram in work; 1: the slow path must take it."""
         seg, conns = state.seg, state.conns

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from otmon.limits import MAX_SHAPES_PER_FUNCTION
+from otmon.limits import MAX_SHAPES, MAX_SHAPES_PER_FUNCTION, WIDE_SHAPES
 from otmon.wire.columns import (
     C_CLIENT,
     C_PAIR,
@@ -168,7 +168,8 @@ def _find(state: Any, k0: int, k1: int, k2: int, k3: int, ts: int) -> int:
     fold = _fold(state, k0)
     if fold < 0:
         return -1
-    if state.folds[fold, D_COUNT] >= MAX_SHAPES_PER_FUNCTION:
+    # Towards the table's end every function folds: its messages are judged one by one then, not lost.
+    if state.folds[fold, D_COUNT] >= MAX_SHAPES_PER_FUNCTION or ctl[CTL_SHAPES] >= MAX_SHAPES - WIDE_SHAPES:
         wide = state.folds[fold, D_WIDE]
         if wide >= 0:
             return wide
@@ -178,7 +179,8 @@ def _find(state: Any, k0: int, k1: int, k2: int, k3: int, ts: int) -> int:
         while state.shape_index[s] != 0:
             s = (s + 1) & mask
         wide = _add(state, s, k0, k1, k2, k3, ts)
-        state.folds[fold, D_WIDE] = wide
+        if wide >= 0:
+            state.folds[fold, D_WIDE] = wide
         if wide >= 0:
             state.shapes[wide, S_VERDICT] = VERDICT_INSPECT
         return wide
