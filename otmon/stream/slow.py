@@ -159,16 +159,16 @@ class SlowPath:
 
     def _copy(self, state: Any, s: Segment, proto: int) -> bool:
         """Whether the mirror showed this frame twice: then it is accounted for here."""
-        size = len(s.payload)
-        if s.length and proto >= 0:
-            if any(held.seq == s.seq and held.length == s.length for held in self._held.get(s.flow, ())):
-                state.bytes[c.BB_SEEN] += size
-                state.bytes[c.BB_COPY] += size
-            elif serial_diff(s.seq, int(state.flows[s.flow, c.F_SEQ])) < 0:
-                self._tcp_data(state, s._replace(flags=0))
-            else:
+        size, conn = len(s.payload), s.flow >> 1
+        if s.length and proto != c.PROTO_NONE:
+            waiting = self._held.get(s.flow, ()) if proto >= 0 else self._identifier.held(conn)
+            held = any((h.flow, h.seq, h.length) == (s.flow, s.seq, s.length) for h in waiting)
+            if not held and serial_diff(s.seq, int(state.flows[s.flow, c.F_SEQ])) >= 0:
                 return False
-        elif s.length and state.conns[s.flow >> 1, c.C_PORT_HINT] >= 0:
+            if not held and proto >= 0:
+                self._tcp_data(state, s._replace(flags=0))
+                size = 0
+        if size and (proto >= 0 or state.conns[conn, c.C_PORT_HINT] >= 0):
             state.bytes[c.BB_SEEN] += size
             state.bytes[c.BB_COPY] += size
         state.frames[c.FB_COPY] += 1

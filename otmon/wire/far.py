@@ -10,11 +10,18 @@ if INTERPRETED:
         """Interpreted: calls are calls."""
         return function
 
+    def entry(name: str, function: Any) -> Any:
+        """Interpreted: the function as it is."""
+        return function
+
+    def scope(protocols: str) -> None:
+        """Interpreted: nothing is cached."""
+
     def state_at(address: Any) -> Any:
         """Interpreted: the State is its own address."""
         return address
 
 else:
-    from otmon.wire.handle import far, state_at
+    from otmon.wire.handle import entry, far, scope, state_at
 
-__all__ = ["far", "state_at"]
+__all__ = ["entry", "far", "scope", "state_at"]

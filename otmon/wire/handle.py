@@ -137,6 +137,25 @@ class Far(NamedTuple):
 
 
 FAR: dict[str, Far] = {}
+
+
+def known_as(name: str, function: Any) -> Any:
+    """`function`, found in the kernel cache by `name` instead of a hash of all that it closes over.
+
+    That hash pickles every function behind a closure (10 ms each, a third of a start). The cache's folder is named
+    after the sources, so a name that also tells the protocols is enough.
+    """
+    cache = function._cache
+
+    def key(signature: Any, codegen: Any) -> Any:
+        return signature, codegen.magic_tuple(), name
+
+    if cache is not None and function.py_func.__closure__:
+        cache._index_key = key
+    return function
+
+
+_SCOPE = [""]
 _LETTERS = {
     "i": types.int64,
     "b": types.Array(types.uint8, 1, "C"),
@@ -144,6 +163,16 @@ _LETTERS = {
     "v": types.none,
     "t": types.UniTuple(types.int64, 3),
 }
+
+
+def scope(protocols: str) -> None:
+    """Names of the protocols that the functions made from here on are compiled for."""
+    _SCOPE[0] = f"{protocols}:"
+
+
+def entry(name: str, function: Any) -> Any:
+    """A function that Python calls, known to the cache by its name."""
+    return known_as(f"{_SCOPE[0]}{name}", function)
 
 
 def far(name: str, signature: str, function: Any) -> Any:
@@ -156,7 +185,7 @@ def far(name: str, signature: str, function: Any) -> Any:
     declared = _LETTERS[result](*(_LETTERS[letter] for letter in arguments))
     # Slots are fixed by name: compiled code keeps them, and is kept on disk.
     slot, state_at = FAR_NAMES.index(name), arguments.index("s")
-    FAR[name] = Far(function, declared)
+    FAR[name] = Far(known_as(f"{_SCOPE[0]}{name}", function), declared)
 
     def typed(*_: Any) -> Any:
         def codegen(context: Any, builder: Any, _signature: Any, values: Any) -> Any:

@@ -72,7 +72,7 @@ from otmon.wire.contract import Protocol
 from otmon.wire.deliver import make_deliver
 from otmon.wire.dispatch import chain, constants, no_frame, no_key, no_unwrap, ports
 from otmon.wire.express import make_express
-from otmon.wire.far import far, state_at
+from otmon.wire.far import entry, far, scope, state_at
 from otmon.wire.flow import (
     find_flow,
     make_tcp_data,
@@ -159,6 +159,7 @@ def _note_vlan(state: Any, conn: int, vlan: int) -> None:
 
 def make_loop(protocols: Sequence[Protocol]) -> Loop:
     """The loop for these protocols, in the order of the tuple."""
+    scope(",".join(f"{p.name}-{p.version}" for p in protocols))
     frame_of = chain([p.frame for p in protocols], no_frame)
     unwraps = chain([p.unwrap for p in protocols], no_unwrap)
     keys = chain([p.key for p in protocols], no_key)
@@ -323,4 +324,12 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
                 return stop, i + 1
         return STOP_END, len(records)
 
-    return Loop(run, packet, deliver, deliver_datagram, tcp_data_at, evidence, adopt)
+    return Loop(
+        entry("run", run),
+        entry("packet", packet),
+        deliver,
+        deliver_datagram,
+        entry("tcp_data_at", tcp_data_at),
+        evidence,
+        adopt,
+    )
