@@ -134,6 +134,20 @@ def test_a_reset_before_the_handshake_ends(flags: int) -> None:
     assert reported(survive([syn, reset, synack, ack, session.send(FORBIDDEN)])) == 1
 
 
+@pytest.mark.parametrize("flags", [SYN, SYN | ACK])
+@pytest.mark.parametrize("from_client", [True, False])
+def test_a_forged_syn_changes_no_roles(flags: int, from_client: bool) -> None:
+    """Mid-stream the port says who asks; a SYN that would fit the numbers comes too late to say otherwise."""
+    session = Session(CLIENT, SERVER)
+    exchange = [session.send(READ), session.send(VALUES, from_client=False)]
+    forged = session.send(flags=flags, from_client=from_client, seq=session.seq[not from_client] - 1)
+    frames = [*exchange, forged, session.send(FORBIDDEN), session.send(FORBIDDEN, from_client=False)]
+    seen = survive(frames)
+    assert reported(seen) == 1
+    assert functions(seen)[-2:] == [WRITING, ("response", "write_single_register")]
+    assert survive(frames, batch_frames=1).messages == seen.messages
+
+
 # --- begin and end ---------------------------------------------------------------------------------------------------
 
 

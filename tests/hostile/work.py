@@ -118,7 +118,7 @@ def undecided(size: int) -> list[bytes]:
     made = []
     for n in range(size // 8):
         session = Session(f"10.9.{n >> 8 & 255}.{n & 255}", SERVER, 1024 + n)
-        made += [session.send(b"\0", flags=ACK) for _ in range(8)]
+        made += [session.send(b"\0\0", flags=ACK) for _ in range(8)]
     return made
 
 
