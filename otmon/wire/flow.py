@@ -272,7 +272,8 @@ def gap(state: Any, flow: int, missing: int, ts: int) -> None:
     """`missing` bytes of this direction were never captured."""
     conn = flow >> 1
     state.conns[conn, C_GAPS] += 1
-    state.conns[conn, C_MISSING] += missing
+    if missing < 1 << 24:  # more is a forged or garbled sequence number, not a loss
+        state.conns[conn, C_MISSING] += missing
     state.conns[conn, C_GAP_TS] = ts
     hole(state, flow, 0)
 
@@ -310,7 +311,8 @@ def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
                 conns[conn, C_SYN_SEQ] = (seq + 1) & 0xFFFFFFFF
                 flows[flow, F_BITS] |= FLOW_SYNACK if flags & 16 else FLOW_SYN
             return 0
-        if conns[conn, C_ROLE] < ROLE_SYN:
+        said = (flows[flow, F_BITS] | flows[flow ^ 1, F_BITS]) & FLOW_PAYLOAD
+        if conns[conn, C_ROLE] < ROLE_SYN and not said:  # a forged SYN in mid-stream makes nobody the client
             conns[conn, C_ROLE] = ROLE_SYN
             conns[conn, C_CLIENT] = (flow & 1) ^ (1 if flags & 16 else 0)
         flows[flow, F_SEQ] = (seq + 1) & 0xFFFFFFFF
