@@ -23,7 +23,7 @@ from otmon.cli.warm import warm
 def cli() -> None:
     """Passive network security monitor for industrial (OT) networks.
 
-    Reads captures (or, later, a mirror port) and says what is on the network, what they do to each other, what of that
+    Reads captures and says what is on the network, what they do to each other, what of that
     is not allowed, and what could not be seen. Never sends a byte.
 
     \b
@@ -48,6 +48,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Stop as error:
         complain(error.message)
         return error.code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USAGE
     except click.ClickException as error:
         complain(error.format_message())
         return USAGE

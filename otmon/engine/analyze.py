@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,8 +71,24 @@ def _job(args: tuple[Any, ...]) -> "tuple[Part, list[InputInfo], bool]":
     from otmon.engine.run import Run
 
     run = Run(policy, messages_path, job=job, jobs=jobs, **options)
-    inputs, interrupted = run.read(paths, hash_all=hash_all and job == 0, progress=None)
+    inputs, interrupted = run.read(paths, hash_all=hash_all and job == 0, progress=_look_for_stop)
     return run.part(), inputs, interrupted
+
+
+_STOP: Any = None
+"""In a worker process: set when the user interrupts."""
+
+
+def _enlist(stop: Any) -> None:
+    """A worker does not take Ctrl-C itself: the parent says when to stop, and wants its share all the same."""
+    global _STOP
+    _STOP = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _look_for_stop(done: int, total: int | None) -> None:
+    if _STOP is not None and _STOP.is_set():
+        raise KeyboardInterrupt
 
 
 def _parallel(
@@ -87,12 +104,19 @@ def _parallel(
         files = [Path(scratch) / f"{job}.jsonl" if messages_path else None for job in range(jobs)]
         work = [(list(paths), policy, files[job], hash_all, job, jobs, options) for job in range(jobs)]
         context = multiprocessing.get_context("spawn")
-        with context.Pool(jobs) as pool:
-            done = []
-            for number, share in enumerate(pool.imap(_job, work)):
-                done.append(share)
-                if progress is not None:
-                    progress(number + 1, jobs)
+        stop = context.Event()
+        with context.Pool(jobs, _enlist, (stop,)) as pool:
+            shares = [pool.apply_async(_job, (share,)) for share in work]
+            done: list[tuple[Part, list[InputInfo], bool]] = []
+            while len(done) < jobs:
+                try:
+                    done.append(shares[len(done)].get())
+                    if progress is not None:
+                        progress(len(done), jobs)
+                except KeyboardInterrupt:
+                    if stop.is_set():
+                        raise  # the second one is meant
+                    stop.set()
         parts, inputs = [share[0] for share in done], done[0][1]
         interrupted = any(share[2] for share in done)
         part = _finished(merge(parts), policy, inputs, interrupted)
