@@ -20,6 +20,7 @@ from otmon.stream.segment import take_segment
 from otmon.stream.slow import SlowPath
 from otmon.wire import columns as c
 from otmon.wire.finish import finish_all, finish_conn
+from otmon.wire.link import L_END, L_FAMILY, L_L3, L_WIRE_END, LINK_IP, tunnel
 from otmon.wire.loads import INTERPRETED
 from otmon.wire.loop import make_loop
 from otmon.wire.state import State, grow, new_state
@@ -149,9 +150,18 @@ class Run:
         if packet is None:
             return
         counted = state.frames.copy()
-        if LOOP.packet(state, packet, 0, len(packet), len(packet), family, ts_ns) == c.STOP_SLOW:
+        l3, end, wire_end, family = self._inner(packet, family)
+        if LOOP.packet(state, packet, l3, end, wire_end, family, ts_ns) == c.STOP_SLOW:
             self._take_slow(packet)
         state.frames[:] = counted  # its frames are counted as fragments
+
+    def _inner(self, packet: Any, family: int) -> tuple[int, int, int, int]:
+        """The innermost IP packet of a reassembled one, which may be a tunnel's: (l3, end, wire end, family)."""
+        size, link = len(packet), self.state.link
+        link[[L_L3, L_END, L_WIRE_END, L_FAMILY]] = 0, size, size, family
+        if tunnel(packet, 0, size, size, link) != LINK_IP:
+            return 0, size, size, family
+        return int(link[L_L3]), int(link[L_END]), int(link[L_WIRE_END]), int(link[L_FAMILY])
 
     def _turn(self, ts_ns: int) -> None:
         """A time window of the policy opens or closes: every verdict is made anew."""

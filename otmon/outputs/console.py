@@ -134,5 +134,9 @@ def not_seen(site: Site, summary: Mapping[str, Any]) -> Iterator[str]:
         if value:
             layers = ", ".join(f"{name}: {count:,}" for name, count in sorted(site.part.unsupported.items()))
             yield sentence.format(value) + (f" ({layers})" if key == "unsupported" and layers else "")
+    if site.part.lost_datagrams:
+        yield f"{site.part.lost_datagrams:,} fragmented IP datagrams were never whole"
+    if site.part.shed:
+        yield f"{site.part.shed:,} messages or bindings found no room in a full table"
     if site.assets_left_out:
         yield f"{site.assets_left_out:,} more assets are not listed: the table of assets is full"

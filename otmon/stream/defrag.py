@@ -31,6 +31,7 @@ class Defragmenter:
         self._expire(ts_ns)
         piece = _fragment4(buf, l3, end) if family == 4 else _fragment6(buf, l3, end)
         if piece is None:
+            self.lost += 1
             return None
         key, offset, more, header, data = piece
         key = realm.to_bytes(2, "big") + key
@@ -68,6 +69,7 @@ class Defragmenter:
             return None
         packet = np.concatenate([datagram.header, *(datagram.pieces[at] for at in sorted(datagram.pieces))])
         if len(packet) > 65535 + 40:
+            self.lost += 1
             return None
         length = len(packet) if family == 4 else len(packet) - 40
         at = 2 if family == 4 else 4
@@ -109,8 +111,10 @@ def _fragment4(buf: Any, l3: int, end: int) -> _Piece | None:
 
 def _fragment6(buf: Any, l3: int, end: int) -> _Piece | None:
     following, at = int(buf[l3 + 6]), l3 + 40
-    while following in (0, 43, 60) and at + 8 <= end:
-        following, at = int(buf[at]), at + (int(buf[at + 1]) + 1) * 8
+    while following in (0, 43, 51, 60) and at + 8 <= end:
+        units = int(buf[at + 1])
+        size = (units + 2) * 4 if following == 51 else (units + 1) * 8
+        following, at = int(buf[at]), at + size
     if following != 44 or at + 8 > end:
         return None
     word = be16(buf, at + 2)
