@@ -162,8 +162,9 @@ class Judge:
     def _judge_values(self, shape: int, event: list[int], message: Message | None) -> list[Denied]:
         """Denied operations of one message, its values considered."""
         assert self.policy is not None
-        if message is None:
-            return []
+        if message is None:  # read by key but not by the decoder: no values, so the operations alone decide
+            found = [Denied(key, self.policy.judge(key, event[c.E_TS])) for key in self.operations(shape)]
+            return [d for d in found if not d.verdict.permit]
         written = PROTOCOLS[int(self._state.shapes[shape, c.S_K0]) >> 16 & 0xFF].written(message)
         judged = []
         for op in message.ops:
