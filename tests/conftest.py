@@ -1,4 +1,4 @@
-"""Before any test imports the wire stage: kernels from the cache if it is warm (`make test` sees to it), else interpreted."""
+"""Before any test imports the wire stage: kernels from the cache where `make test` warmed it, else interpreted."""
 
 from otmon.engine import cache
 
