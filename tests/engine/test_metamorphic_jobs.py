@@ -4,8 +4,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,14 +26,16 @@ RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=list(He
 
 
 class Here:
-    """A pool of processes that are all this one."""
+    """A context of processes that are all this one, and a pool of it."""
+
+    Event = threading.Event
 
     @contextmanager
-    def Pool(self, jobs: int) -> Any:
+    def Pool(self, *_: Any) -> Any:
         yield self
 
-    def imap(self, function: Any, work: Any) -> Any:
-        return map(function, work)
+    def apply_async(self, function: Any, args: Any) -> Any:
+        return SimpleNamespace(get=lambda: function(*args))
 
 
 @pytest.fixture
