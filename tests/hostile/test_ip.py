@@ -97,6 +97,16 @@ def test_an_overlap_with_other_bytes_is_not_put_together() -> None:
         assert not functions(seen)
 
 
+def test_an_overlap_does_not_fill_a_hole_elsewhere() -> None:
+    """The sizes add up to the whole, yet eight bytes were never sent."""
+    parts = [(0, TCP[:16], True), (8, TCP[8:16], True), (24, TCP[24:], False)]
+    assert sum(len(data) for _, data, _ in parts) == len(TCP)
+    for order in (parts, parts[::-1]):
+        seen = survive(pieces(order))
+        assert not functions(seen)
+        assert seen.frames["fragment"] == 3
+
+
 def test_identifications_are_used_again() -> None:
     """Another pair of hosts, another protocol, the same pair a minute later: datagrams do not mix."""
     a, b = fragments(whole(), 16), fragments(whole("10.0.2.8", SERVER, data=READ), 16)
