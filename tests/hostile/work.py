@@ -185,5 +185,6 @@ def work(flood: str, size: int) -> int:
 
 
 if __name__ == "__main__":
+    work("unanswered", 9)  # modules imported at their first use are nobody's work
     for name in FLOODS:
         print(name, *(work(name, int(size)) for size in sys.argv[1:]))
