@@ -11,10 +11,12 @@ from otmon.limits import HOLE_TIMEOUT_NS, MAX_HELD_BYTES, MAX_HELD_SEGMENTS
 from otmon.stream.identify import Identifier
 from otmon.stream.segment import Segment
 from otmon.wire import columns as c
+from otmon.wire.accounts import copied, foreign, without_stream
 from otmon.wire.contract import OUT_FROM_CLIENT, Protocol
 from otmon.wire.flow import (
     HEAD_COPY,
     HEAD_REOPEN,
+    acknowledge,
     gap,
     head,
     remember,
@@ -23,7 +25,7 @@ from otmon.wire.flow import (
     seen_before,
     serial_diff,
     sign,
-)  # fmt: skip
+)
 from otmon.wire.identify import ports_of
 from otmon.wire.loop import Loop
 
@@ -110,8 +112,7 @@ class SlowPath:
         if self._held:
             self._release(state, s.flow ^ 1, s.ts_ns)
         if s.length == 0 or s.flags & 4:
-            self._text_of_reset(state, s)
-            state.frames[c.FB_TCP_CONTROL] += 1
+            without_stream(state, conn, len(s.payload))
         else:
             proto = int(conns[conn, c.C_PROTO])
             s = s._replace(seq=seq)
@@ -135,17 +136,7 @@ class SlowPath:
     def _tcp_data(self, state: Any, s: Segment) -> bool:
         """Payload through the compiled path; False: it is behind a hole."""
         size = len(s.payload)
-        ahead = self._loop.tcp_data(state.address, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns, s.frame)
-        return not ahead
-
-    @staticmethod
-    def _text_of_reset(state: Any, s: Segment) -> None:
-        """What a reset carries is no part of the stream (RFC 9293 3.5.2)."""
-        conn, size = s.flow >> 1, len(s.payload)
-        if size and (state.conns[conn, c.C_PROTO] >= 0 or state.conns[conn, c.C_PORT_HINT] >= 0):
-            state.bytes[c.BB_SEEN] += size
-            state.bytes[c.BB_MALFORMED] += size
-            state.conns[conn, c.C_MALFORMED] += size
+        return not self._loop.tcp_data(state.address, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns, s.frame)
 
     def _keeps_alive(self, state: Any, s: Segment) -> bool:
         """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""
@@ -168,10 +159,7 @@ class SlowPath:
             if not held and proto >= 0:
                 self._tcp_data(state, s._replace(flags=0))
                 size = 0
-        if size and (proto >= 0 or state.conns[conn, c.C_PORT_HINT] >= 0):
-            state.bytes[c.BB_SEEN] += size
-            state.bytes[c.BB_COPY] += size
-        state.frames[c.FB_COPY] += 1
+        copied(state, conn, size)
         return True
 
     def _reopen(self, state: Any, s: Segment) -> None:
@@ -200,11 +188,10 @@ class SlowPath:
 
     def _data(self, state: Any, s: Segment) -> None:
         """Payload of an identified connection: on through the compiled path, or held behind a hole."""
-        if self._tcp_data(state, s):
-            if self._held:
-                self._release(state, s.flow, s.ts_ns)
-        else:
+        if not self._tcp_data(state, s):
             self._hold(state, s)
+        elif self._held:
+            self._release(state, s.flow, s.ts_ns)
 
     def _hold(self, state: Any, s: Segment) -> None:
         held = self._held.setdefault(s.flow, [])
@@ -240,7 +227,6 @@ class SlowPath:
         missing = serial_diff(first.seq, expected)
         if missing > 0 and acked >= 0 and missing > MAX_HELD_BYTES and serial_diff(acked, first.seq) < 0:
             # Far beyond what the receiver acknowledges: believing it would make the true bytes look old.
-            state.ctl[c.CTL_OUT_OF_WINDOW] += 1
             state.bytes[c.BB_SEEN] += len(first.payload)
             state.bytes[c.BB_MALFORMED] += len(first.payload)
             return
@@ -282,10 +268,7 @@ class SlowPath:
                 self._ot_datagram(state, segment)
             else:
                 back = segment.flow ^ 1
-                if segment.flags & 16:
-                    before = int(state.flows[back, c.F_ACKED])
-                    if before < 0 or serial_diff(segment.ack, before) > 0:
-                        state.flows[back, c.F_ACKED] = segment.ack
+                acknowledge(state, segment.flow, segment.flags, segment.ack)
                 self._release(state, back, segment.ts_ns)
                 self._data(state, segment)
         state.flows[[flow, flow ^ 1], c.F_ACKED] = acked
@@ -320,11 +303,9 @@ class SlowPath:
         size = int(self._protocols[proto].frame(data, 0, len(data)))
         return size == 0 or size > len(data)
 
-    def _foreign(self, state: Any, s: Segment) -> None:
-        state.frames[c.FB_TRUNCATED if s.cut > 0 else c.FB_OTHER_IP] += 1
-        if state.conns[s.flow >> 1, c.C_PORT_HINT] >= 0:
-            state.bytes[c.BB_SEEN] += len(s.payload)
-            state.bytes[c.BB_UNRECOGNISED] += len(s.payload)
+    @staticmethod
+    def _foreign(state: Any, s: Segment) -> None:
+        foreign(state, s.flow >> 1, len(s.payload), s.cut)
 
     # --- UDP ---------------------------------------------------------------------------------------------------------
 
@@ -333,10 +314,7 @@ class SlowPath:
         proto = int(state.conns[conn, c.C_PROTO])
         copy = seen_before(state, s.flow, s.sig, s.ts_ns, 0)
         if copy and (proto < 0 or same_datagram(state, s.payload, 0, size, s.flow)):
-            if proto >= 0 or state.conns[conn, c.C_PORT_HINT] >= 0:
-                state.bytes[c.BB_SEEN] += size
-                state.bytes[c.BB_COPY] += size
-            state.frames[c.FB_COPY] += 1
+            copied(state, conn, size)
             return
         if proto == c.PROTO_UNDECIDED:
             self._identify(state, s)

@@ -37,7 +37,6 @@ FLOW_RESYNC_HOLE: Final = 16
 FLOW_RESYNC_BAD: Final = 32
 """The same, because of malformed bytes."""
 FLOW_SYNACK: Final = 64
-FLOW_TRUNCATED: Final = 128
 FLOW_MIDSTREAM: Final = 256
 FLOW_BEHIND_HOLE: Final = 512
 """Units again after a hole, but no whole PDU yet: fragments of one whose beginning is missing are no fault."""
@@ -74,7 +73,6 @@ C_SYN_SEQ: Final = 2
 """Sequence number of a SYN that came inside a live connection, -1."""
 C_PORT_HINT: Final = 7
 """Protocol registered for one of the ports, -1."""
-C_SOURCE_MAC: Final = 22
 C_ASM_WIRE: Final = 13
 """Wire bytes that the two assembly slots stand for: direction 0 here, 1 in the next column."""
 C_CLOSED: Final = 23
@@ -203,8 +201,6 @@ EV_CONFLICT: Final = 4
 EVF_JUDGE: Final = 1
 EVF_MESSAGE: Final = 2
 EVF_IDENTITY: Final = 4
-EVF_MALFORMED: Final = 8
-EVF_NEW: Final = 16
 
 # --- control words -------------------------------------------------------------------------------------------------
 CTL_SEED: Final = 0
@@ -240,30 +236,28 @@ CTL_FORCE_SLOW: Final = 25
 CTL_FRAME: Final = 26
 """Input << 40 | number of the frame in work."""
 CTL_SHED_SHAPES: Final = 27
-CTL_SHED_CONNS: Final = 28
 CTL_SHED_PENDING: Final = 29
-CTL_UNVERIFIED: Final = 30
-"""Retransmitted bytes whose first sight was no longer known."""
-CTL_CONFLICTS: Final = 31
 CTL_TICK_TS: Final = 32
 CTL_TICKS: Final = 33
 """1: return at every new second of capture time with the rows touched."""
 CTL_TOUCHED: Final = 34
 CTL_LAST_TS: Final = 35
-CTL_NOCOUNT: Final = 36
-"""1: the packet comes from reassembled fragments, whose frames are counted already."""
-CTL_LATE: Final = 37
 CTL_SHED_BINDINGS: Final = 38
 CTL_NEED: Final = 39
 """Rows asked for when the loop stops to grow."""
 CTL_REALM: Final = 40
 """Realm of the input in work."""
-CTL_OUT_OF_WINDOW: Final = 41
 CTL_CREDIT: Final = 42
 """Rows the loop may use before it asks for room again."""
 CTL_EXPRESS: Final = 43
 """1: the express lane is open (one realm, one job)."""
 CTL_WORDS: Final = 64
+
+# --- totals of a protocol (state.totals) ---------------------------------------------------------------------------
+TOTALS: Final = ("pdus", "requests", "responses", "exceptions", "malformed", "units", "bad_units")
+(
+    TOTAL_PDUS, TOTAL_REQUESTS, TOTAL_RESPONSES, TOTAL_EXCEPTIONS, TOTAL_MALFORMED, TOTAL_UNITS, TOTAL_BAD_UNITS,
+) = range(7)  # fmt: skip
 
 # --- buckets -------------------------------------------------------------------------------------------------------
 FRAME_BUCKETS: Final = (

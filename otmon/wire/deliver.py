@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from otmon.wire.accounts import bad
 from otmon.wire.columns import (
     BB_GAP,
     BB_MALFORMED,
@@ -20,14 +21,13 @@ from otmon.wire.columns import (
     FLOW_RESYNC_BAD,
     FLOW_RESYNC_HOLE,
     SLOT_BYTES,
-)  # fmt: skip
+    TOTAL_BAD_UNITS,
+    TOTAL_UNITS,
+)
 from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_WHOLE
 from otmon.wire.events import add_frame
 from otmon.wire.far import far
 from otmon.wire.loads import copy, jit, jit_kernel
-
-TOTAL_UNITS = 5
-TOTAL_BAD_UNITS = 6
 
 
 @jit
@@ -45,13 +45,6 @@ def free_slot(state: Any, slot: int) -> None:
     """Give a slot back."""
     state.slots[slot, 0] = state.ctl[CTL_FREE_SLOT]
     state.ctl[CTL_FREE_SLOT] = slot
-
-
-@jit
-def bad(state: Any, conn: int, count: int) -> None:
-    """`count` bytes of this connection are malformed."""
-    state.bytes[BB_MALFORMED] += count
-    state.conns[conn, C_MALFORMED] += count
 
 
 @jit

@@ -46,7 +46,7 @@ FIELDS: dict[str, tuple[str, int, int]] = {
     "bytes": ("int64", len(c.BYTE_BUCKETS), 0),
     "funcs": ("int64", 0, 4),
     "classes": ("int64", 0, 256),
-    "totals": ("int64", 0, 8),
+    "totals": ("int64", 0, len(c.TOTALS)),
     "unsupported": ("int64", 8, 65536),
     "realms": ("int64", 4096 + 256, 0),
     "touched": ("int64", 65536, 0),

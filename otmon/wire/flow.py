@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from otmon.wire.accounts import bad
 from otmon.wire.columns import (
     BB_COPY,
     BB_SEEN,
@@ -27,7 +28,6 @@ from otmon.wire.columns import (
     C_VLAN,
     COPY_NS,
     COPY_TCP_NS,
-    CTL_CONFLICTS,
     CTL_CONNS,
     CTL_FORCE_SLOW,
     CTL_FRAME,
@@ -35,10 +35,7 @@ from otmon.wire.columns import (
     CTL_HISTORY_POS,
     CTL_LAST_FLOW,
     CTL_NUMBER,
-    CTL_OUT_OF_WINDOW,
     CTL_SEED,
-    CTL_SHED_CONNS,
-    CTL_UNVERIFIED,
     F_ACKED,
     F_ASM,
     F_BITS,
@@ -50,9 +47,11 @@ from otmon.wire.columns import (
     F_NEXT,
     F_SEQ,
     F_SIG,
+    FLOW_FIN,
     FLOW_MIDSTREAM,
     FLOW_PAYLOAD,
     FLOW_RESYNC_HOLE,
+    FLOW_RST,
     FLOW_SYN,
     FLOW_SYNACK,
     HISTORY_BYTES,
@@ -60,8 +59,8 @@ from otmon.wire.columns import (
     HISTORY_ENTRIES,
     PROTO_UNDECIDED,
     ROLE_SYN,
-)  # fmt: skip
-from otmon.wire.deliver import bad, hole
+)
+from otmon.wire.deliver import hole
 from otmon.wire.events import emit_conflict
 from otmon.wire.far import far, state_at
 from otmon.wire.loads import copy, jit, join32
@@ -127,7 +126,6 @@ def add_flow(state: Any, k0: int, k1: int, place: int, ts: int) -> int:
     flows, ctl = state.flows, state.ctl
     conn = ctl[CTL_CONNS]
     if conn >= len(state.conns):
-        ctl[CTL_SHED_CONNS] += 1
         return -1
     ctl[CTL_CONNS] = conn + 1
     reset_conn(state, conn, ts)
@@ -220,50 +218,50 @@ def remember(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> None:
 
 
 @jit
-def compare(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> int:
-    """Bytes of buf[a:e] at `seq` against the history: -1 if any differ, else how many were verified."""
-    number = state.flows[flow, F_HISTORY]
-    verified = 0
+def _remembered(state: Any, number: int) -> int:
+    """Row of the history entry `number`, -1 if it is none or its bytes are overwritten."""
+    if number <= 0 or state.ctl[CTL_HISTORY] - number >= HISTORY_ENTRIES:
+        return -1
+    entry = number % HISTORY_ENTRIES
+    return -1 if state.ctl[CTL_HISTORY_POS] - state.history[entry, 3] > HISTORY_BYTES else entry
+
+
+@jit
+def _same_bytes(state: Any, at: int, buf: Any, a: int, length: int) -> int:
+    """Whether history_bytes[at:] and buf[a:] agree over `length` bytes."""
+    for i in range(length):
+        if state.history_bytes[at + i] != buf[a + i]:
+            return 0
+    return 1
+
+
+@jit
+def consistent(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> int:
+    """0 if some byte of buf[a:e] at `seq` differs from what the history still knows of it."""
+    entry = _remembered(state, state.flows[flow, F_HISTORY])
     for _ in range(HISTORY_DEPTH):
-        if number <= 0 or state.ctl[CTL_HISTORY] - number >= HISTORY_ENTRIES:
-            break
-        entry = number % HISTORY_ENTRIES
-        pos, length = state.history[entry, 3], state.history[entry, 2]
-        if state.ctl[CTL_HISTORY_POS] - pos > HISTORY_BYTES:
+        if entry < 0:
             break
         offset = serial_diff(state.history[entry, 1], seq)
-        low, high = max(0, offset), min(e - a, offset + length)
-        if low < high:
-            at = pos % HISTORY_BYTES - offset
-            for i in range(low, high):
-                if state.history_bytes[at + i] != buf[a + i]:
-                    return -1
-            verified += high - low
-        number = state.history[entry, 0]
-    return verified
+        low, high = max(0, offset), min(e - a, offset + state.history[entry, 2])
+        at = state.history[entry, 3] % HISTORY_BYTES - offset
+        if low < high and not _same_bytes(state, at + low, buf, a + low, high - low):
+            return 0
+        entry = _remembered(state, state.history[entry, 0])
+    return 1
 
 
 @jit
 def same_datagram(state: Any, buf: Any, a: int, e: int, flow: int) -> int:
     """Whether a recent datagram of this flow had these very bytes."""
-    number = state.flows[flow, F_HISTORY]
+    entry = _remembered(state, state.flows[flow, F_HISTORY])
     for _ in range(4):
-        if number <= 0 or state.ctl[CTL_HISTORY] - number >= HISTORY_ENTRIES:
+        if entry < 0:
             break
-        entry = number % HISTORY_ENTRIES
-        pos, length = state.history[entry, 3], state.history[entry, 2]
-        if state.ctl[CTL_HISTORY_POS] - pos > HISTORY_BYTES:
-            break
-        if length == e - a:
-            at = pos % HISTORY_BYTES
-            same = 1
-            for i in range(length):
-                if state.history_bytes[at + i] != buf[a + i]:
-                    same = 0
-                    break
-            if same:
+        if state.history[entry, 2] == e - a:
+            if _same_bytes(state, state.history[entry, 3] % HISTORY_BYTES, buf, a, e - a):
                 return 1
-        number = state.history[entry, 0]
+        entry = _remembered(state, state.history[entry, 0])
     return 0
 
 
@@ -285,13 +283,9 @@ far_gap = far("gap", "v(siii)", gap)
 def repeated(state: Any, buf: Any, a: int, e: int, flow: int, seq: int, ts: int) -> None:
     """Payload seen before (or said to be): counted once more as copy; other bytes are evidence."""
     state.bytes[BB_COPY] += e - a
-    verified = compare(state, buf, a, e, flow, seq)
-    if verified < 0:
-        state.ctl[CTL_CONFLICTS] += 1
+    if not consistent(state, buf, a, e, flow, seq):
         client = state.conns[flow >> 1, C_CLIENT]
         emit_conflict(state, buf, a, e, flow >> 1, 1 if client == flow & 1 else 0, ts)
-    else:
-        state.ctl[CTL_UNVERIFIED] += max(0, e - a - verified)
 
 
 far_repeated = far("repeated", "v(sbiiiii)", repeated)
@@ -321,7 +315,7 @@ def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
         flows[flow, F_SEQ] = seq
         flows[flow, F_BITS] |= FLOW_MIDSTREAM | FLOW_RESYNC_HOLE
     if flags & 5:
-        flows[flow, F_BITS] |= 2 if flags & 1 else 4
+        flows[flow, F_BITS] |= FLOW_FIN if flags & 1 else FLOW_RST
         conns[conn, C_CLOSED] = 1
     return 0
 
@@ -356,7 +350,6 @@ def make_tcp_data(deliver: Callable[..., None]) -> Callable[..., int]:
                 old = min(-ahead, e - a)
                 state.bytes[BB_SEEN] += old
                 if -ahead > FAR_BEHIND:
-                    state.ctl[CTL_OUT_OF_WINDOW] += 1
                     bad(state, flow >> 1, old)
                     return 0
                 if ahead == -1 and length == 1:

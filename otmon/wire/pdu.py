@@ -3,24 +3,23 @@
 from collections.abc import Callable
 from typing import Any
 
+from otmon.wire.accounts import bad
 from otmon.wire.columns import (
     BB_DECODED,
     BB_ENCRYPTED,
-    BB_MALFORMED,
     BB_SHED,
     C_CLIENT,
     C_ENCRYPTED,
-    C_MALFORMED,
     CTL_MESSAGES,
     CTL_N,
     EVF_IDENTITY,
     EVF_JUDGE,
-    EVF_MALFORMED,
     EVF_MESSAGE,
     OUTCOME_ACCEPTED,
     OUTCOME_UNSEEN,
     S_IDENTITY,
-)  # fmt: skip
+    TOTAL_PDUS,
+)
 from otmon.wire.contract import (
     FLAG_ENCRYPTED,
     FLAG_EXCEPTION,
@@ -38,13 +37,12 @@ from otmon.wire.contract import (
     OUT_STATUS,
     OUT_TOKEN,
     STATUS_NONE,
-)  # fmt: skip
+)
 from otmon.wire.events import far_emit_pdu
 from otmon.wire.loads import jit, jit_kernel
 from otmon.wire.pairing import match, push, settle
 from otmon.wire.shapes import count, judge, shape_of
 
-TOTAL_PDUS, TOTAL_REQUESTS, TOTAL_RESPONSES, TOTAL_EXCEPTIONS, TOTAL_MALFORMED, TOTAL_UNITS = range(6)
 CONTINUATION = 2
 """OUT_EXPECT of a response that goes on with an earlier one: it settles nothing and is no orphan."""
 
@@ -55,6 +53,15 @@ def _tally(state: Any, proto: int, column: int) -> None:
     func = state.out[OUT_FUNC]
     if 0 <= func < FUNC_SLOTS:
         state.funcs[proto * FUNC_SLOTS + func, column] += 1
+
+
+@jit
+def _identity(state: Any, shape: int) -> int:
+    """EVF_IDENTITY if the response in `out` may tell who the server is, and the first to this shape; else 0."""
+    if shape < 0 or not state.out[OUT_FLAGS] & FLAG_IDENTITY or state.shapes[shape, S_IDENTITY]:
+        return 0
+    state.shapes[shape, S_IDENTITY] = 1
+    return EVF_IDENTITY
 
 
 def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
@@ -76,18 +83,16 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
         if 0 <= out[OUT_CLASS] < 256:
             state.classes[proto, out[OUT_CLASS]] += 1
         if words < 0:
-            state.bytes[BB_MALFORMED] += wire
-            state.conns[conn, C_MALFORMED] += wire
+            bad(state, conn, wire)
             _tally(state, proto, 3)
             if wanted:
-                wanted |= EVF_MALFORMED
                 far_emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
             return
+        bucket = BB_DECODED
         if out[OUT_FLAGS] & FLAG_ENCRYPTED:
-            state.bytes[BB_ENCRYPTED] += wire
+            bucket = BB_ENCRYPTED
             state.conns[conn, C_ENCRYPTED] += wire
-        else:
-            state.bytes[BB_DECODED] += wire
+        state.bytes[bucket] += wire
         if kind == KIND_LINK:
             if wanted:
                 far_emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
@@ -101,9 +106,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             if outcome != STATUS_NONE:
                 request, shape = match(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], outcome, ts)
             if request or outcome == STATUS_NONE or out[OUT_EXPECT] == CONTINUATION:
-                if shape >= 0 and out[OUT_FLAGS] & FLAG_IDENTITY and not state.shapes[shape, S_IDENTITY]:
-                    state.shapes[shape, S_IDENTITY] = 1
-                    wanted |= EVF_IDENTITY
+                wanted |= _identity(state, shape)
                 if wanted:
                     far_emit_pdu(
                         state, buf, x, y, wanted, shape, ts, conn, from_client, -1, request, outcome, kind, slot, n
@@ -120,18 +123,17 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
         shape = shape_of(state, conn, proto, kind, max(from_client, 0), words, ts)
         pending, hit, judged = -1, -1, 1
         if shape < 0:  # no room even for a wide shape: this PDU was read, but nobody judged it
-            state.bytes[BB_DECODED] -= wire
+            state.bytes[bucket] -= wire
             state.bytes[BB_SHED] += wire
-        if shape >= 0:
+        else:
             count(state, shape, wire, ts)
             hit = judge(state, shape, ts)
             judged = 0 if hit == -2 else 1
             if not judged:
                 wanted |= EVF_JUDGE
                 hit = -1
-            if kind == KIND_RESPONSE and out[OUT_FLAGS] & FLAG_IDENTITY and not state.shapes[shape, S_IDENTITY]:
-                state.shapes[shape, S_IDENTITY] = 1
-                wanted |= EVF_IDENTITY
+            if kind == KIND_RESPONSE:
+                wanted |= _identity(state, shape)
             if outcome == 0:
                 pending = push(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], shape, hit, judged, n, ts)
         if wanted:

@@ -3,20 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+from otmon.wire.accounts import copied, foreign, without_stream
 from otmon.wire.columns import (
-    BB_COPY,
     BB_SEEN,
-    BB_UNRECOGNISED,
-    C_PORT_HINT,
     C_PROTO,
     C_SLOW,
     C_SYN_SEQ,
     F_BITS,
     F_SEQ,
-    FB_COPY,
     FB_OT,
-    FB_OTHER_IP,
-    FB_TCP_CONTROL,
     FB_TRUNCATED,
     FLOW_PAYLOAD,
     G_ACK,
@@ -29,8 +24,7 @@ from otmon.wire.columns import (
     G_START,
     PROTO_NONE,
     PROTO_UNDECIDED,
-)  # fmt: skip
-from otmon.wire.deliver import bad
+)
 from otmon.wire.flow import acknowledge, far_control, remember, same_datagram, seen_before, serial_diff, sign
 from otmon.wire.identify import UNDECIDED
 from otmon.wire.loads import jit_kernel
@@ -56,16 +50,14 @@ def make_segments(
             return 1
         if conns[conn, C_SYN_SEQ] >= 0 and (flags & 2 or (length and seq != flows[flow, F_SEQ])):
             return 1
-        bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
         if seen_before(state, flow, seg[G_SIG], ts, 1):
-            if length == 0 or proto == PROTO_NONE or serial_diff(seq, flows[flow, F_SEQ]) < 0:
-                if length and proto == PROTO_NONE and conns[conn, C_PORT_HINT] >= 0:
-                    state.bytes[BB_SEEN] += e - a
-                    state.bytes[BB_COPY] += e - a
-                elif length and proto >= 0:
-                    if tcp_data(state, buf, a, e, length, flow, seq, ts):
-                        return 1
-                state.frames[FB_COPY] += 1
+            if length == 0 or proto == PROTO_NONE:
+                copied(state, conn, e - a)
+                return 0
+            if serial_diff(seq, flows[flow, F_SEQ]) < 0:
+                if proto >= 0 and tcp_data(state, buf, a, e, length, flow, seq, ts):
+                    return 1
+                copied(state, conn, 0)  # its bytes are in the accounts
                 return 0
         if flags & 7 or flows[flow, F_SEQ] < 0:
             if far_control(state, flow, flags, seq, ts):
@@ -74,10 +66,7 @@ def make_segments(
                 seq = (seq + 1) & 0xFFFFFFFF
         acknowledge(state, flow, flags, seg[G_ACK])
         if length == 0 or flags & 4:
-            if length and (proto >= 0 or conns[conn, C_PORT_HINT] >= 0):  # a reset's text is no part of the stream
-                state.bytes[BB_SEEN] += e - a
-                bad(state, conn, e - a)
-            state.frames[FB_TCP_CONTROL] += 1
+            without_stream(state, conn, e - a)
         else:
             if proto == PROTO_UNDECIDED:
                 if flows[flow, F_SEQ] != seq:
@@ -89,14 +78,10 @@ def make_segments(
             if proto >= 0:
                 if tcp_data(state, buf, a, e, length, flow, seq, ts):
                     return 1
+                state.frames[FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT] += 1
             else:
-                if bucket == FB_OT:
-                    bucket = FB_OTHER_IP
-                if conns[conn, C_PORT_HINT] >= 0:
-                    state.bytes[BB_SEEN] += e - a
-                    state.bytes[BB_UNRECOGNISED] += e - a
+                foreign(state, conn, e - a, seg[G_CUT])
             flows[flow, F_BITS] |= FLOW_PAYLOAD
-            state.frames[bucket] += 1
         sign(state, flow, seg[G_SIG], ts)
         return 0
 
@@ -107,19 +92,14 @@ def make_segments(
         conn = flow >> 1
         a, e = seg[G_START], seg[G_END]
         proto = conns[conn, C_PROTO]
-        bucket = FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT
         if conns[conn, C_SLOW]:
             return 1
         copy = seen_before(state, flow, seg[G_SIG], ts, 0)
         if copy and (proto < 0 or same_datagram(state, buf, a, e, flow)):
-            if proto >= 0 or conns[conn, C_PORT_HINT] >= 0:
-                state.bytes[BB_SEEN] += e - a
-                state.bytes[BB_COPY] += e - a
-            state.frames[FB_COPY] += 1
+            copied(state, conn, e - a)
             return 0
         if proto == PROTO_UNDECIDED:
-            found = identify(state, buf, a, e, flow)
-            if found == UNDECIDED:
+            if identify(state, buf, a, e, flow) == UNDECIDED:
                 return 1
             proto = conns[conn, C_PROTO]
             if proto >= 0 and not datagrams(proto):
@@ -129,14 +109,10 @@ def make_segments(
             state.bytes[BB_SEEN] += e - a
             remember(state, buf, a, e, flow, 0)
             far_datagram(state, buf, a, e, flow, ts)
+            state.frames[FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT] += 1
         else:
-            if bucket == FB_OT:
-                bucket = FB_OTHER_IP
-            if conns[conn, C_PORT_HINT] >= 0:
-                state.bytes[BB_SEEN] += e - a
-                state.bytes[BB_UNRECOGNISED] += e - a
+            foreign(state, conn, e - a, seg[G_CUT])
         state.flows[flow, F_BITS] |= FLOW_PAYLOAD
-        state.frames[bucket] += 1
         sign(state, flow, seg[G_SIG], ts)
         return 0
 

@@ -95,7 +95,6 @@ if not INTERPRETED:
 
     register(State)
 
-TOTAL_PDUS, TOTAL_REQUESTS, TOTAL_RESPONSES, TOTAL_EXCEPTIONS, TOTAL_MALFORMED, TOTAL_UNITS = range(6)
 CHAIN_END = -1
 
 
@@ -154,7 +153,7 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
         bytes=words(len(c.BYTE_BUCKETS)),
         funcs=words(protocols * FUNC_SLOTS, 4),
         classes=words(protocols, 256),
-        totals=words(protocols, 8),
+        totals=words(protocols, len(c.TOTALS)),
         unsupported=words(8, 65536),
         realms=np.full(4096 + 256, -1, np.int64),
         touched=words(65536),
