@@ -47,7 +47,6 @@ from otmon.wire.contract import (
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
     FLAG_INSPECT,
-    KIND_LINK,
     KIND_REQUEST,
     KIND_RESPONSE,
     KIND_UNSOLICITED,
@@ -69,6 +68,7 @@ from otmon.wire.contract import (
     STATUS_REJECTED,
 )
 from otmon.wire.loads import jit, join32, le16, le32, u8
+from otmon.wire.slots import clear, widen
 
 VERSION: Final = 1
 RESPONSE_MARK: Final = 1 << 40
@@ -128,11 +128,7 @@ def _bound(buf: Any, at: int, variation: int, out: Any) -> None:
         return
     sign = 1 << 31 if variation == 1 else 1 << 15
     value = (value ^ sign) - sign
-    known = out[OUT_VMIN] <= out[OUT_VMAX]
-    if not known or value < out[OUT_VMIN]:
-        out[OUT_VMIN] = value
-    if not known or value > out[OUT_VMAX]:
-        out[OUT_VMAX] = value
+    widen(out, value, value)
 
 
 @jit
@@ -249,13 +245,7 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
 
     Direction and addresses come from the DIR bit. A function that contradicts it leaves OUT_FROM_CLIENT at -1.
     """
-    for slot in range(OUT_WORDS):
-        out[slot] = 0
-    out[OUT_FUNC] = -1
-    out[OUT_CLASS] = -1
-    out[OUT_VMIN] = 1
-    out[OUT_FROM_CLIENT] = -1
-    out[OUT_KIND] = KIND_LINK
+    clear(out)
     size = end - start
     if size < LINK_BYTES or le16(buf, start) != 0x6405:
         return -1

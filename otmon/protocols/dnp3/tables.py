@@ -56,7 +56,6 @@ FUNCTIONS: Final = {
     code: Function(name, access) for access, names in _FUNCTIONS.items() for code, name in sorted(names.items())
 }
 CONFIRM: Final = 0
-READ: Final = 1
 LAST_REQUEST: Final = 33
 RESPONSE: Final = 129
 UNSOLICITED: Final = 130

@@ -60,6 +60,7 @@ from otmon.wire.contract import (
     UNWRAP_WHOLE,
 )
 from otmon.wire.loads import be16, be32, be64, jit, u8
+from otmon.wire.slots import widen
 
 VERSION: Final = 1
 RESPONSE_MARK: Final = 1 << 16
@@ -132,11 +133,7 @@ def _bound(buf: Any, at: int, end: int, coils: int, out: Any) -> None:
         coils -= 8
     if low > high:
         return
-    known = out[OUT_VMIN] <= out[OUT_VMAX]
-    if not known or low < out[OUT_VMIN]:
-        out[OUT_VMIN] = low
-    if not known or high > out[OUT_VMAX]:
-        out[OUT_VMAX] = high
+    widen(out, low, high)
 
 
 @jit

@@ -58,16 +58,13 @@ from otmon.wire.contract import (
     OUT_REPLY_KEY,
     OUT_STATUS,
     OUT_TOKEN,
-    OUT_UNIT,
-    OUT_VMAX,
-    OUT_VMIN,
     OUT_WORDS,
     STATUS_ACCEPTED,
-    STATUS_NONE,
     STATUS_PARTIAL,
     STATUS_REJECTED,
 )
 from otmon.wire.loads import be16, be32, be64, jit, jit_inline, u8
+from otmon.wire.slots import clear
 
 NO_FUNCTION_BIT: Final = 1 << 40
 """Of word 0: an answer that does not name its function."""
@@ -103,19 +100,7 @@ _ONE: Final = 1
 @jit
 def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     """Words of the canonical PDU `buf[start:end]`; see `otmon.wire.contract`."""
-    out[OUT_KIND] = KIND_LINK
-    out[OUT_EXPECT] = 0
-    out[OUT_TOKEN] = 0
-    out[OUT_STATUS] = STATUS_NONE
-    out[OUT_FUNC] = -1
-    out[OUT_CLASS] = -1
-    out[OUT_FLAGS] = 0
-    out[OUT_UNIT] = 0
-    out[OUT_VMIN] = 1
-    out[OUT_VMAX] = 0
-    out[OUT_FROM_CLIENT] = -1
-    out[OUT_EVIDENCE] = 0
-    out[OUT_REPLY_KEY] = 0
+    clear(out)
     if end - start < DT_HEADER:
         return -1
     code = u8(buf, start + 1)
