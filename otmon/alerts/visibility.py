@@ -41,7 +41,7 @@ class Dark(NamedTuple):
 
 
 def of_connections(connections: Iterable[ConnectionRecord]) -> Iterator[Dark]:
-    """Gaps, half conversations and encryption in the connections of control protocols.
+    """Gaps, half conversations, encryption and bytes that are not what their port says, of control protocols.
 
     A one-sided TCP connection of no known protocol is reported as well if it carried anything: from one direction a
     stream on another port cannot be identified, so it may have been control traffic.
@@ -55,6 +55,10 @@ def of_connections(connections: Iterable[ConnectionRecord]) -> Iterator[Dark]:
             yield Dark("one_sided", *at, bytes=carried)
         if c.encrypted_bytes:
             yield Dark("encrypted", *at, bytes=c.encrypted_bytes)
+        if c.malformed_bytes:
+            yield Dark("malformed", *at, bytes=c.malformed_bytes)
+        if c.unrecognised_bytes:
+            yield Dark("unrecognised", *at, bytes=c.unrecognised_bytes)
 
 
 def of_capture(

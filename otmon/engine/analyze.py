@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from otmon.policy.judge import Policy
 
 Progress = Callable[[int, int | None], None]
+_Share = tuple[Part, "list[InputInfo]", bool]
+"""What a job saw, the inputs, whether it was interrupted."""
 
 
 class Result(NamedTuple):
@@ -41,37 +43,52 @@ def analyze(
     `options`: force_slow, express, batch_frames, buffer_bytes, seed change nothing in the result, and tests show it.
     """
     cache.choose(paths)
-    if jobs > 1 and "-" not in paths:
-        return _parallel(paths, policy, messages_path, hash_all, jobs, progress, options)
-    from otmon.engine.run import Run
+    if jobs == 1 or "-" in paths:
+        share = _share(paths, policy, messages_path, hash_all, progress, 0, 1, options)
+        return _result([share], policy, [messages_path], messages_path)
+    with tempfile.TemporaryDirectory(dir=messages_path.parent if messages_path else None) as scratch:
+        files = [Path(scratch) / f"{job}.jsonl" if messages_path else None for job in range(jobs)]
+        work = [
+            (list(paths), policy, file, hash_all, _look_for_stop, job, jobs, options) for job, file in enumerate(files)
+        ]
+        return _result(_parallel(work, progress), policy, files, messages_path)
 
-    run = Run(policy, messages_path, **options)
-    inputs, interrupted = run.read(paths, hash_all=hash_all, progress=progress)
-    part = _finished(merge([run.part()]), policy, inputs, interrupted)
-    if messages_path is not None:
-        _join_messages([messages_path], messages_path)
-    return Result(part, inputs, interrupted)
 
-
-def _finished(part: Part, policy: "Policy | None", inputs: "list[InputInfo]", interrupted: bool) -> Part:
+def _result(
+    shares: Sequence[_Share], policy: "Policy | None", files: Sequence[Path | None], messages_path: Path | None
+) -> Result:
+    """The shares of all jobs as one."""
     from otmon.alerts.episodes import merge as merge_episodes
     from otmon.engine.blind import blindness
+    from otmon.engine.messages import join
 
+    part, inputs = merge([share[0] for share in shares]), shares[0][1]
+    interrupted = any(share[2] for share in shares)
     part.partial = interrupted
     site_name = policy.site if policy is not None else "default"
     part.frames["captured"] = sum(part.frames.values()) if interrupted else sum(i.frames for i in inputs)
     part.episodes = list(merge_episodes([part.episodes, blindness(site_name, part, inputs)]))
-    return part
+    if messages_path is not None:
+        join([file for file in files if file is not None], messages_path)
+    return Result(part, inputs, interrupted)
 
 
-def _job(args: tuple[Any, ...]) -> "tuple[Part, list[InputInfo], bool]":
-    """One process's share."""
-    paths, policy, messages_path, hash_all, job, jobs, options = args
+def _share(
+    paths: Sequence[str],
+    policy: "Policy | None",
+    messages_path: Path | None,
+    hash_all: bool,
+    progress: Progress | None,
+    job: int,
+    jobs: int,
+    options: dict[str, Any],
+) -> "_Share":
+    """One process's share of the traffic."""
     cache.choose(paths)
     from otmon.engine.run import Run
 
     run = Run(policy, messages_path, job=job, jobs=jobs, **options)
-    inputs, interrupted = run.read(paths, hash_all=hash_all and job == 0, progress=_look_for_stop)
+    inputs, interrupted = run.read(paths, hash_all=hash_all and job == 0, progress=progress)
     return run.part(), inputs, interrupted
 
 
@@ -91,44 +108,23 @@ def _look_for_stop(done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
 
-def _parallel(
-    paths: Sequence[str],
-    policy: "Policy | None",
-    messages_path: Path | None,
-    hash_all: bool,
-    jobs: int,
-    progress: Progress | None,
-    options: dict[str, Any],
-) -> Result:
-    with tempfile.TemporaryDirectory(dir=messages_path.parent if messages_path else None) as scratch:
-        files = [Path(scratch) / f"{job}.jsonl" if messages_path else None for job in range(jobs)]
-        work = [(list(paths), policy, files[job], hash_all, job, jobs, options) for job in range(jobs)]
-        context = multiprocessing.get_context("spawn")
-        stop = context.Event()
-        with context.Pool(jobs, _enlist, (stop,)) as pool:
-            shares = [pool.apply_async(_job, (share,)) for share in work]
-            done: list[tuple[Part, list[InputInfo], bool]] = []
-            while len(done) < jobs:
-                try:
-                    done.append(shares[len(done)].get())
-                    if progress is not None:
-                        progress(len(done), jobs)
-                except KeyboardInterrupt:
-                    if stop.is_set():
-                        raise  # the second one is meant
-                    stop.set()
-        parts, inputs = [share[0] for share in done], done[0][1]
-        interrupted = any(share[2] for share in done)
-        part = _finished(merge(parts), policy, inputs, interrupted)
-        if messages_path is not None:
-            _join_messages([f for f in files if f is not None], messages_path)
-    return Result(part, inputs, interrupted)
-
-
-def _join_messages(files: Sequence[Path], target: Path) -> None:
-    from otmon.engine.messages import join
-
-    join(files, target)
+def _parallel(work: Sequence[tuple[Any, ...]], progress: Progress | None) -> "list[_Share]":
+    """A process for each job. The first Ctrl-C makes them end with what they have, the second one ends them."""
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    with context.Pool(len(work), _enlist, (stop,)) as pool:
+        pending = [pool.apply_async(_share, arguments) for arguments in work]
+        done: list[_Share] = []
+        while len(done) < len(work):
+            try:
+                done.append(pending[len(done)].get())
+                if progress is not None:
+                    progress(len(done), len(work))
+            except KeyboardInterrupt:
+                if stop.is_set():
+                    raise
+                stop.set()
+    return done
 
 
 def warm() -> str:

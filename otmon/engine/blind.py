@@ -1,10 +1,10 @@
 """What the run could not see, as findings (otmon.alerts.visibility)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from otmon.alerts.episodes import Episode
-from otmon.alerts.visibility import Dark, of_capture, of_connections, visibility
+from otmon.alerts.visibility import of_capture, of_connections, visibility
 from otmon.site.part import Part
 
 if TYPE_CHECKING:
@@ -15,15 +15,5 @@ def blindness(site_name: str, part: Part, inputs: "Sequence[InputInfo]") -> list
     """Episodes of holes, half conversations, truncation, encryption and bytes that are not what their port says."""
     times = [t for i in inputs for t in (i.first_ts_ns, i.last_ts_ns) if t is not None] or [0]
     lost = {"lost_datagrams": part.lost_datagrams, "shed": part.frames.get("shed", 0) + part.shed}
-    dark = [*of_connections(part.connections), *_foreign(part)]
-    dark += of_capture({**part.frames, **lost}, part.unsupported, "default", min(times), max(times))
-    return visibility(site_name, dark)
-
-
-def _foreign(part: Part) -> Iterator[Dark]:
-    for c in part.connections:
-        at = (c.realm, c.client, c.server, c.protocol or c.transport, c.first_ts_ns, c.last_ts_ns, c.first_frame)
-        if c.malformed_bytes:
-            yield Dark("malformed", *at, bytes=c.malformed_bytes)
-        if c.unrecognised_bytes:
-            yield Dark("unrecognised", *at, bytes=c.unrecognised_bytes)
+    whole = of_capture({**part.frames, **lost}, part.unsupported, "default", min(times), max(times))
+    return visibility(site_name, [*of_connections(part.connections), *whole])

@@ -5,18 +5,17 @@ from typing import Any, Literal
 import numpy as np
 
 from otmon.engine.connects import connects
+from otmon.engine.events import frames_of
 from otmon.engine.judge import Judge
 from otmon.engine.names import Names, Pair, frame_ref, mac_text
-from otmon.model import Binding, ConnectionRecord, Counts, Fact, HostRecord, Malformed, OperationKey, OperationRecord
+from otmon.model import Binding, ConnectionRecord, Counts, Fact, HostRecord, OperationKey, OperationRecord
 from otmon.protocols import PROTOCOLS
-from otmon.site.part import Part, add_counts
+from otmon.site.part import Part, add_operations
 from otmon.wire import columns as c
 from otmon.wire import linknames
 from otmon.wire.contract import FUNC_SLOTS
-from otmon.wire.net import K1_REALM_BITS
 
-TOTALS = ("pdus", "requests", "responses", "exceptions", "malformed")
-_REALM_MASK = (1 << K1_REALM_BITS) - 1
+_REGISTERED = frozenset(port for protocol in PROTOCOLS for port in protocol.ports)
 
 
 class Collector:
@@ -44,16 +43,13 @@ class Collector:
 
     def identity(self, event: list[int]) -> None:
         """A response that may tell who the server is."""
-        shape = event[c.E_SHAPE]
-        k0 = int(self._state.shapes[shape, c.S_K0])
-        protocol = PROTOCOLS[k0 >> 16 & 0xFF]
-        try:
-            message = protocol.decode(self._judge.pdu(event), event[c.E_FROM_CLIENT] == 1, None)
-        except Malformed:
+        shape, message = event[c.E_SHAPE], self._judge.decode(event)
+        if message is None:
             return
-        pair = self._names.pair(k0 >> 24)
+        protocol = self._judge.protocol(shape)
+        pair = self._names.pair(int(self._state.shapes[shape, c.S_K0]) >> 24)
         address = pair.client if event[c.E_FROM_CLIENT] == 1 else pair.server
-        frame = self._judge.frames(event)[-1]
+        frame = frames_of(self._state, event)[-1]
         for name, value, confidence in protocol.identity(message):
             key = (pair.realm, address, message.unit, name, value, protocol.name)
             if key not in self._facts and len(self._facts) < 65536:
@@ -70,7 +66,6 @@ class Collector:
         state = self._state
         connections = self._connections + [self._connection(conn) for conn in range(int(state.ctl[c.CTL_CONNS]))]
         connections = [record for record in connections if sum(record.frames)]
-        episodes = self._judge.close
         operations = self._operations() + connects(connections, self._judge)
         frames = dict(zip(c.FRAME_BUCKETS, state.frames.tolist(), strict=True))
         return Part(
@@ -89,7 +84,7 @@ class Collector:
             hosts=list(self._hosts.values()),
             bindings=self._bindings,
             facts=list(self._facts.values()),
-            episodes=list(episodes()),
+            episodes=list(self._judge.close()),
         )
 
     def _connection(self, conn: int) -> ConnectionRecord:
@@ -163,16 +158,17 @@ class Collector:
             row = shapes[shape].tolist()
             if not row[c.S_COUNT]:
                 continue
-            record = None
-            for key in judge.known(shape) or judge.wide_operations(shape):
-                if record is None:
-                    record = self._record(row)
+            keys = judge.known(shape) or judge.wide_operations(shape)
+            if not keys:
+                continue
+            record = self._record(row, keys[0])
+            for key in keys:
                 mine = record._replace(key=key)
                 before = found.get(key)
-                found[key] = _joined(before, mine) if before is not None else mine
-        return [self._judged(record) for record in found.values()] if judge.policy is not None else list(found.values())
+                found[key] = add_operations(before, mine) if before is not None else mine
+        return [self._judged(record) for record in found.values()]
 
-    def _record(self, row: list[int]) -> OperationRecord:
+    def _record(self, row: list[int], key: OperationKey) -> OperationRecord:
         settled = row[c.S_ACCEPTED : c.S_UNSEEN + 1]  # in the order of Counts
         accepted, rejected, partial, unanswered, unseen = settled
         counts = Counts(row[c.S_COUNT], accepted, rejected, partial, unanswered, unseen, row[c.S_COUNT] - sum(settled))
@@ -185,7 +181,7 @@ class Collector:
                 else:
                     responses[column - c.HIST_BUCKETS] = number
         return OperationRecord(
-            key=None,  # type: ignore[arg-type]
+            key=key,
             counts=counts,
             bytes=row[c.S_BYTES],
             first_ts_ns=row[c.S_FIRST_TS],
@@ -215,11 +211,12 @@ class Collector:
         """The section `protocols` of summary.json."""
         state, out = self._state, {}
         for index, protocol in enumerate(PROTOCOLS):
-            totals = state.totals[index].tolist()
-            if not totals[5]:
+            totals = dict(zip(c.TOTALS, state.totals[index].tolist(), strict=True))
+            units, bad_units = totals.pop("units"), totals.pop("bad_units")
+            if not units:
                 continue
-            section: dict[str, Any] = dict(zip(TOTALS, totals[:5], strict=True))
-            section["malformed"] += totals[6]
+            section: dict[str, Any] = dict(totals)
+            section["malformed"] += bad_units
             section["functions"] = {}
             funcs = state.funcs[index * FUNC_SLOTS : (index + 1) * FUNC_SLOTS]
             for slot in np.flatnonzero(funcs.any(axis=1)).tolist():
@@ -230,7 +227,7 @@ class Collector:
                 part, key = protocol.class_names(slot)
                 section.setdefault(part, {})[key] = int(state.classes[index, slot])
             if protocol.name == "dnp3":
-                section["link_frames"] = totals[5]
+                section["link_frames"] = units
             out[protocol.name] = section
         return out
 
@@ -240,12 +237,10 @@ def _client(row: list[int], pair: Pair) -> tuple[int, bool]:
     if row[c.C_CLIENT] >= 0:
         return row[c.C_CLIENT], row[c.C_ROLE] == c.ROLE_ASSUMED
     source, destination = pair.client_port, pair.server_port
-    if row[c.C_PORT_HINT] > 0 or source != destination:
-        registered = {port for protocol in PROTOCOLS for port in protocol.ports}
-        if (source in registered) != (destination in registered):
-            return int(source in registered), True
-        if (source < 1024) != (destination < 1024):
-            return int(source < 1024), True
+    if (source in _REGISTERED) != (destination in _REGISTERED):
+        return int(source in _REGISTERED), True
+    if (source < 1024) != (destination < 1024):
+        return int(source < 1024), True
     return 0, True
 
 
@@ -267,17 +262,3 @@ def _answer(
     if transport != "tcp" and not mine[c.F_BITS] & c.FLOW_RST:
         return "unseen" if transport == "udp" else "unanswered"
     return "unseen" if other[c.F_ACKED] >= 0 and mine[c.F_BITS] & c.FLOW_PAYLOAD else "unanswered"
-
-
-def _joined(a: OperationRecord, b: OperationRecord) -> OperationRecord:
-    counts = Counts(**a.counts.as_dict())
-    counts.add(b.counts)
-    return a._replace(
-        counts=counts,
-        bytes=a.bytes + b.bytes,
-        first_ts_ns=min(a.first_ts_ns, b.first_ts_ns),
-        last_ts_ns=max(a.last_ts_ns, b.last_ts_ns),
-        first_frame=min(a.first_frame, b.first_frame),
-        intervals=add_counts(a.intervals, b.intervals),
-        responses=add_counts(a.responses, b.responses),
-    )

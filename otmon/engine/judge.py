@@ -4,10 +4,11 @@ The compiled loop hands up a message while its shape is not judged, when its val
 episode may have ended; everything else it counts itself, into the `hits` of an open episode.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otmon.alerts.episodes import Episode, EpisodeKey, Episodes
+from otmon.engine.events import OUTCOMES, frames_of, pdu_of
 from otmon.engine.names import Names, frame_ref
 from otmon.limits import MAX_SHAPES
 from otmon.model import Counts, Malformed, Message, Op, OperationKey, Target
@@ -20,9 +21,6 @@ from otmon.wire.state import add_hit, room_for_episode
 if TYPE_CHECKING:
     from otmon.policy.judge import Policy
 
-OUTCOMES = ("accepted", "rejected", "partial", "unanswered", "unseen", "pending")
-"""By OUTCOME_* - 1."""
-
 
 class Denied(NamedTuple):
     """One denied operation of a message."""
@@ -33,7 +31,6 @@ class Denied(NamedTuple):
 
 class _Hit(NamedTuple):
     episode: Episode
-    number: int
     denied: Sequence[Denied]
 
 
@@ -140,7 +137,7 @@ class Judge:
             and shape not in self._wide
             and int(self._state.shapes[shape, c.S_K0]) & c.S_WIDE
         ):
-            first = self._decode(event)
+            first = self.decode(event)
             if first is not None and first.ops:
                 self._wide[shape] = first.ops[0]
         if verdict == c.VERDICT_UNKNOWN:
@@ -152,7 +149,7 @@ class Judge:
         if verdict == c.VERDICT_ALERT:
             denied = self._denied[shape]
         else:
-            message = self._decode(event)
+            message = self.decode(event)
             denied = self._judge_values(shape, event, message)
         if not denied:
             self._settle(event, -1)
@@ -163,32 +160,25 @@ class Judge:
         """Denied operations of one message, its values considered."""
         assert self.policy is not None
         if message is None:  # read by key but not by the decoder: no values, so the operations alone decide
-            found = [Denied(key, self.policy.judge(key, event[c.E_TS])) for key in self.operations(shape)]
-            return [d for d in found if not d.verdict.permit]
-        written = PROTOCOLS[int(self._state.shapes[shape, c.S_K0]) >> 16 & 0xFF].written(message)
-        judged = []
-        for op in message.ops:
-            key = self._key(shape, op)
-            judged.append(Denied(key, self.policy.judge_values(key, written, event[c.E_TS])))
-        return [d for d in judged if not d.verdict.permit]
+            return self._denials((key, self.policy.judge(key, event[c.E_TS])) for key in self.operations(shape))
+        written = self.protocol(shape).written(message)
+        keys = [self._key(shape, op) for op in message.ops]
+        return self._denials((key, self.policy.judge_values(key, written, event[c.E_TS])) for key in keys)
 
-    def _decode(self, event: list[int], request: bytes | None = None) -> Message | None:
-        proto = int(self._state.shapes[event[c.E_SHAPE], c.S_K0]) >> 16 & 0xFF
+    @staticmethod
+    def _denials(judged: Iterable[tuple[OperationKey, Verdict]]) -> list[Denied]:
+        return [Denied(key, verdict) for key, verdict in judged if not verdict.permit]
+
+    def protocol(self, shape: int) -> Protocol:
+        """The protocol a shape is of."""
+        return PROTOCOLS[int(self._state.shapes[shape, c.S_K0]) >> 16 & 0xFF]
+
+    def decode(self, event: list[int]) -> Message | None:
+        """The message of an event with a shape, None if it is malformed."""
         try:
-            return PROTOCOLS[proto].decode(self.pdu(event), event[c.E_FROM_CLIENT] == 1, request)
+            return self.protocol(event[c.E_SHAPE]).decode(pdu_of(self._state, event), event[c.E_FROM_CLIENT] == 1, None)
         except Malformed:
             return None
-
-    def pdu(self, event: list[int]) -> bytes:
-        """The canonical PDU of an event."""
-        return bytes(self._state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]])
-
-    def frames(self, event: list[int]) -> list[tuple[int, int]]:
-        """The frames that brought an event's PDU."""
-        if not event[c.E_NFRAMES]:
-            return [frame_ref(event[c.E_FRAME])]
-        first = event[c.E_FRAMES]
-        return [frame_ref(word) for word in self._state.ev_frames[first : first + event[c.E_NFRAMES]].tolist()]
 
     def _alert(
         self, event: list[int], shape: int, denied: Sequence[Denied], message: Message | None, verdict: int
@@ -201,10 +191,9 @@ class Judge:
         for number, (key, members) in enumerate(by_key.items()):
             episode = self._touch(key, ts_ns, members[0])
             if not episode.frames:
-                message = message or self._decode(event)
+                message = message or self.decode(event)
                 if message is not None:
-                    proto = int(state.shapes[shape, c.S_K0]) >> 16 & 0xFF
-                    episode.written = tuple(PROTOCOLS[proto].written(message))[:64]
+                    episode.written = tuple(self.protocol(shape).written(message))[:64]
                     episode.flags = message.flags
             place = self._numbers[id(episode)]
             hit = self._hit(event, place, episode, members, verdict)
@@ -231,8 +220,8 @@ class Judge:
         known = self._hit_of.get(key)
         if known is None:
             known = self._hit_of[key] = add_hit(state, place, shape, event[c.E_TS])
-            self._hits.append(_Hit(episode, place, members))
-            episode.evidence(self.frames(event))
+            self._hits.append(_Hit(episode, members))
+            episode.evidence(frames_of(state, event))
         if verdict != c.VERDICT_INSPECT:
             state.shapes[shape, c.S_HIT] = known
         return known
@@ -323,9 +312,7 @@ class Judge:
         """All episodes, with what the compiled path counted."""
         for number, hit in enumerate(self._hits):
             row = self._state.hits[number].tolist()
-            counts = Counts(attempted=row[c.H_COUNT])
-            for index, name in enumerate(OUTCOMES):
-                setattr(counts, name, row[c.H_COUNT + 1 + index])
+            counts = Counts(*row[c.H_COUNT : c.H_COUNT + 1 + len(OUTCOMES)])
             for d in hit.denied:
                 hit.episode.note(d.op.target, counts, row[c.H_FIRST_TS], row[c.H_LAST_TS], (), d.op.unit)
         self._hits.clear()

@@ -7,14 +7,14 @@ from typing import Any
 
 import orjson
 
-from otmon.engine.names import Names, frame_ref
+from otmon.engine.events import OUTCOMES, frames_of, pdu_of
+from otmon.engine.names import Names
 from otmon.limits import MAX_PENDING
 from otmon.model import Malformed, Message
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
 
 KINDS = {1: "request", 2: "response", 3: "unsolicited", 4: "link"}
-OUTCOMES = {1: "accepted", 2: "rejected", 3: "partial", 4: "unanswered", 5: "unseen", 6: "pending"}
 _SORTED = orjson.OPT_SORT_KEYS
 
 
@@ -35,7 +35,7 @@ class MessageWriter:
         state, conn, n, ts_ns = self._state, event[c.E_CONN], event[c.E_N], event[c.E_TS]
         proto, client = int(state.conns[conn, c.C_PROTO]), max(int(state.conns[conn, c.C_CLIENT]), 0)
         protocol, from_client = PROTOCOLS[proto], event[c.E_FROM_CLIENT] == 1
-        pdu = bytes(state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]])
+        pdu = pdu_of(state, event)
         request_n = event[c.E_REQUEST] or None
         request = self._requests.pop(request_n, None) if request_n else None
         if event[c.E_KIND] == 1 and event[c.E_PENDING] >= 0:
@@ -47,7 +47,7 @@ class MessageWriter:
         except Malformed as error:
             message = _malformed(event, str(error), pdu)
         pair = self._names.flow(2 * conn + (client if from_client else 1 - client))
-        frames = self._frames(event)
+        frames = frames_of(state, event)
         record = {
             "n": n,
             "ts_ns": ts_ns,
@@ -63,7 +63,7 @@ class MessageWriter:
             "function_code": message.function_code,
             "function": message.function,
             "access": message.access,
-            "outcome": "attempted" if message.kind == "request" else OUTCOMES.get(event[c.E_OUTCOME]),
+            "outcome": "attempted" if message.kind == "request" else _outcome(event[c.E_OUTCOME]),
             "flags": list(message.flags),
             protocol.name: message.body,
             **message.extra,
@@ -74,11 +74,9 @@ class MessageWriter:
         key = b"%019d %05d %012d %012d %012d " % (ts_ns, *frames[-1], opened, n)
         self._file.write(key + orjson.dumps(record, option=_SORTED) + b"\n")
 
-    def _frames(self, event: list[int]) -> list[tuple[int, int]]:
-        if not event[c.E_NFRAMES]:
-            return [frame_ref(event[c.E_FRAME])]
-        first = event[c.E_FRAMES]
-        return [frame_ref(word) for word in self._state.ev_frames[first : first + event[c.E_NFRAMES]].tolist()]
+
+def _outcome(code: int) -> str | None:
+    return OUTCOMES[code - 1] if code else None
 
 
 def _malformed(event: list[int], reason: str, pdu: bytes) -> Message:

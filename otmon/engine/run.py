@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otmon.capture.batch import Batch
+from otmon.capture.batch import REC_TS, Batch
 from otmon.capture.inputs import open_inputs
 from otmon.engine.collect import Collector
 from otmon.engine.judge import Judge
@@ -73,8 +73,6 @@ class Run:
         self._collector = Collector(self.state, self._names, self._judge)
         self._slow = SlowPath(LOOP, PROTOCOLS, self._reopened, force=force_slow)
         self._defrag = Defragmenter()
-        self._finished = 0
-        self._frames = 0
 
     def read(
         self, paths: Sequence[str], *, hash_all: bool = False, progress: Callable[[int, int | None], None] | None = None
@@ -113,18 +111,17 @@ class Run:
             if stop == c.STOP_SLOW:
                 self._take_slow(batch.data)
             elif stop == c.STOP_FRAGMENT:
-                self._take_fragment(batch.data, int(batch.records[at - 1, 2]))
+                self._take_fragment(batch.data, int(batch.records[at - 1, REC_TS]))
             elif stop == c.STOP_GROW:
                 grow(state)
             elif stop == c.STOP_FULL:
                 self._drain()
             elif stop == c.STOP_HORIZON:
-                self._turn(int(batch.records[at, 2]))
+                self._turn(int(batch.records[at, REC_TS]))
             elif stop == c.STOP_TICK:
-                self._tick(int(batch.records[at, 2]))
+                self._tick(int(batch.records[at, REC_TS]))
             else:
                 break
-        self._frames += len(batch.records)
         self._drain()
 
     def _internal(self, first_frame: int) -> int:

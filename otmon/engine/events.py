@@ -1,0 +1,23 @@
+"""What the compiled path handed up, read out of its buffers."""
+
+from typing import Any
+
+from otmon.engine.names import frame_ref
+from otmon.model import FrameRef, Outcome
+from otmon.wire import columns as c
+
+OUTCOMES: tuple[Outcome, ...] = ("accepted", "rejected", "partial", "unanswered", "unseen", "pending")
+"""By OUTCOME_* - 1."""
+
+
+def pdu_of(state: Any, event: list[int]) -> bytes:
+    """The canonical PDU of an event."""
+    return bytes(state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]])
+
+
+def frames_of(state: Any, event: list[int]) -> list[FrameRef]:
+    """The frames that brought an event's PDU."""
+    if not event[c.E_NFRAMES]:
+        return [frame_ref(event[c.E_FRAME])]
+    first = event[c.E_FRAMES]
+    return [frame_ref(word) for word in state.ev_frames[first : first + event[c.E_NFRAMES]].tolist()]
