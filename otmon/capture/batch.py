@@ -1,6 +1,6 @@
 """A Batch: some frames of one input, as the compiled path reads them."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,3 @@ class Batch(NamedTuple):
     """Number of the input, from 0."""
     first_frame: int
     """Frame number of records[0], from 1; records of a batch are consecutive."""
-
-
-def empty_records() -> Any:
-    """A record table without records."""
-    return np.zeros((0, REC_COLUMNS), np.int64)

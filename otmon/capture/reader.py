@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -181,8 +181,8 @@ class Reader:
         pos, fill = int(state[walk.POS]), int(state[walk.FILL])
         available = self._buf[pos : min(fill, pos + 28)].tobytes()
         is_section = available[:4] == pcapng.MAGIC
-        order = "big" if state[walk.BIG] else "little"
-        length = pcapng.section_length(available) if is_section else int.from_bytes(available[4:8], order)  # type: ignore[arg-type]
+        order: Literal["big", "little"] = "big" if state[walk.BIG] else "little"
+        length = pcapng.section_length(available) if is_section else int.from_bytes(available[4:8], order)
         if is_section and (length < 28 or length & 3 or length > MAX_PCAPNG_BLOCK_BYTES):
             self._damage(pos, walk.REASONS[walk.BAD_BLOCK] if length else "section without a byte-order mark")
             return False

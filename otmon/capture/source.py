@@ -46,7 +46,7 @@ class _Raw:
 
     def __init__(self, path: str, hash_all: bool) -> None:
         try:
-            self.file = _standard_input() if path == "-" else open(path, "rb", buffering=0)  # noqa: SIM115
+            self.file = _standard_input() if path == "-" else open(path, "rb", buffering=0)  # noqa: SIM115 - `close` closes it
             mode = os.fstat(self.file.fileno()) if path != "-" else None
         except OSError as error:
             raise CaptureError(path, 0, os_reason(error)) from None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
-from typing import Final
+from typing import Final, TypeVar
 
 from otmon.policy.addresses import EVERYTHING, parse_hosts
 from otmon.policy.errors import Path, did_you_mean, quoted
@@ -25,6 +25,7 @@ ANY: Final = "any"
 RESERVED: Final = (ANY, OUTSIDE)
 Report = Callable[[Path, str, str], None]
 
+_Mark = TypeVar("_Mark", int, str)
 _COMMON: Final = frozenset({"id", "protocol", "note", "seen"})
 _OT: Final = _COMMON | {"functions", "access", "port", "targets", "values"}
 KEYS_OF: Final = {
@@ -77,8 +78,8 @@ class Compiler:
                     self._claim(table, word, name, ("realms", name, key, i), quoted(word))
         return Realms(tuple(self._model.realms), vlans, *marks)
 
-    def _claim(self, table: dict[int, str] | dict[str, str], mark: int | str, name: str, at: Path, text: str) -> None:
-        other = table.setdefault(mark, name)  # type: ignore[arg-type]
+    def _claim(self, table: dict[_Mark, str], mark: _Mark, name: str, at: Path, text: str) -> None:
+        other = table.setdefault(mark, name)
         if other != name:
             self._report(at, f"{text} already belongs to realm {quoted(other)}", "give it to one of the two")
 

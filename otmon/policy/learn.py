@@ -172,7 +172,7 @@ def _merge_axis(rows: Mapping[Learned, Seen], axis: str) -> Rows:
     groups: dict[Hashable, list[tuple[Learned, Seen]]] = {}
     for row, seen in rows.items():
         value = getattr(row, axis)
-        rest = row._replace(**{axis: None})  # type: ignore[arg-type]
+        rest = row._replace(**{axis: None})  # type: ignore[arg-type] # every axis may be None
         groups.setdefault((rest, value is None), []).append((row, seen))
     out: Rows = {}
     for group in groups.values():

@@ -11,7 +11,6 @@ from otmon.policy.windows import Window
 
 DATA_SPACES: Final = ("coil", "discrete_input", "holding_register", "input_register")
 """The spaces that `addresses` speaks of."""
-ALL_PORTS: Final[Intervals] = ((0, 65535),)
 DNP3_BROADCAST: Final = 0xFFFC
 """From here to 0xFFFF a link address means every outstation, or whoever hears it (IEEE 1815, 9.2.5.2)."""
 EVERY_PROTOCOL: Final = "*"

@@ -4,6 +4,7 @@ On a registered port one sure PDU suffices; elsewhere a request and its response
 began in the middle of a stream may show its first whole PDU only at a later segment, so each one's start is tried.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,9 +66,9 @@ class Identifier:
         held.bytes[segment.flow & 1] += len(segment.payload)
         hint = int(state.conns[conn, c.C_PORT_HINT])
         midstream = bool(state.flows[held.segments[0].flow, c.F_BITS] & c.FLOW_MIDSTREAM)
-        candidates = range(len(self._protocols))
+        candidates: Sequence[int] = range(len(self._protocols))
         if segment.transport == c.TRANSPORT_UDP:
-            candidates = [p for p in candidates if self._protocols[p].datagrams]  # type: ignore[assignment]
+            candidates = [p for p in candidates if self._protocols[p].datagrams]
         possible = framed = False
         for proto in sorted(candidates, key=lambda p: p != hint):
             verdict, evidence = self._look(state, proto, held, proto == hint, midstream)

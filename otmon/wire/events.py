@@ -28,7 +28,7 @@ from otmon.wire.columns import (
     EV_OUTCOME,
     EV_PDU,
     SLOT_FRAMES,
-)  # fmt: skip
+)
 from otmon.wire.far import far
 from otmon.wire.loads import copy, jit
 

@@ -37,7 +37,7 @@ from otmon.wire.columns import (
     FLOW_PAYLOAD,
     PROTO_NONE,
     TRANSPORT_TCP,
-)  # fmt: skip
+)
 from otmon.wire.flow import remember, serial_diff
 from otmon.wire.loads import be16, be32, be64, jit_kernel, u8
 from otmon.wire.net import K1_PORTS, K1_TRANSPORT

@@ -18,7 +18,7 @@ from otmon.wire.columns import (
     OUTCOME_PENDING,
     PROTO_NONE,
     Q_TS,
-)  # fmt: skip
+)
 from otmon.wire.deliver import far_abandon
 from otmon.wire.flow import serial_diff
 from otmon.wire.loads import jit

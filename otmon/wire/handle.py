@@ -21,13 +21,13 @@ from numba.extending import (
     register_model,
     typeof_impl,
     unbox,
-)  # fmt: skip
+)
 from numba.np.arrayobj import populate_array
 
 from otmon.wire.fields import FAR_NAMES, FAR_SLOTS, FIELDS, LINE_WORDS
 
 
-class StateType(types.Type):  # type: ignore[misc]
+class StateType(types.Type):  # type: ignore[misc] # Numba's classes are Any here
     """Numba's view of a State whose fields are `fields`: (name, element type name, rows or 0, columns or 0)."""
 
     def __init__(self, fields: tuple[tuple[str, str, int, int], ...]) -> None:
@@ -36,7 +36,7 @@ class StateType(types.Type):  # type: ignore[misc]
 
 
 @register_model(StateType)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
+class _Model(models.PrimitiveModel):  # type: ignore[misc] # Numba's classes are Any here
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, ir.IntType(64).as_pointer())
 
@@ -49,7 +49,7 @@ def _array(kind: StateType, name: str) -> tuple[int, Any, int, int] | None:
 
 
 @infer_getattr
-class _Attributes(AttributeTemplate):  # type: ignore[misc]
+class _Attributes(AttributeTemplate):  # type: ignore[misc] # Numba's classes are Any here
     key = StateType
 
     def generic_resolve(self, kind: StateType, name: str) -> Any:

@@ -16,7 +16,7 @@ from otmon.wire.columns import (
     ROLE_ASSUMED,
     ROLE_PORT,
     ROLE_RESPONSE,
-)  # fmt: skip
+)
 from otmon.wire.contract import (
     KIND_LINK,
     OUT_EVIDENCE,
@@ -25,7 +25,7 @@ from otmon.wire.contract import (
     UNWRAP_BUILT,
     UNWRAP_MORE,
     UNWRAP_WHOLE,
-)  # fmt: skip
+)
 from otmon.wire.far import far
 from otmon.wire.loads import jit, jit_kernel
 from otmon.wire.net import K1_PORTS

@@ -16,7 +16,6 @@ TUNNEL_VXLAN: Final = 5
 TUNNEL_PSEUDOWIRE: Final = 6
 TUNNEL_NAMES: Final = ("none", "gre", "erspan-i", "erspan-ii", "erspan-iii", "vxlan", "mpls-pseudowire")
 
-REASON_NONE: Final = 0
 REASON_ETHERTYPE: Final = 1
 REASON_LINKTYPE: Final = 2
 REASON_GRE: Final = 3

@@ -14,7 +14,6 @@ INTERPRETED = os.environ.get("OTMON_INTERPRET") == "1" or os.environ.get("NUMBA_
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 
-"""For one large function with one caller: handing over its arrays costs more than some of its work (8 ns of 17)."""
 u8: Callable[[Any, int], int]
 be16: Callable[[Any, int], int]
 be32: Callable[[Any, int], int]
@@ -32,7 +31,9 @@ if INTERPRETED:
         return function
 
     jit_inline = jit
+    """For one large function with one caller: handing over its arrays costs more than some of its work (8 ns of 17)."""
     jit_kernel = jit
+    """For what Python never calls: it gets no wrappers, which saves a sixth of the time to compile it."""
 
     def _load(width: int, order: Any) -> Callable[[Any, int], int]:
         def load(buf: Any, off: int) -> int:
@@ -83,8 +84,8 @@ else:
 
         return decorate
 
-    jit, jit_inline = _compiler(), _compiler(forceinline=True)  # type: ignore[assignment]
-    jit_kernel = _compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[assignment]
+    jit, jit_inline = _compiler(), _compiler(forceinline=True)  # type: ignore[assignment] # a def in the other branch
+    jit_kernel = _compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[assignment] # a def in the other branch
 
     def _raw(bits: int, swap: bool) -> Any:
         @intrinsic

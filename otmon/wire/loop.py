@@ -7,7 +7,6 @@ from otmon.capture.batch import LINK_ETHERNET, REC_LENGTHS, REC_LINK, REC_OFFSET
 from otmon.wire.columns import (
     C_LAST_TS,
     C_PROTO,
-    C_SOURCE_MAC,
     C_VLAN,
     CTL_ARENA,
     CTL_BINDINGS,
@@ -67,7 +66,7 @@ from otmon.wire.columns import (
     STOP_TICK,
     TRANSPORT_TCP,
     TRANSPORT_UDP,
-)  # fmt: skip
+)
 from otmon.wire.contract import Protocol
 from otmon.wire.deliver import make_deliver
 from otmon.wire.dispatch import chain, constants, no_frame, no_key, no_unwrap, ports
@@ -78,7 +77,7 @@ from otmon.wire.flow import (
     make_tcp_data,
     seen_before,
     sign,
-)  # fmt: skip
+)
 from otmon.wire.identify import make_identify
 from otmon.wire.link import (
     L_END,
@@ -95,7 +94,7 @@ from otmon.wire.link import (
     LINK_NON_IP,
     LINK_SHORT,
     strip,
-)  # fmt: skip
+)
 from otmon.wire.loads import jit, jit_kernel
 from otmon.wire.net import (
     K1_V6,
@@ -109,7 +108,7 @@ from otmon.wire.net import (
     far_neighbour,
     far_packet6,
     packet4,
-)  # fmt: skip
+)
 from otmon.wire.pdu import make_pdu
 from otmon.wire.segments import make_segments
 
@@ -122,8 +121,7 @@ class Loop(NamedTuple):
     run: Callable[..., tuple[int, int]]
     """(state, data, records, first, frame) -> (STOP_*, next record)."""
     packet: Callable[..., int]
-    """A reassembled IP packet: (state, buf, l3, end, family, ts) -> STOP_END or STOP_SLOW."""
-    deliver: Callable[..., None]
+    """A reassembled IP packet: (state, buf, l3, end, wire end, family, ts) -> STOP_END, STOP_SLOW or STOP_FRAGMENT."""
     deliver_datagram: Callable[..., None]
     tcp_data: Callable[..., int]
     """(address of the state, payload, start, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
@@ -208,8 +206,6 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         if state.flows[flow, F_FRAMES] == 0:
             family = 6 if k1 & K1_V6 else 4
             far_bind(state, seg[G_SMAC], 0x0800, k0 >> 32 & 0xFFFFFFFF, (seg[G_REALM] << 4) | (family << 1), ts)
-            if conns[conn, C_SOURCE_MAC] == 0:
-                conns[conn, C_SOURCE_MAC] = seg[G_SMAC]
         if seg[G_VLAN] != 0xFFFF:
             _note_vlan(state, conn, seg[G_VLAN])
         state.flows[flow, F_FRAMES] += 1
@@ -327,7 +323,6 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     return Loop(
         entry("run", run),
         entry("packet", packet),
-        deliver,
         deliver_datagram,
         entry("tcp_data_at", tcp_data_at),
         evidence,

@@ -26,7 +26,7 @@ from otmon.wire.columns import (
     G_TRANSPORT,
     TRANSPORT_TCP,
     TRANSPORT_UDP,
-)  # fmt: skip
+)
 from otmon.wire.events import emit_binding
 from otmon.wire.far import far
 from otmon.wire.loads import be16, be32, be64, jit, join32, mix, u8

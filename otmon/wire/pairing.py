@@ -27,7 +27,7 @@ from otmon.wire.columns import (
     Q_TS,
     S_ACCEPTED,
     S_LAST_RESPONSE,
-)  # fmt: skip
+)
 from otmon.wire.events import far_emit_outcome
 from otmon.wire.far import far
 from otmon.wire.loads import jit

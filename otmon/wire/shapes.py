@@ -45,7 +45,7 @@ from otmon.wire.columns import (
     VERDICT_BOUNDS,
     VERDICT_INSPECT,
     VERDICT_PASS,
-)  # fmt: skip
+)
 from otmon.wire.contract import OUT_FUNC, OUT_UNIT, OUT_VMAX, OUT_VMIN, OUT_WORDS
 from otmon.wire.far import far
 from otmon.wire.loads import jit, join32, mix

@@ -6,6 +6,7 @@ Usage: s7_tour.py ADDRESS
 import ctypes
 import sys
 import time
+from collections.abc import Callable
 
 from snap7.client import Client
 from snap7.type import Area, Block, S7DataItem, WordLen
@@ -30,10 +31,10 @@ def mc7_block(number: int, size: int = 80) -> bytearray:
     return block
 
 
-def attempt(name: str, action: object, *arguments: object) -> None:
+def attempt(name: str, action: Callable[..., object], *arguments: object) -> None:
     """What the server refuses is on the wire all the same, and is wanted there."""
     try:
-        print(name, str(action(*arguments))[:80])  # type: ignore[operator]
+        print(name, str(action(*arguments))[:80])
     except RuntimeError as refusal:
         print(name, "refused:", str(refusal)[:80])
 
