@@ -11,8 +11,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 ORDER = ("capture", "wire", "stream", "protocols", "site", "policy", "alerts", "store", "outputs", "engine", "cli")
 SIDE_BY_SIDE = {frozenset({"store", "engine"}), frozenset({"outputs", "engine"})}
 """Sinks do not know the engine, and it does not know them; the command line brings them together."""
-EVERYWHERE = ("otmon.model", "otmon.limits", "otmon.text", "otmon.policy.verdict", "otmon.wire.loads")
-"""Nouns that all stages share: verdicts are plain values, and `loads` decides whether kernels are compiled."""
+EVERYWHERE = ("otmon.model", "otmon.limits", "otmon.text", "otmon.policy.verdict", "otmon.wire.loads", "otmon.wire.far")
+"""What all stages share: verdicts are plain values; `loads` and `far` say how kernels run, compiled or not."""
 MAX_LINES = 400
 
 

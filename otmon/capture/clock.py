@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from otmon.capture.batch import REC_LENGTHS, REC_TS
 from otmon.limits import CLOCK_JUMP_NS
+from otmon.wire.far import far
 from otmon.wire.loads import jit
 
 CLOCK: Final = 0
@@ -77,3 +78,6 @@ def settle(records: Any, rows: int, limit: int, last: int, clock: Any) -> int:
     clock[BYTES] += size
     clock[TRUNCATED] += truncated
     return done
+
+
+far_settle = far("settle_times", "i(riiiw)", settle)

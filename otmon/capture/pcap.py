@@ -7,6 +7,7 @@ from otmon.capture.batch import REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
 from otmon.capture.linktypes import link_word
 from otmon.capture.walk import BAD_LENGTH, BIG, FILL, FULL, LINK, MORE, POS, ROWS, SCALE
 from otmon.limits import MAX_FRAME_BYTES
+from otmon.wire.far import far
 from otmon.wire.loads import be32, jit, le32
 
 HEADER_BYTES: Final = 24
@@ -64,3 +65,6 @@ def walk(buf: Any, state: Any, records: Any) -> int:
         pos = begin + captured
     state[POS], state[ROWS] = pos, row
     return status
+
+
+far_walk = far("walk_pcap", "i(bwr)", walk)

@@ -23,6 +23,7 @@ from otmon.capture.walk import (
     ROWS,
 )
 from otmon.limits import MAX_FRAME_BYTES, MAX_PCAPNG_BLOCK_BYTES, MAX_PCAPNG_INTERFACES
+from otmon.wire.far import far
 from otmon.wire.loads import be16, be32, jit, le16, le32
 
 MAGIC: Final = b"\x0a\x0d\x0d\x0a"
@@ -241,3 +242,6 @@ def walk(buf: Any, state: Any, table: Any, records: Any) -> int:
         pos += length
     state[POS], state[ROWS], state[INTERFACES], state[LAST_NS] = pos, row, interfaces, last_ns
     return status
+
+
+far_walk = far("walk_pcapng", "i(bwrr)", walk)

@@ -127,9 +127,9 @@ class Reader:
         pcapng_file = self.format == "pcapng"
         while True:
             if pcapng_file:
-                status = pcapng.walk(self._buf, state, self._interfaces, records)
+                status = pcapng.far_walk(self._buf, state, self._interfaces, records)
             else:
-                status = pcap.walk(self._buf, state, records)
+                status = pcap.far_walk(self._buf, state, records)
             if status == walk.RARE and self._read_rare():
                 continue
             if status in walk.REASONS:
@@ -137,7 +137,7 @@ class Reader:
             rows = int(state[walk.ROWS])
             # `last` only when nothing can follow: the clock must not see where a batch was cut.
             last = self._ended and status != walk.FULL
-            done = int(ck.settle(records, rows, self._batch_frames, int(last), self._clock))
+            done = int(ck.far_settle(records, rows, self._batch_frames, int(last), self._clock))
             if done:
                 yield Batch(self._buf, records[:done], self._number, int(self._clock[ck.FRAMES]) - done + 1)
                 records[: rows - done] = records[done:rows]

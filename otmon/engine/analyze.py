@@ -1,7 +1,6 @@
 """`analyze`: captures in, a `Result` out; split over processes by address pair and merged to the same result."""
 
 import multiprocessing
-import os
 import signal
 import tempfile
 from collections.abc import Callable, Sequence
@@ -129,10 +128,4 @@ def _parallel(work: Sequence[tuple[Any, ...]], progress: Progress | None) -> "li
 
 def warm() -> str:
     """Compile every kernel into the cache folder; returns the folder."""
-    os.environ.pop("OTMON_INTERPRET", None)
-    cache.choose(["-"])
-    from otmon.engine.run import compile_all
-
-    compile_all()
-    cache.mark_warm()
-    return str(cache.folder())
+    return str(cache.warm())

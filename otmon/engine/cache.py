@@ -1,7 +1,7 @@
 """Where compiled kernels are kept, and whether a run is compiled or interpreted.
 
-Numba does not notice a changed callee in another file, so the folder's name carries a hash of the package's sources
-(and Python's version). A cache entry is executable code: the folder is made private to its owner.
+The folder's name carries a hash of the sources, of the compiler and of the processor. What lies in it is executable
+code: it is made for its owner alone, and one that others could have written into is not used.
 """
 
 import functools
@@ -11,16 +11,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from otmon.wire.fields import SYMBOLS
+
 INTERPRET_BYTES = 2 * 1024 * 1024
 """With a cold cache, inputs up to this size are sooner interpreted than the loop is compiled."""
-MARKER = "complete"
-_PARTS = ("limits.py", "capture", "wire", "protocols", "stream")
+_PARTS = ("limits.py", "capture", "wire", "protocols")
 
 
 def sources_hash() -> str:
-    """Hash of every source file that compiled code may come from."""
+    """Hash of everything that compiled code depends on."""
+    import llvmlite
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features().flatten()
+    digest = hashlib.sha256(f"{llvmlite.__version__} {binding.get_host_cpu_name()} {features}".encode())
     root = Path(__file__).parent.parent
-    digest = hashlib.sha256(sys.version.encode())
     files = [p for part in _PARTS for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))]
     for path in sorted(files):
         digest.update(path.relative_to(root).as_posix().encode())
@@ -36,27 +41,35 @@ def folder() -> Path:
 
 
 def is_warm() -> bool:
-    """Whether `otmon warm` finished for these sources."""
-    return (folder() / MARKER).exists()
+    """Whether all kernels are there, in a folder that nobody else could have filled."""
+    if not (folder() / SYMBOLS).exists():
+        return False
+    status = folder().stat()
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
 
 
-def mark_warm() -> None:
-    """Everything is compiled."""
-    (folder() / MARKER).touch()
+def warm() -> Path:
+    """Compile every kernel, whatever is there; returns the folder."""
+    from otmon.engine.compiling import compile_all
+
+    compile_all(folder())
+    return folder()
 
 
 def choose(paths: Sequence[str]) -> None:
-    """Set up compiled or interpreted mode for these inputs. Has no effect once the wire stage was imported."""
-    if "otmon.wire.loads" in sys.modules:
+    """Set up compiled or interpreted mode for these inputs. Has no effect once the wire stage was imported.
+
+    What is worth compiling and is not compiled yet is compiled first; where the cache cannot be written, the run is
+    interpreted.
+    """
+    if "otmon.wire.loads" in sys.modules or "OTMON_INTERPRET" in os.environ:
         return
-    if "OTMON_INTERPRET" not in os.environ and not is_warm():
+    if not is_warm():
         sizes = [os.path.getsize(path) if os.path.isfile(path) else INTERPRET_BYTES for path in paths]
         if sum(sizes) < INTERPRET_BYTES:
-            os.environ["OTMON_INTERPRET"] = "1"
-    if "NUMBA_CACHE_DIR" not in os.environ:
-        place = folder()
+            return
         try:
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            warm()
         except OSError:
-            return  # Numba falls back to __pycache__, or compiles anew each time
-        os.environ["NUMBA_CACHE_DIR"] = str(place)
+            return
+    os.environ["OTMON_KERNELS"] = str(folder())

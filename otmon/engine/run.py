@@ -11,6 +11,7 @@ from otmon.capture.batch import REC_TS, Batch
 from otmon.capture.inputs import open_inputs
 from otmon.engine.collect import Collector
 from otmon.engine.judge import Judge
+from otmon.engine.loop import LOOP
 from otmon.engine.messages import MessageWriter
 from otmon.engine.names import Names
 from otmon.protocols import PROTOCOLS
@@ -19,17 +20,14 @@ from otmon.stream.defrag import Defragmenter
 from otmon.stream.segment import take_segment
 from otmon.stream.slow import SlowPath
 from otmon.wire import columns as c
-from otmon.wire.finish import finish_all, finish_conn
+from otmon.wire.finish import far_finish_all, far_finish_conn
 from otmon.wire.link import L_END, L_FAMILY, L_L3, L_WIRE_END, LINK_IP, tunnel
-from otmon.wire.loads import INTERPRETED
-from otmon.wire.loop import make_loop
 from otmon.wire.state import State, grow, new_state
 
 if TYPE_CHECKING:
     from otmon.capture.reader import InputInfo
     from otmon.policy.judge import Policy
 
-LOOP = make_loop(PROTOCOLS)
 DEFAULT_REALM = "default"
 OnTick = Callable[[int, Any, Any], None]
 
@@ -180,7 +178,7 @@ class Run:
 
     def _reopened(self, conn: int) -> None:
         """The row of a connection is about to be used by another one on the same ports."""
-        finish_conn(self.state, conn, int(self.state.ctl[c.CTL_LAST_TS]), 0)
+        far_finish_conn(self.state, conn, int(self.state.ctl[c.CTL_LAST_TS]), 0)
         self._drain()
         self._collector.close_connection(conn)
 
@@ -214,7 +212,7 @@ class Run:
         self._drain()
         ts_ns, conns, at = int(self.state.ctl[c.CTL_LAST_TS]), int(self.state.ctl[c.CTL_CONNS]), 0
         while at < conns:
-            at = int(finish_all(self.state, at, conns, ts_ns))
+            at = int(far_finish_all(self.state, at, conns, ts_ns))
             self._drain()
         if self._messages is not None:
             self._messages.close()
@@ -226,16 +224,3 @@ class Run:
         shed = (c.CTL_SHED_SHAPES, c.CTL_SHED_PENDING, c.CTL_SHED_BINDINGS)
         part.shed = sum(int(self.state.ctl[word]) for word in shed) + self._slow.shed
         return part
-
-
-def compile_all() -> None:
-    """Run every entry point once on nothing, so that all of them are compiled."""
-    if INTERPRETED:
-        return
-    from otmon.engine.warming import frames
-
-    run = Run(None)
-    for batch in frames():
-        run.feed(batch)
-    Run(None, force_slow=True).feed(next(iter(frames())))
-    run._finish()

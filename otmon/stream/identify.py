@@ -14,7 +14,7 @@ from otmon.limits import IDENTIFY_BYTES, MAX_HELD_SEGMENTS, MAX_IDENTIFYING
 from otmon.stream.segment import Segment
 from otmon.wire import columns as c
 from otmon.wire.contract import KIND_LINK, KIND_REQUEST, KIND_RESPONSE, OUT_KIND, OUT_REPLY_KEY, OUT_TOKEN, Protocol
-from otmon.wire.flow import serial_diff
+from otmon.wire.history import serial_diff
 from otmon.wire.loop import Loop
 
 _NO_BYTES = np.zeros(0, np.uint8)
@@ -119,7 +119,7 @@ class Identifier:
             if level == NOTHING:
                 break
             best = max(best, level)
-            size = int(self._protocols[proto].frame(data, at, len(data)))
+            size = int(self._loop.frame(state, proto, data, at, len(data)))
             if not 0 < size <= len(data) - at:
                 break
             sender = next(s for s in held.segments if s.flow & 1 == direction)

@@ -17,15 +17,13 @@ from otmon.wire.flow import (
     HEAD_COPY,
     HEAD_REOPEN,
     acknowledge,
-    gap,
-    head,
-    remember,
-    reset_conn,
-    same_datagram,
-    seen_before,
-    serial_diff,
+    far_gap,
+    far_head,
+    far_reset_conn,
+    far_seen_before,
     sign,
 )
+from otmon.wire.history import far_remember, far_same_datagram, serial_diff
 from otmon.wire.identify import ports_of
 from otmon.wire.loop import Loop
 
@@ -75,7 +73,7 @@ class SlowPath:
         streams = [
             (flow, data) for flow in both for data in self._identifier.streams(state, conn, flow & 1) if len(data)
         ]
-        if hint < 0 or not streams or not all(self._framed(hint, data) for _, data in streams):
+        if hint < 0 or not streams or not all(self._framed(state, hint, data) for _, data in streams):
             return False
         self._identifier.forget(conn)
         flow, data = streams[0]
@@ -83,10 +81,10 @@ class SlowPath:
         self._deliver(state, held)
         return True
 
-    def _framed(self, proto: int, data: Any) -> bool:
+    def _framed(self, state: Any, proto: int, data: Any) -> bool:
         at = 0
         while at < len(data):
-            size = int(self._protocols[proto].frame(data, at, len(data)))
+            size = int(self._loop.frame(state, proto, data, at, len(data)))
             if not 0 < size <= len(data) - at:
                 return False
             at += size
@@ -131,12 +129,12 @@ class SlowPath:
 
     @staticmethod
     def _head(state: Any, s: Segment, *, copies: bool) -> int:
-        return int(head(state.address, s.flow, s.seq, s.ack, s.flags, s.sig, s.ts_ns, int(copies)))
+        return int(far_head(state, s.flow, s.seq, s.ack, s.flags, s.sig, s.ts_ns, int(copies)))
 
     def _tcp_data(self, state: Any, s: Segment) -> bool:
         """Payload through the compiled path; False: it is behind a hole."""
         size = len(s.payload)
-        return not self._loop.tcp_data(state.address, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns, s.frame)
+        return not self._loop.tcp_data(state, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns, s.frame)
 
     def _keeps_alive(self, state: Any, s: Segment) -> bool:
         """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""
@@ -176,7 +174,7 @@ class SlowPath:
         opener = s.flow
         if answered or state.flows[s.flow, c.F_BITS] & (c.FLOW_SYN | c.FLOW_SYNACK) == c.FLOW_SYNACK:
             opener = s.flow ^ 1
-        reset_conn(state, conn, s.ts_ns)
+        far_reset_conn(state, conn, s.ts_ns)
         state.conns[conn, c.C_SLOW], state.conns[conn, c.C_VLAN] = slow, vlan
         for flow in (2 * conn, 2 * conn + 1):
             state.flows[flow, [c.F_FRAMES, c.F_BYTES]] = 0
@@ -231,7 +229,7 @@ class SlowPath:
             state.bytes[c.BB_MALFORMED] += len(first.payload)
             return
         if missing > 0:
-            gap(state, flow, missing, ts_ns)
+            far_gap(state, flow, missing, ts_ns)
             state.flows[flow, c.F_SEQ] = first.seq
         self._tcp_data(state, first)
 
@@ -291,16 +289,16 @@ class SlowPath:
             state.conns[conn, c.C_PROTO] = c.PROTO_NONE
         for s in held:
             size = len(s.payload)
-            if pending and hint >= 0 and self._begun(hint, s.payload):
+            if pending and hint >= 0 and self._begun(state, hint, s.payload):
                 state.frames[s.bucket] += 1
                 state.bytes[c.BB_SEEN] += size
                 state.bytes[c.BB_PENDING] += size
             else:
                 self._foreign(state, s)
 
-    def _begun(self, proto: int, data: Any) -> bool:
+    def _begun(self, state: Any, proto: int, data: Any) -> bool:
         """Whether the data are the beginning of a unit whose end is still to come."""
-        size = int(self._protocols[proto].frame(data, 0, len(data)))
+        size = int(self._loop.frame(state, proto, data, 0, len(data)))
         return size == 0 or size > len(data)
 
     @staticmethod
@@ -312,8 +310,8 @@ class SlowPath:
     def _datagram(self, state: Any, s: Segment) -> None:
         conn, size = s.flow >> 1, len(s.payload)
         proto = int(state.conns[conn, c.C_PROTO])
-        copy = seen_before(state, s.flow, s.sig, s.ts_ns, 0)
-        if copy and (proto < 0 or same_datagram(state, s.payload, 0, size, s.flow)):
+        copy = far_seen_before(state, s.flow, s.sig, s.ts_ns, 0)
+        if copy and (proto < 0 or far_same_datagram(state, s.payload, 0, size, s.flow)):
             copied(state, conn, size)
             return
         if proto == c.PROTO_UNDECIDED:
@@ -330,8 +328,8 @@ class SlowPath:
         size = len(s.payload)
         state.ctl[c.CTL_FRAME] = s.frame
         state.bytes[c.BB_SEEN] += size
-        remember(state, s.payload, 0, size, s.flow, 0)
-        self._loop.deliver_datagram(state, s.payload, 0, size, s.flow, s.ts_ns)
+        far_remember(state, s.payload, 0, size, s.flow, 0)
+        self._loop.datagram(state, s.payload, 0, size, s.flow, s.ts_ns)
 
 
 def _answers(s: Segment, syn_seq: int) -> bool:

@@ -27,7 +27,7 @@ from otmon.wire.columns import (
 from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_WHOLE
 from otmon.wire.events import add_frame
 from otmon.wire.far import far
-from otmon.wire.loads import copy, jit, jit_kernel
+from otmon.wire.loads import copy, jit
 
 
 @jit
@@ -88,7 +88,7 @@ def make_deliver(
     `unwrap_here` is compiled into the hot loop, `unwrap_of` is the same far away.
     """
 
-    @jit_kernel
+    @jit
     def unit(state: Any, buf: Any, a: int, b: int, flow: int, proto: int, ts: int, slot: int) -> None:
         """One complete wire unit buf[a:b]; `slot` holds the frames that brought it, -1: the one in work."""
         state.totals[proto, TOTAL_UNITS] += 1
@@ -148,7 +148,7 @@ def make_deliver(
 
     far_unit = far("unit", "v(sbiiiiii)", unit)
 
-    @jit_kernel
+    @jit
     def aligned(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
         """Whether PDUs begin at `a`: whole ones to the end, or one with a sound key and nothing impossible after."""
         length = frame_of(proto, buf, a, e)
@@ -170,7 +170,7 @@ def make_deliver(
             a += length
         return 1  # units that end just where the segment does need no sound key
 
-    @jit_kernel
+    @jit
     def seek(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
         """First place at or after `a` where a whole unit stands, or `e`; only for protocols strict enough to look."""
         if not scans(proto):
@@ -182,14 +182,14 @@ def make_deliver(
             a += 1
         return e
 
-    @jit_kernel
+    @jit
     def resync(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
         """Where PDUs begin again: `a`, a later place (strict protocols), or `e`."""
         return a if aligned(state, proto, buf, a, e) else seek(state, proto, buf, a, e)
 
     far_resync = far("resync", "i(sibii)", resync)
 
-    @jit_kernel
+    @jit
     def finish_carry(state: Any, buf: Any, a: int, e: int, flow: int, proto: int, ts: int) -> int:
         """Complete the unit carried over from the segment before; returns where the next one begins, or `e`."""
         held = state.flows[flow, F_CARRY]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from otmon.wire.contract import Protocol
-from otmon.wire.loads import jit_kernel
+from otmon.wire.loads import jit
 
 
 def chain(functions: Sequence[Any], nothing: Any) -> Any:
@@ -13,7 +13,7 @@ def chain(functions: Sequence[Any], nothing: Any) -> Any:
         return nothing
     head, rest = functions[0], chain(functions[1:], nothing)
 
-    @jit_kernel
+    @jit
     def chosen(index: int, *args: Any) -> Any:
         return head(*args) if index == 0 else rest(index - 1, *args)
 
@@ -24,14 +24,14 @@ def constants(values: Sequence[int]) -> Any:
     """`f(i)` that gives values[i], 0 outside."""
     if not values:
 
-        @jit_kernel
+        @jit
         def zero(index: int) -> int:
             return 0
 
         return zero
     head, rest = int(values[0]), constants(values[1:])
 
-    @jit_kernel
+    @jit
     def value(index: int) -> int:
         return head if index == 0 else rest(index - 1)
 
@@ -41,7 +41,7 @@ def constants(values: Sequence[int]) -> Any:
 def ports(protocols: Sequence[Protocol]) -> Any:
     """`f(port)`: index of the protocol registered for it, or -1."""
 
-    @jit_kernel
+    @jit
     def none(port: int) -> int:
         return -1
 
@@ -53,26 +53,26 @@ def ports(protocols: Sequence[Protocol]) -> Any:
 
 
 def _port(rest: Any, number: int, index: int) -> Any:
-    @jit_kernel
+    @jit
     def chosen(port: int) -> int:
         return index if port == number else rest(port)
 
     return chosen
 
 
-@jit_kernel
+@jit
 def no_frame(index: int, buf: Any, a: int, e: int) -> int:
     """End of a chain of `frame`."""
     return -1
 
 
-@jit_kernel
+@jit
 def no_unwrap(index: int, buf: Any, a: int, e: int, asm: Any, fill: int) -> tuple[int, int, int]:
     """End of a chain of `unwrap`."""
     return 0, 0, 0
 
 
-@jit_kernel
+@jit
 def no_key(index: int, buf: Any, x: int, y: int, from_client: int, out: Any) -> int:
     """End of a chain of `key`."""
     return -1

@@ -38,8 +38,8 @@ from otmon.wire.columns import (
     PROTO_NONE,
     TRANSPORT_TCP,
 )
-from otmon.wire.flow import remember, serial_diff
-from otmon.wire.loads import be16, be32, be64, jit_kernel, u8
+from otmon.wire.history import remember, serial_diff
+from otmon.wire.loads import be16, be32, be64, jit, u8
 from otmon.wire.net import K1_PORTS, K1_TRANSPORT
 from otmon.wire.tables import find2
 
@@ -49,7 +49,7 @@ _TCP = TRANSPORT_TCP << K1_TRANSPORT
 def make_express(deliver: Callable[..., None]) -> Callable[..., int]:
     """The function `express`, which hands payload to `deliver`."""
 
-    @jit_kernel
+    @jit
     def express(state: Any, buf: Any, start: int, lengths: int, ts: int) -> int:
         """The Ethernet frame at `start`: 1 done, 0 not for this lane (nothing was changed)."""
         size = lengths & 0xFFFFFFFF

@@ -1,27 +1,27 @@
-"""`far`: compiled once by itself and called through a table (otmon.wire.handle); interpreted, the function as it is."""
+"""Far functions: compiled once by themselves, called by compiled code and by Python; interpreted, just called."""
 
 from typing import Any
 
-from otmon.wire.loads import INTERPRETED
+from otmon.wire.loads import COMPILING, KERNELS
 
-if INTERPRETED:
+if COMPILING:
+    from otmon.wire.handle import far
+elif KERNELS:
+    from otmon.wire.native import caller
 
     def far(name: str, signature: str, function: Any) -> Any:
-        """Interpreted: calls are calls."""
-        return function
-
-    def entry(name: str, function: Any) -> Any:
-        """Interpreted: the function as it is."""
-        return function
-
-    def scope(protocols: str) -> None:
-        """Interpreted: nothing is cached."""
-
-    def state_at(address: Any) -> Any:
-        """Interpreted: the State is its own address."""
-        return address
+        """The compiled function, for Python to call."""
+        return caller(name, signature)
 
 else:
-    from otmon.wire.handle import entry, far, scope, state_at
 
-__all__ = ["entry", "far", "scope", "state_at"]
+    def far(name: str, signature: str, function: Any) -> Any:
+        """The function as it is.
+
+        `signature`: result and arguments as letters, "i(sbi)": i int64, s the State, v nothing, p and t two and three
+        int64; arrays: b uint8, h int32, w int64, r int64 in two dimensions.
+        """
+        return function
+
+
+__all__ = ["far"]

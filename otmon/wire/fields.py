@@ -7,12 +7,16 @@ from otmon.wire import columns as c
 from otmon.wire.contract import OUT_SIZE
 
 FAR_NAMES: Final = (
-    "key", "unwrap", "pdu", "unit", "carried", "resync", "deliver", "datagram", "abandon", "tcp_data", "tcp", "udp",
-    "add_flow", "control", "gap", "repeated", "packet6", "bind", "arp", "neighbour", "find_shape", "pair",
-    "drop_oldest", "emit_pdu", "emit_outcome", "identify", "evidence", "adopt", "strip",
-)  # fmt: skip
-"""Functions called through addresses in front of the lines (otmon.wire.handle); the place here is the slot."""
+    *("run", "key", "pdu", "resync", "packet6", "unwrap", "evidence", "identify", "strip", "walk_pcapng", "deliver"),
+    *("unit", "carried", "datagram", "tcp", "udp", "tcp_data", "packet", "find_shape", "pair", "emit_pdu"),
+    *("emit_outcome", "drop_oldest", "abandon", "add_flow", "control", "gap", "repeated", "bind", "arp", "neighbour"),
+    *("adopt", "frame", "head", "finish_conn", "finish_all", "reset_conn", "remember", "seen_before"),
+    *("same_datagram", "rehash", "settle_times", "walk_pcap"),
+)
+"""All of them, those that take longest to compile first; the place here is the slot in front of a State's lines."""
 FAR_SLOTS: Final = 64
+SYMBOLS: Final = "symbols.json"
+"""In a folder of kernels: {name of a far function: its symbol}; the last file to be written."""
 LINE_WORDS: Final = 2
 """A field's line: address, rows."""
 FIELDS: dict[str, tuple[str, int, int]] = {

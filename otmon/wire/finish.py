@@ -20,7 +20,8 @@ from otmon.wire.columns import (
     Q_TS,
 )
 from otmon.wire.deliver import far_abandon
-from otmon.wire.flow import serial_diff
+from otmon.wire.far import far
+from otmon.wire.history import serial_diff
 from otmon.wire.loads import jit
 from otmon.wire.pairing import far_drop_oldest
 
@@ -43,6 +44,9 @@ def finish_conn(state: Any, conn: int, ts: int, last: int) -> None:
         state.conns[conn, C_PROTO] = PROTO_NONE
 
 
+far_finish_conn = far("finish_conn", "v(siii)", finish_conn)
+
+
 @jit
 def finish_all(state: Any, first: int, conns: int, ts: int) -> int:
     """Settle connections from `first`; returns the next one to do when the events are full, else `conns`."""
@@ -51,3 +55,6 @@ def finish_all(state: Any, first: int, conns: int, ts: int) -> int:
             return conn
         finish_conn(state, conn, ts, 1)
     return conns
+
+
+far_finish_all = far("finish_all", "i(siii)", finish_all)

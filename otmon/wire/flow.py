@@ -31,8 +31,6 @@ from otmon.wire.columns import (
     CTL_CONNS,
     CTL_FORCE_SLOW,
     CTL_FRAME,
-    CTL_HISTORY,
-    CTL_HISTORY_POS,
     CTL_LAST_FLOW,
     CTL_NUMBER,
     CTL_SEED,
@@ -54,16 +52,14 @@ from otmon.wire.columns import (
     FLOW_RST,
     FLOW_SYN,
     FLOW_SYNACK,
-    HISTORY_BYTES,
-    HISTORY_DEPTH,
-    HISTORY_ENTRIES,
     PROTO_UNDECIDED,
     ROLE_SYN,
 )
 from otmon.wire.deliver import hole
 from otmon.wire.events import emit_conflict
-from otmon.wire.far import far, state_at
-from otmon.wire.loads import copy, jit, join32
+from otmon.wire.far import far
+from otmon.wire.history import consistent, remember, serial_diff
+from otmon.wire.loads import jit, join32
 from otmon.wire.net import K1_PORTS
 from otmon.wire.tables import find2
 
@@ -73,12 +69,6 @@ def reverse_key(k1: int) -> int:
     """The peer's second key word: ports exchanged."""
     ports = k1 >> K1_PORTS
     return (((ports & 0xFFFF) << 16 | ports >> 16) << K1_PORTS) | (k1 & ((1 << K1_PORTS) - 1))
-
-
-@jit
-def serial_diff(a: int, b: int) -> int:
-    """a - b of 32-bit sequence numbers, signed (RFC 1982)."""
-    return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
 @jit
@@ -118,6 +108,9 @@ def reset_conn(state: Any, conn: int, ts: int) -> None:
     row[conn, C_FIRST_FRAME] = ctl[CTL_FRAME]
     reset_flow(state, 2 * conn)
     reset_flow(state, 2 * conn + 1)
+
+
+far_reset_conn = far("reset_conn", "v(sii)", reset_conn)
 
 
 @jit
@@ -182,6 +175,9 @@ def seen_before(state: Any, flow: int, sig: int, ts: int, tcp: int) -> int:
     return 0
 
 
+far_seen_before = far("seen_before", "i(siiii)", seen_before)
+
+
 @jit
 def sign(state: Any, flow: int, sig: int, ts: int) -> None:
     """Remember this frame's signature and time."""
@@ -191,78 +187,6 @@ def sign(state: Any, flow: int, sig: int, ts: int) -> None:
     flows[flow, F_SIG + 1] = flows[flow, F_SIG]
     flows[flow, F_SIG] = sig
     flows[flow, F_LAST_TS] = ts
-
-
-@jit
-def remember(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> None:
-    """Append payload to the history, a ring that all flows share."""
-    length = e - a
-    if length <= 0 or length > HISTORY_BYTES // 64:
-        return
-    ctl = state.ctl
-    pos = ctl[CTL_HISTORY_POS]
-    at = pos % HISTORY_BYTES
-    if at + length > HISTORY_BYTES:  # keep an entry in one piece
-        pos += HISTORY_BYTES - at
-        at = 0
-    copy(state.history_bytes, at, buf, a, length)
-    ctl[CTL_HISTORY_POS] = pos + length
-    number = ctl[CTL_HISTORY] + 1
-    ctl[CTL_HISTORY] = number
-    entry = number % HISTORY_ENTRIES
-    state.history[entry, 0] = state.flows[flow, F_HISTORY]
-    state.history[entry, 1] = seq
-    state.history[entry, 2] = length
-    state.history[entry, 3] = pos
-    state.flows[flow, F_HISTORY] = number
-
-
-@jit
-def _remembered(state: Any, number: int) -> int:
-    """Row of the history entry `number`, -1 if it is none or its bytes are overwritten."""
-    if number <= 0 or state.ctl[CTL_HISTORY] - number >= HISTORY_ENTRIES:
-        return -1
-    entry = number % HISTORY_ENTRIES
-    return -1 if state.ctl[CTL_HISTORY_POS] - state.history[entry, 3] > HISTORY_BYTES else entry
-
-
-@jit
-def _same_bytes(state: Any, at: int, buf: Any, a: int, length: int) -> int:
-    """Whether history_bytes[at:] and buf[a:] agree over `length` bytes."""
-    for i in range(length):
-        if state.history_bytes[at + i] != buf[a + i]:
-            return 0
-    return 1
-
-
-@jit
-def consistent(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> int:
-    """0 if some byte of buf[a:e] at `seq` differs from what the history still knows of it."""
-    entry = _remembered(state, state.flows[flow, F_HISTORY])
-    for _ in range(HISTORY_DEPTH):
-        if entry < 0:
-            break
-        offset = serial_diff(state.history[entry, 1], seq)
-        low, high = max(0, offset), min(e - a, offset + state.history[entry, 2])
-        at = state.history[entry, 3] % HISTORY_BYTES - offset
-        if low < high and not _same_bytes(state, at + low, buf, a + low, high - low):
-            return 0
-        entry = _remembered(state, state.history[entry, 0])
-    return 1
-
-
-@jit
-def same_datagram(state: Any, buf: Any, a: int, e: int, flow: int) -> int:
-    """Whether a recent datagram of this flow had these very bytes."""
-    entry = _remembered(state, state.flows[flow, F_HISTORY])
-    for _ in range(4):
-        if entry < 0:
-            break
-        if state.history[entry, 2] == e - a:
-            if _same_bytes(state, state.history[entry, 3] % HISTORY_BYTES, buf, a, e - a):
-                return 1
-        entry = _remembered(state, state.history[entry, 0])
-    return 0
 
 
 @jit
@@ -378,12 +302,8 @@ HEAD_COPY, HEAD_REOPEN, HEAD_GO = 1, 2, 0
 
 
 @jit
-def head(address: int, flow: int, seq: int, ack: int, flags: int, sig: int, ts: int, copies: int) -> int:
-    """The slow path's first steps in one call: HEAD_COPY (nothing done yet), HEAD_REOPEN, or HEAD_GO.
-
-    `address` is the State's: Python hands an integer over ten times faster than an object.
-    """
-    state = state_at(address)
+def head(state: Any, flow: int, seq: int, ack: int, flags: int, sig: int, ts: int, copies: int) -> int:
+    """The slow path's first steps in one call: HEAD_COPY (nothing done yet), HEAD_REOPEN, or HEAD_GO."""
     if copies and seen_before(state, flow, sig, ts, 1):
         return HEAD_COPY
     if (flags & 7 or state.flows[flow, F_SEQ] < 0) and far_control(state, flow, flags, seq, ts):
@@ -391,3 +311,6 @@ def head(address: int, flow: int, seq: int, ack: int, flags: int, sig: int, ts: 
     acknowledge(state, flow, flags, ack)
     sign(state, flow, sig, ts)
     return HEAD_GO
+
+
+far_head = far("head", "i(siiiiiii)", head)

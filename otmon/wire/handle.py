@@ -14,13 +14,10 @@ from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
-    NativeValue,
     infer_getattr,
     intrinsic,
     lower_getattr_generic,
     register_model,
-    typeof_impl,
-    unbox,
 )
 from numba.np.arrayobj import populate_array
 
@@ -32,7 +29,7 @@ class StateType(types.Type):  # type: ignore[misc] # Numba's classes are Any her
 
     def __init__(self, fields: tuple[tuple[str, str, int, int], ...]) -> None:
         self.fields = fields
-        super().__init__(name=f"otmon.State{fields}")
+        super().__init__(name="State")
 
 
 @register_model(StateType)
@@ -94,35 +91,6 @@ def _getattr(context: Any, builder: Any, kind: StateType, pointer: Any, name: st
 STATE = StateType(tuple((name, *rest) for name, rest in FIELDS.items()))
 
 
-def register(cls: type) -> None:
-    """Make Numba take objects of `cls`, whose `address` is that of their table, as a StateType."""
-
-    @typeof_impl.register(cls)
-    def _typeof(value: Any, context: Any) -> StateType:
-        return STATE
-
-
-@unbox(StateType)
-def _unbox(kind: StateType, obj: Any, c: Any) -> Any:
-    address = c.pyapi.object_getattr_string(obj, "address")
-    number = c.pyapi.long_as_longlong(address)
-    c.pyapi.decref(address)
-    return NativeValue(c.builder.inttoptr(number, ir.IntType(64).as_pointer()))
-
-
-@intrinsic
-def state_at(context: Any, address: Any) -> Any:
-    """The State whose `address` this is."""
-
-    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.inttoptr(values[0], ir.IntType(64).as_pointer())
-
-    return STATE(types.int64), codegen
-
-
-state_at._set_uuid("otmon-state-at")
-
-
 # --- far calls -----------------------------------------------------------------------------------------------------
 # Numba optimises a function together with everything it calls, at every level of calls anew: a deep program is compiled
 # many times over. A far function is compiled once by itself; callers jump through addresses in front of the fields'
@@ -139,53 +107,27 @@ class Far(NamedTuple):
 FAR: dict[str, Far] = {}
 
 
-def known_as(name: str, function: Any) -> Any:
-    """`function`, found in the kernel cache by `name` instead of a hash of all that it closes over.
-
-    That hash pickles every function behind a closure (10 ms each, a third of a start). The cache's folder is named
-    after the sources, so a name that also tells the protocols is enough.
-    """
-    cache = function._cache
-
-    def key(signature: Any, codegen: Any) -> Any:
-        return signature, codegen.magic_tuple(), name
-
-    if cache is not None and function.py_func.__closure__:
-        cache._index_key = key
-    return function
-
-
-_SCOPE = [""]
 _LETTERS = {
     "i": types.int64,
-    "b": types.Array(types.uint8, 1, "C"),
     "s": STATE,
+    "b": types.Array(types.uint8, 1, "C"),
+    "h": types.Array(types.int32, 1, "C"),
+    "w": types.Array(types.int64, 1, "C"),
+    "r": types.Array(types.int64, 2, "C"),
     "v": types.none,
+    "p": types.UniTuple(types.int64, 2),
     "t": types.UniTuple(types.int64, 3),
 }
 
 
-def scope(protocols: str) -> None:
-    """Names of the protocols that the functions made from here on are compiled for."""
-    _SCOPE[0] = f"{protocols}:"
-
-
-def entry(name: str, function: Any) -> Any:
-    """A function that Python calls, known to the cache by its name."""
-    return known_as(f"{_SCOPE[0]}{name}", function)
-
-
 def far(name: str, signature: str, function: Any) -> Any:
-    """`function` (jitted) for compiled code to call through the slot of `name`.
-
-    `signature`: result and arguments as letters, "i(sbi)": i int64, b bytes (uint8 array), s the State, v nothing,
-    t three int64.
-    """
+    """`function` (jitted) for compiled code to call through the slot of `name`; see otmon.wire.far."""
     result, _, arguments = signature.rstrip(")").partition("(")
     declared = _LETTERS[result](*(_LETTERS[letter] for letter in arguments))
-    # Slots are fixed by name: compiled code keeps them, and is kept on disk.
+    FAR[name] = Far(function, declared)
+    if "s" not in arguments:
+        return function  # without a State there is no table to call through
     slot, state_at = FAR_NAMES.index(name), arguments.index("s")
-    FAR[name] = Far(known_as(f"{_SCOPE[0]}{name}", function), declared)
 
     def typed(*_: Any) -> Any:
         def codegen(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
@@ -203,15 +145,4 @@ def far(name: str, signature: str, function: Any) -> Any:
     names = ", ".join(f"a{i}" for i in range(len(arguments)))
     scope: dict[str, Any] = {"typed": typed}
     exec(f"def call(context, {names}):\n    return typed({names})", scope)
-    call = intrinsic(scope["call"])
-    # Numba names an intrinsic by chance, and the name enters the key of every kernel that closes over it.
-    call._set_uuid(f"otmon-far-{name}")
-    return call
-
-
-def bind_far(words: Any) -> None:
-    """Compile (or load) every far function and write its address into its slot."""
-    for name, (function, signature) in FAR.items():
-        function.compile(signature)
-        compiled = function.overloads[signature.args]
-        words[FAR_NAMES.index(name)] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return intrinsic(scope["call"])

@@ -27,7 +27,7 @@ from otmon.wire.contract import (
     UNWRAP_WHOLE,
 )
 from otmon.wire.far import far
-from otmon.wire.loads import jit, jit_kernel
+from otmon.wire.loads import jit
 from otmon.wire.net import K1_PORTS
 
 UNDECIDED = 2
@@ -100,7 +100,7 @@ def make_identify(
 
     far_adopt = far("adopt", "v(sii)", adopt)
 
-    @jit_kernel
+    @jit
     def identify(state: Any, buf: Any, a: int, e: int, flow: int) -> int:
         """First payload of an undecided connection: 1 identified, 0 surely none of ours, UNDECIDED."""
         conn = flow >> 1
@@ -129,4 +129,4 @@ def make_identify(
         state.conns[conn, C_PROTO] = PROTO_NONE
         return 0
 
-    return far("identify", "i(sbiii)", identify), evidence, adopt
+    return far("identify", "i(sbiii)", identify), far_evidence, far_adopt

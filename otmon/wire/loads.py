@@ -1,16 +1,21 @@
 """Big- and little-endian loads with one bounds check, and the `jit` every kernel uses.
 
-Compiled (Numba) and interpreted (plain Python) give the same values: signed 64-bit words, IndexError past the end.
-Set OTMON_INTERPRET=1 (or NUMBA_DISABLE_JIT=1) before import to run interpreted; Numba is then not imported at all.
+Kernels are plain Python functions, and run so when interpreted. Compiled they come from the kernel cache as machine
+code (otmon.wire.native), and the same functions serve where Python calls a small one itself. Only the compiler's own
+processes (OTMON_COMPILE=1, otmon.engine.compiling) import Numba. Either way: signed 64-bit words, IndexError past
+the end.
 """
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-INTERPRETED = os.environ.get("OTMON_INTERPRET") == "1" or os.environ.get("NUMBA_DISABLE_JIT") == "1"
+COMPILING = os.environ.get("OTMON_COMPILE") == "1"
+KERNELS = "" if COMPILING or os.environ.get("OTMON_INTERPRET") == "1" else os.environ.get("OTMON_KERNELS", "")
+"""Folder of compiled kernels to call; set by otmon.engine.cache."""
+INTERPRETED = not COMPILING and not KERNELS
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -24,16 +29,14 @@ mix: Callable[[int, int], int]
 join32: Callable[[int, int], int]
 copy: Callable[[Any, int, Any, int, int], None]
 
-if INTERPRETED:
+if not COMPILING:
 
     def jit(function: _F) -> _F:
-        """Interpreted: the function as it is."""
+        """The function as it is."""
         return function
 
     jit_inline = jit
     """For one large function with one caller: handing over its arrays costs more than some of its work (8 ns of 17)."""
-    jit_kernel = jit
-    """For what Python never calls: it gets no wrappers, which saves a sixth of the time to compile it."""
 
     def _load(width: int, order: Any) -> Callable[[Any, int], int]:
         def load(buf: Any, off: int) -> int:
@@ -70,22 +73,10 @@ else:
     from numba.core import cgutils
     from numba.extending import intrinsic
 
-    def _compiler(**options: Any) -> Callable[[_F], _F]:
-        # _nrt=False: nested calls that pass arrays pay no reference counting, and a kernel that allocates does not
-        # compile.
-        compiled = njit(cache=True, boundscheck=True, nogil=True, _nrt=False, **options)
-
-        def decorate(function: _F) -> _F:
-            dispatcher = compiled(function)
-            # Numba gives a dispatcher a name by chance, which enters the cache's key of every kernel that closes over
-            # it: none would ever be found again.
-            dispatcher._set_uuid(f"otmon-{function.__module__}-{function.__qualname__}")
-            return cast(_F, dispatcher)
-
-        return decorate
-
-    jit, jit_inline = _compiler(), _compiler(forceinline=True)  # type: ignore[assignment] # a def in the other branch
-    jit_kernel = _compiler(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # type: ignore[assignment] # a def in the other branch
+    # _nrt=False: nested calls that pass arrays pay no reference counting, and a kernel that allocates does not compile.
+    # No wrappers: Python never calls a dispatcher.
+    _OPTIONS = {"boundscheck": True, "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    jit, jit_inline = njit(**_OPTIONS), njit(**_OPTIONS, forceinline=True)
 
     def _raw(bits: int, swap: bool) -> Any:
         @intrinsic
@@ -104,7 +95,6 @@ else:
 
             return types.int64(arr, types.int64), codegen
 
-        load._set_uuid(f"otmon-load-{bits}-{swap}")  # as for dispatchers
         return load
 
     _r8, _r16, _r32, _r64 = _raw(8, False), _raw(16, True), _raw(32, True), _raw(64, True)
@@ -154,8 +144,6 @@ else:
 
         return types.int64(types.int64, types.int64), codegen
 
-    _mix._set_uuid("otmon-mix")
-
     @jit
     def mix(state: int, word: int) -> int:
         return _mix(state, word)
@@ -174,8 +162,6 @@ else:
             return context.get_dummy_value()
 
         return types.void(target, types.int64, source, types.int64, types.int64), codegen
-
-    _move._set_uuid("otmon-move")
 
     @jit
     def copy(target: Any, at: int, source: Any, start: int, length: int) -> None:

@@ -71,7 +71,7 @@ from otmon.wire.contract import Protocol
 from otmon.wire.deliver import make_deliver
 from otmon.wire.dispatch import chain, constants, no_frame, no_key, no_unwrap, ports
 from otmon.wire.express import make_express
-from otmon.wire.far import entry, far, scope, state_at
+from otmon.wire.far import far
 from otmon.wire.flow import (
     find_flow,
     make_tcp_data,
@@ -95,7 +95,7 @@ from otmon.wire.link import (
     LINK_SHORT,
     strip,
 )
-from otmon.wire.loads import jit, jit_kernel
+from otmon.wire.loads import jit
 from otmon.wire.net import (
     K1_V6,
     PACKET_FRAGMENT,
@@ -122,9 +122,12 @@ class Loop(NamedTuple):
     """(state, data, records, first, frame) -> (STOP_*, next record)."""
     packet: Callable[..., int]
     """A reassembled IP packet: (state, buf, l3, end, wire end, family, ts) -> STOP_END, STOP_SLOW or STOP_FRAGMENT."""
-    deliver_datagram: Callable[..., None]
+    datagram: Callable[..., None]
+    """(state, payload, start, end, flow, ts)."""
     tcp_data: Callable[..., int]
-    """(address of the state, payload, start, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
+    """(state, payload, start, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
+    frame: Callable[..., int]
+    """A protocol's `frame`: (state, protocol, buf, start, end) -> length."""
     evidence: Callable[..., int]
     adopt: Callable[..., None]
 
@@ -157,16 +160,15 @@ def _note_vlan(state: Any, conn: int, vlan: int) -> None:
 
 def make_loop(protocols: Sequence[Protocol]) -> Loop:
     """The loop for these protocols, in the order of the tuple."""
-    scope(",".join(f"{p.name}-{p.version}" for p in protocols))
     frame_of = chain([p.frame for p in protocols], no_frame)
     unwraps = chain([p.unwrap for p in protocols], no_unwrap)
     keys = chain([p.key for p in protocols], no_key)
 
-    @jit_kernel
+    @jit
     def key(state: Any, proto: int, buf: Any, x: int, y: int, from_client: int) -> int:
         return keys(proto, buf, x, y, from_client, state.out)
 
-    @jit_kernel
+    @jit
     def unwrap(state: Any, proto: int, buf: Any, a: int, b: int, asm: Any, fill: int) -> tuple[int, int, int]:
         return unwraps(proto, buf, a, b, asm, fill)
 
@@ -182,18 +184,19 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     identify, evidence, adopt = make_identify(len(protocols), hint_of, declares, scans, frame_of, unwrap_of, key_of)
 
     @jit
-    def tcp_data_at(
-        address: int, buf: Any, a: int, e: int, length: int, flow: int, seq: int, ts: int, frame: int
-    ) -> int:
-        """`tcp_data` for Python: by the State's address, of a segment that `frame` brought."""
-        state = state_at(address)
+    def tcp_data_of(state: Any, buf: Any, a: int, e: int, length: int, flow: int, seq: int, ts: int, frame: int) -> int:
+        """`tcp_data` of a segment that `frame` brought."""
         state.ctl[CTL_FRAME] = frame
         return tcp_data(state, buf, a, e, length, flow, seq, ts)
+
+    @jit
+    def frame_at(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
+        return frame_of(proto, buf, a, e)
 
     tcp, udp = make_segments(tcp_data, far_datagram, identify, datagrams)
     far_tcp, far_udp = far("tcp", "i(sbii)", tcp), far("udp", "i(sbii)", udp)
 
-    @jit_kernel
+    @jit
     def transport(state: Any, buf: Any, k0: int, k1: int, ts: int) -> int:
         """The parsed packet in work: STOP_END if done, STOP_SLOW if the slow path must take its segment."""
         seg, conns = state.seg, state.conns
@@ -245,13 +248,19 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         state.frames[bucket] += 1
         return STOP_END
 
-    @jit_kernel
+    @jit
+    def strip_of(state: Any, data: Any, start: int, end: int, wire_end: int, link_word: int) -> int:
+        return strip(data, start, end, wire_end, link_word, state.link)
+
+    far_strip = far("strip", "i(sbiiii)", strip_of)
+
+    @jit
     def frame(state: Any, data: Any, start: int, lengths: int, link_word: int, ts: int) -> int:
         """One captured frame, from its link layer up."""
         link, seg, ctl = state.link, state.seg, state.ctl
         end = start + (lengths >> 32)
         wire_end = start + (lengths & 0xFFFFFFFF)
-        code = strip(data, start, end, wire_end, link_word, link)
+        code = far_strip(state, data, start, end, wire_end, link_word)
         realm = state.realms[4096 + ((link_word >> 16) & 0xFF)]
         vlan = link[L_VLANS] & 0xFFFF
         if vlan != 0xFFFF and state.realms[vlan & 0xFFF] >= 0:
@@ -321,10 +330,11 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         return STOP_END, len(records)
 
     return Loop(
-        entry("run", run),
-        entry("packet", packet),
-        deliver_datagram,
-        entry("tcp_data_at", tcp_data_at),
+        far("run", "p(sbrii)", run),
+        far("packet", "i(sbiiiii)", packet),
+        far_datagram,
+        far("tcp_data", "i(sbiiiiiii)", tcp_data_of),
+        far("frame", "i(sibii)", frame_at),
         evidence,
         adopt,
     )

@@ -39,7 +39,7 @@ from otmon.wire.contract import (
     STATUS_NONE,
 )
 from otmon.wire.events import far_emit_pdu
-from otmon.wire.loads import jit, jit_kernel
+from otmon.wire.loads import jit
 from otmon.wire.pairing import match, push, settle
 from otmon.wire.shapes import count, judge, shape_of
 
@@ -67,7 +67,7 @@ def _identity(state: Any, shape: int) -> int:
 def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
     """The function `pdu` for these protocols; `key_of(state, proto, ...)` dispatches."""
 
-    @jit_kernel
+    @jit
     def pdu(state: Any, buf: Any, x: int, y: int, wire: int, flow: int, proto: int, ts: int, slot: int) -> None:
         """Account for the canonical PDU buf[x:y] that took `wire` bytes of OT payload; `slot` holds its frames."""
         out, ctl = state.out, state.ctl

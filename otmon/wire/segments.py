@@ -25,9 +25,10 @@ from otmon.wire.columns import (
     PROTO_NONE,
     PROTO_UNDECIDED,
 )
-from otmon.wire.flow import acknowledge, far_control, remember, same_datagram, seen_before, serial_diff, sign
+from otmon.wire.flow import acknowledge, far_control, seen_before, sign
+from otmon.wire.history import remember, same_datagram, serial_diff
 from otmon.wire.identify import UNDECIDED
-from otmon.wire.loads import jit_kernel
+from otmon.wire.loads import jit
 
 
 def make_segments(
@@ -38,7 +39,7 @@ def make_segments(
 ) -> tuple[Callable[..., int], Callable[..., int]]:
     """(`tcp`, `udp`) for these protocols."""
 
-    @jit_kernel
+    @jit
     def tcp(state: Any, buf: Any, flow: int, ts: int) -> int:
         """The TCP segment in work; 1: the slow path must take it, and nothing was changed."""
         seg, conns, flows = state.seg, state.conns, state.flows
@@ -85,7 +86,7 @@ def make_segments(
         sign(state, flow, seg[G_SIG], ts)
         return 0
 
-    @jit_kernel
+    @jit
     def udp(state: Any, buf: Any, flow: int, ts: int) -> int:
         """The datagram in work; 1: the slow path must take it."""
         seg, conns = state.seg, state.conns

@@ -9,15 +9,18 @@ import numpy as np
 from otmon import limits
 from otmon.wire import columns as c
 from otmon.wire.contract import FUNC_SLOTS, OUT_SIZE
-from otmon.wire.fields import FAR_SLOTS, FIELDS, LINE_WORDS
-from otmon.wire.loads import INTERPRETED
-from otmon.wire.tables import rehash
+from otmon.wire.fields import FAR_NAMES, FAR_SLOTS, FIELDS, LINE_WORDS
+from otmon.wire.loads import KERNELS
+from otmon.wire.tables import far_rehash
+
+if KERNELS:
+    from otmon.wire.native import address
 
 
 class State:
     """Row tables (n, WORDS) of int64, their hash indexes (row number + 1, 0: free), pools and counters.
 
-    Compiled code gets `address`: of a table with each field's place and length (otmon.wire.handle).
+    Compiled code gets its `address` (otmon.wire.handle).
     """
 
     flows: Any
@@ -71,12 +74,13 @@ class State:
 
     def __init__(self, **arrays: Any) -> None:
         self._words = np.zeros(FAR_SLOTS + LINE_WORDS * len(FIELDS), np.int64)
-        self.address: Any = self if INTERPRETED else int(self._words.ctypes.data)
+        self.address = int(self._words.ctypes.data)
+        """Of the table with every far function's place, and each field's place and length."""
         self.grown = 0
         """How often a table was made larger."""
         self.replace(**arrays)
-        if not INTERPRETED:
-            bind_far(self._words)
+        if KERNELS:
+            self._words[: len(FAR_NAMES)] = [address(name) for name in FAR_NAMES]
 
     def replace(self, **arrays: Any) -> None:
         """Other arrays for some fields; never while a kernel runs."""
@@ -89,11 +93,6 @@ class State:
             line = FAR_SLOTS + LINE_WORDS * list(FIELDS).index(name)
             self._words[line : line + LINE_WORDS] = array.ctypes.data, len(array)
 
-
-if not INTERPRETED:
-    from otmon.wire.handle import bind_far, register
-
-    register(State)
 
 CHAIN_END = -1
 
@@ -231,7 +230,7 @@ def grow(state: State) -> None:
             state.replace(**{table.rows: rows})
             if table.places is not None:
                 index = np.zeros(1 << (4 * len(rows) - 1).bit_length(), np.int32)
-                rehash(rows, _used(state, table), index, int(state.ctl[c.CTL_SEED]), table.words)
+                far_rehash(rows, _used(state, table), index, int(state.ctl[c.CTL_SEED]), table.words)
                 state.replace(**{table.places: index})
     _grow_lists(state)
     if state.grown == before:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from otmon.wire.columns import S_LONG
+from otmon.wire.far import far
 from otmon.wire.loads import jit, mix
 
 
@@ -62,3 +63,6 @@ def rehash(rows: Any, used: int, index: Any, seed: int, words: int) -> None:
         while index[s] != 0:
             s = (s + 1) & mask
         index[s] = row + 1
+
+
+far_rehash = far("rehash", "v(rihii)", rehash)

@@ -1,0 +1,87 @@
+"""Calls compiled kernels out of the kernel cache: no Numba, whose import and loading cost more than a small capture.
+
+The cache holds an object file for each far function and the names of their symbols. Their calling convention is
+Numba's: a status, then pointers to the result and to the reason of an error, then the arguments with each array as its
+words.
+"""
+
+import ctypes
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from otmon.wire.fields import SYMBOLS
+from otmon.wire.loads import KERNELS
+
+_ARRAYS: Final = {"b": (np.uint8, 1), "h": (np.int32, 1), "w": (np.int64, 1), "r": (np.int64, 2)}
+_RESULTS: Final = {"v": "None", "i": "result[0]", "p": "(result[0], result[1])", "t": "tuple(result[:3])"}
+
+
+@functools.cache
+def _engine() -> tuple[Any, dict[str, str]]:
+    """(LLVM's loader with every object file in it, symbols)."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    symbols: dict[str, str] = json.loads(Path(KERNELS, SYMBOLS).read_text())
+    for name in symbols:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(Path(KERNELS, f"{name}.o").read_bytes()))
+    engine.finalize_object()
+    return engine, symbols
+
+
+def address(name: str) -> int:
+    """Where a far function is in memory."""
+    engine, symbols = _engine()
+    return int(engine.get_function_address(symbols[name]))
+
+
+def _words(array: Any, dtype: Any, dimensions: int) -> tuple[int, ...]:
+    """An array as compiled code takes it: no owner, no parent, size, bytes an item, address, shape, strides."""
+    if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
+        raise TypeError(f"{array.dtype}{array.shape} is not what the kernel takes")
+    place = array.__array_interface__["data"][0]
+    return (0, 0, array.size, array.itemsize, place, *array.shape, *array.strides)
+
+
+def caller(name: str, signature: str) -> Callable[..., Any]:
+    """A Python function that calls the far function `name`; see otmon.wire.far for signatures.
+
+    Raises IndexError where the kernel did.
+    """
+    result, _, letters = signature.rstrip(")").partition("(")
+    types: list[Any] = [ctypes.c_void_p, ctypes.c_void_p]
+    words = []
+    for n, letter in enumerate(letters):
+        if letter in _ARRAYS:
+            types += [ctypes.c_int64] * (5 + 2 * _ARRAYS[letter][1])
+            words.append(f"*words(a{n}, *arrays[{letter!r}])")
+        else:
+            types.append(ctypes.c_int64)
+            words.append(f"a{n}.address" if letter == "s" else f"int(a{n})")
+    buffer, reason = (ctypes.c_int64 * 4)(), ctypes.c_void_p()
+    scope: dict[str, Any] = {
+        "kernel": ctypes.CFUNCTYPE(ctypes.c_int32, *types)(address(name)),
+        "words": _words,
+        "arrays": _ARRAYS,
+        "result": buffer,
+        "to": ctypes.addressof(buffer),
+        "why": ctypes.addressof(reason),
+        "keep": reason,
+    }
+    arguments = ", ".join(f"a{n}" for n in range(len(letters)))
+    exec(
+        f"def {name}({arguments}):\n"
+        f"    if kernel(to, why, {', '.join(words)}):\n"
+        f"        raise IndexError({name!r})\n"
+        f"    return {_RESULTS[result]}",
+        scope,
+    )
+    function: Callable[..., Any] = scope[name]
+    return function
