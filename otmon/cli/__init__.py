@@ -3,6 +3,8 @@
 Nothing heavy is imported before a command needs it: `otmon --help` must answer at once.
 """
 
+import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -62,4 +64,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Console script."""
+    gc.disable()  # a command makes records, keeps them, writes them and ends: there are no cycles worth looking for
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy starts a thread a core for algebra that nobody does here
     sys.exit(run())

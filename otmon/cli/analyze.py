@@ -1,6 +1,5 @@
 """`otmon analyze`: captures in; inventory, operations, graph and alerts out."""
 
-import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +87,6 @@ def analyze(
                     jobs=jobs,
                     progress=progress,
                 )
-            # Records are trees that live to the end of the run: looking for cycles in them is a third of the time.
-            gc.disable()
             site = Site(result.part, policy)
             alerts = [as_record(episode, site) for episode in result.part.episodes]
             named = None if policy is None else {"path": safe_path(str(policy_path)), "sha256": policy.sha256}
@@ -99,8 +96,6 @@ def analyze(
         raise Stop(str(error)) from None
     except CaptureError as error:
         raise Stop(str(error), DAMAGED) from None
-    finally:
-        gc.enable()
 
     _render(as_json, site, summary, alerts, folder)
     for entry in summary["inputs"]:

@@ -1,5 +1,6 @@
 """`analyze`: captures in, a `Result` out; split over processes by address pair and merged to the same result."""
 
+import gc
 import multiprocessing
 import signal
 import tempfile
@@ -99,6 +100,7 @@ def _enlist(stop: Any) -> None:
     """A worker does not take Ctrl-C itself: the parent says when to stop, and wants its share all the same."""
     global _STOP
     _STOP = stop
+    gc.disable()  # as in the parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

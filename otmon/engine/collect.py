@@ -9,11 +9,13 @@ from otmon.engine.events import frames_of
 from otmon.engine.judge import Judge
 from otmon.engine.names import Names, Pair, frame_ref, mac_text
 from otmon.model import Binding, ConnectionRecord, Counts, Fact, HostRecord, OperationKey, OperationRecord
+from otmon.policy.verdict import Verdict
 from otmon.protocols import PROTOCOLS
 from otmon.site.part import Part, add_operations
 from otmon.wire import columns as c
 from otmon.wire import linknames
 from otmon.wire.contract import FUNC_SLOTS
+from otmon.wire.histograms import far_settle_marks
 
 _REGISTERED = frozenset(port for protocol in PROTOCOLS for port in protocol.ports)
 
@@ -148,6 +150,7 @@ class Collector:
         state, judge = self._state, self._judge
         shapes = state.shapes[: int(state.ctl[c.CTL_SHAPES])]
         found: dict[OperationKey, OperationRecord] = {}
+        far_settle_marks(state)
         hists = state.hists[: int(state.ctl[c.CTL_HISTS])]
         rows, columns = np.nonzero(hists)
         numbers = hists[rows, columns]
@@ -158,17 +161,12 @@ class Collector:
             row = shapes[shape].tolist()
             if not row[c.S_COUNT]:
                 continue
-            keys = judge.known(shape) or judge.wide_operations(shape)
-            if not keys:
-                continue
-            record = self._record(row, keys[0])
-            for key in keys:
-                mine = record._replace(key=key)
-                before = found.get(key)
+            for key, verdict in judge.known(shape):
+                mine, before = self._record(row, key, verdict), found.get(key)
                 found[key] = add_operations(before, mine) if before is not None else mine
-        return [self._judged(record) for record in found.values()]
+        return [self._judged(record) if record.verdict is None else record for record in found.values()]
 
-    def _record(self, row: list[int], key: OperationKey) -> OperationRecord:
+    def _record(self, row: list[int], key: OperationKey, verdict: Verdict | None) -> OperationRecord:
         settled = row[c.S_ACCEPTED : c.S_UNSEEN + 1]  # in the order of Counts
         accepted, rejected, partial, unanswered, unseen = settled
         counts = Counts(row[c.S_COUNT], accepted, rejected, partial, unanswered, unseen, row[c.S_COUNT] - sum(settled))
@@ -189,8 +187,8 @@ class Collector:
             first_frame=frame_ref(row[c.S_FIRST_FRAME]),
             intervals=intervals,
             responses=responses,
-            verdict=None,
-            row=None,
+            verdict=None if verdict is None else "permit" if verdict.permit else "deny",
+            row=None if verdict is None else verdict.row,
         )
 
     def _judged(self, record: OperationRecord) -> OperationRecord:

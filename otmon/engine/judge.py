@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from otmon.policy.judge import Policy
 
 
-class Denied(NamedTuple):
-    """One denied operation of a message."""
+class Judged(NamedTuple):
+    """One operation of a shape or message, and its verdict."""
 
     op: OperationKey
     verdict: Verdict
@@ -31,7 +31,7 @@ class Denied(NamedTuple):
 
 class _Hit(NamedTuple):
     episode: Episode
-    denied: Sequence[Denied]
+    denied: Sequence[Judged]
 
 
 class Judge:
@@ -46,11 +46,11 @@ class Judge:
         self._hit_of: dict[tuple[int, int, tuple[Target | None, ...]], int] = {}
         self._wide: dict[int, Op] = {}
         """Wide shape -> an operation of it."""
-        self._known: dict[int, Sequence[OperationKey]] = {}
-        """Shape -> its operations; MAX_SHAPES bounds it."""
+        self._known: dict[int, Sequence[Judged]] = {}
+        """Shape -> its operations as they were judged last; MAX_SHAPES bounds it."""
         self._awaited: dict[int, int] = {}
         """Message number -> hit, where the compiled path does not know the hit."""
-        self._denied: dict[int, Sequence[Denied]] = {}
+        self._denied: dict[int, Sequence[Judged]] = {}
         if policy is not None:
             state.ctl[c.CTL_HORIZON] = policy.horizon(0)
 
@@ -60,9 +60,13 @@ class Judge:
         """What a shape means, with its endpoints. A wide shape means nothing by itself: []."""
         return [self._key(shape, op) for op in self.ops(shape)]
 
-    def known(self, shape: int) -> Sequence[OperationKey]:
-        """`operations`, not worked out again if the shape was judged."""
-        return self._known.pop(shape, None) or self.operations(shape)
+    def known(self, shape: int) -> Sequence[tuple[OperationKey, Verdict | None]]:
+        """What a shape means, and its verdict where that needs not be asked for again."""
+        known = self._known.pop(shape, None)
+        if known and self.policy is not None and self.policy.timeless:
+            return known
+        keys = [op for op, _ in known] if known else self.operations(shape) or self._wide_operations(shape)
+        return [(key, None) for key in keys]
 
     def ops(self, shape: int) -> Sequence[Op]:
         """The operations of a shape, from its words alone."""
@@ -76,7 +80,7 @@ class Judge:
             words = words[: k0 & 0x3FF]
         return PROTOCOLS[k0 >> 16 & 0xFF].operations(words)
 
-    def wide_operations(self, shape: int) -> list[OperationKey]:
+    def _wide_operations(self, shape: int) -> list[OperationKey]:
         """The one operation a wide shape is recorded as: its function, at no target in particular."""
         op = self._wide.get(shape)
         return [] if op is None else [self._key(shape, op._replace(target=None))]
@@ -108,8 +112,8 @@ class Judge:
         row = self._state.shapes[shape]
         verdict = c.VERDICT_PASS
         if self.policy is not None:
-            keys = self._known[shape] = self.operations(shape)
-            judged = [Denied(op, self.policy.judge(op, ts_ns)) for op in keys]
+            policy = self.policy
+            judged = self._known[shape] = [Judged(op, policy.judge(op, ts_ns)) for op in self.operations(shape)]
             denied = [d for d in judged if not d.verdict.permit]
             limits = {d.verdict.bounds for d in judged if d.verdict.bounds is not None}
             if denied:
@@ -156,7 +160,7 @@ class Judge:
             return
         self._alert(event, shape, denied, message, verdict)
 
-    def _judge_values(self, shape: int, event: list[int], message: Message | None) -> list[Denied]:
+    def _judge_values(self, shape: int, event: list[int], message: Message | None) -> list[Judged]:
         """Denied operations of one message, its values considered."""
         assert self.policy is not None
         if message is None:  # read by key but not by the decoder: no values, so the operations alone decide
@@ -166,8 +170,8 @@ class Judge:
         return self._denials((key, self.policy.judge_values(key, written, event[c.E_TS])) for key in keys)
 
     @staticmethod
-    def _denials(judged: Iterable[tuple[OperationKey, Verdict]]) -> list[Denied]:
-        return [Denied(key, verdict) for key, verdict in judged if not verdict.permit]
+    def _denials(judged: Iterable[tuple[OperationKey, Verdict]]) -> list[Judged]:
+        return [Judged(key, verdict) for key, verdict in judged if not verdict.permit]
 
     def protocol(self, shape: int) -> Protocol:
         """The protocol a shape is of."""
@@ -181,11 +185,11 @@ class Judge:
             return None
 
     def _alert(
-        self, event: list[int], shape: int, denied: Sequence[Denied], message: Message | None, verdict: int
+        self, event: list[int], shape: int, denied: Sequence[Judged], message: Message | None, verdict: int
     ) -> None:
         """Count a denied message into its episodes."""
         state, ts_ns = self._state, event[c.E_TS]
-        by_key: dict[EpisodeKey, list[Denied]] = {}
+        by_key: dict[EpisodeKey, list[Judged]] = {}
         for d in denied:
             by_key.setdefault(EpisodeKey.of(d.op, d.verdict), []).append(d)
         for number, (key, members) in enumerate(by_key.items()):
@@ -205,7 +209,7 @@ class Judge:
             else:  # a message has one pending request, whose outcome goes to its first episode
                 state.hits[hit, c.H_COUNT + c.OUTCOME_UNSEEN] += 1
 
-    def _hit(self, event: list[int], place: int, episode: Episode, members: list[Denied], verdict: int) -> int:
+    def _hit(self, event: list[int], place: int, episode: Episode, members: list[Judged], verdict: int) -> int:
         """The row of `hits` for this shape and episode; messages judged one by one have one for each set of targets.
 
         The first message of each row is evidence: which others come up to here depends on where batches are cut.
@@ -226,7 +230,7 @@ class Judge:
             state.shapes[shape, c.S_HIT] = known
         return known
 
-    def _touch(self, key: EpisodeKey, ts_ns: int, first: Denied) -> Episode:
+    def _touch(self, key: EpisodeKey, ts_ns: int, first: Judged) -> Episode:
         live = self.episodes.live(key)
         if live is not None:
             live.last_ts_ns = max(live.last_ts_ns, int(self._state.episodes[self._numbers[id(live)]]))
@@ -299,7 +303,7 @@ class Judge:
         message: Message | None = None,
         written: Sequence[tuple[Op, float]] = (),
     ) -> None:
-        episode = self._touch(EpisodeKey.of(op, verdict), event[c.E_TS], Denied(op, verdict))
+        episode = self._touch(EpisodeKey.of(op, verdict), event[c.E_TS], Judged(op, verdict))
         if not episode.frames:
             episode.written = tuple(written)[:64]
             episode.flags = message.flags if message is not None else ()

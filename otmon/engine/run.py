@@ -1,6 +1,5 @@
 """One run of the compiled loop over batches: what it stops for, and what it hands up."""
 
-import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +77,6 @@ class Run:
         """Read all inputs to their end; (what they were, whether the user interrupted)."""
         inputs = open_inputs(paths, hash_all=hash_all, **self._reader)
         interrupted = False
-        gc.disable()  # what a run makes are records, which it keeps: there are no cycles to look for
         try:
             for batch in inputs:
                 self._enter(paths[batch.input])
@@ -87,8 +85,6 @@ class Run:
                     progress(*inputs.progress)
         except KeyboardInterrupt:
             interrupted = True
-        finally:
-            gc.enable()
         self._finish()
         return inputs.info, interrupted
 
@@ -204,7 +200,7 @@ class Run:
                 self._collector.binding(event)
             else:
                 self._judge.conflict(event)
-        state.ctl[[c.CTL_EVENTS, c.CTL_EV_BYTES, c.CTL_EV_FRAMES]] = 0
+        state.ctl[[c.CTL_EVENTS, c.CTL_EV_BYTES, c.CTL_EV_FRAMES, c.CTL_ASKED]] = 0
 
     def _finish(self) -> None:
         """The input ended: settle what is open."""

@@ -177,6 +177,11 @@ class Policy:
             self._turn(ts_ns)
         return self._until
 
+    @property
+    def timeless(self) -> bool:
+        """No verdict depends on the time."""
+        return not self._windows
+
     def _turn(self, ts_ns: int) -> None:
         self._open = frozenset(window for window in self._windows if window.open(ts_ns))
         self._since = ts_ns

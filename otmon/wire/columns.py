@@ -251,6 +251,10 @@ CTL_CREDIT: Final = 42
 """Rows the loop may use before it asks for room again."""
 CTL_EXPRESS: Final = 43
 """1: the express lane is open (one realm, one job)."""
+CTL_MARKS: Final = 44
+"""Durations noted and not counted yet."""
+CTL_ASKED: Final = 45
+"""Events since the last drain that wait for a verdict."""
 CTL_WORDS: Final = 64
 
 # --- totals of a protocol (state.totals) ---------------------------------------------------------------------------
@@ -318,6 +322,9 @@ HISTORY_BYTES: Final = 1024 * 1024
 HISTORY_DEPTH: Final = 16
 """Entries of one flow looked at when a segment comes again."""
 HIST_BUCKETS: Final = 128
+MARK_SHIFT: Final = 8
+"""A mark is a histogram's row above its bucket, of 2 * HIST_BUCKETS."""
+MARKS: Final = 1024
 COPY_TCP_NS: Final = 1_000_000_000
 COPY_NS: Final = 10_000_000
 """Without an IP identification, and for datagrams, an equal frame is a copy only within 10 ms."""

@@ -11,7 +11,7 @@ FAR_NAMES: Final = (
     *("unit", "carried", "datagram", "tcp", "udp", "tcp_data", "packet", "find_shape", "pair", "emit_pdu"),
     *("emit_outcome", "drop_oldest", "abandon", "add_flow", "control", "gap", "repeated", "bind", "arp", "neighbour"),
     *("adopt", "frame", "head", "finish_conn", "finish_all", "reset_conn", "remember", "seen_before"),
-    *("same_datagram", "rehash", "settle_times", "walk_pcap"),
+    *("same_datagram", "rehash", "settle_marks", "settle_times", "walk_pcap"),
 )
 """All of them, those that take longest to compile first; the place here is the slot in front of a State's lines."""
 FAR_SLOTS: Final = 64
@@ -38,6 +38,7 @@ FIELDS: dict[str, tuple[str, int, int]] = {
     "bindings": ("int64", 0, 3),
     "binding_index": ("int32", 0, 0),
     "hists": ("int32", 0, 2 * c.HIST_BUCKETS),
+    "marks": ("int64", c.MARKS, 0),
     "pool": ("uint8", 0, 0),
     "slots": ("int64", 0, c.SLOT_FRAMES + 2),
     "scratch": ("uint8", limits.MAX_PDU_BYTES, 0),

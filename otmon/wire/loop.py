@@ -9,6 +9,7 @@ from otmon.wire.columns import (
     C_PROTO,
     C_VLAN,
     CTL_ARENA,
+    CTL_ASKED,
     CTL_BINDINGS,
     CTL_CONNS,
     CTL_CREDIT,
@@ -113,6 +114,8 @@ from otmon.wire.pdu import make_pdu
 from otmon.wire.segments import make_segments
 
 TICK_NS = 1_000_000_000
+ASKED_AT_ONCE = 256
+"""Until a new shape has its verdict, each of its messages asks for it: so a batch does not end before it is given."""
 
 
 class Loop(NamedTuple):
@@ -317,6 +320,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
                 ctl[CTL_EVENTS] + (caplen >> 1) + 128 > EVENTS_CAP
                 or ctl[CTL_EV_BYTES] + 2 * caplen + 32768 > EV_BYTES_CAP
                 or ctl[CTL_EV_FRAMES] + 256 > EV_FRAMES_CAP
+                or ctl[CTL_ASKED] > ASKED_AT_ONCE
             ):
                 return STOP_FULL, i
             ctl[CTL_FRAME] = first_frame + i

@@ -30,8 +30,8 @@ from otmon.wire.columns import (
 )
 from otmon.wire.events import far_emit_outcome
 from otmon.wire.far import far
+from otmon.wire.histograms import histogram
 from otmon.wire.loads import jit
-from otmon.wire.shapes import histogram
 
 
 @jit

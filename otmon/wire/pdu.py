@@ -10,6 +10,7 @@ from otmon.wire.columns import (
     BB_SHED,
     C_CLIENT,
     C_ENCRYPTED,
+    CTL_ASKED,
     CTL_MESSAGES,
     CTL_N,
     EVF_IDENTITY,
@@ -131,6 +132,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             judged = 0 if hit == -2 else 1
             if not judged:
                 wanted |= EVF_JUDGE
+                ctl[CTL_ASKED] += 1
                 hit = -1
             if kind == KIND_RESPONSE:
                 wanted |= _identity(state, shape)

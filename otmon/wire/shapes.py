@@ -11,7 +11,6 @@ from otmon.wire.columns import (
     CTL_ARENA,
     CTL_FOLDS,
     CTL_FRAME,
-    CTL_HISTS,
     CTL_PAIRS,
     CTL_QUIET,
     CTL_SEED,
@@ -26,7 +25,6 @@ from otmon.wire.columns import (
     H_COUNT,
     H_EPISODE,
     H_LAST_TS,
-    HIST_BUCKETS,
     S_BYTES,
     S_COUNT,
     S_FIRST_FRAME,
@@ -48,6 +46,7 @@ from otmon.wire.columns import (
 )
 from otmon.wire.contract import OUT_FUNC, OUT_UNIT, OUT_VMAX, OUT_VMIN, OUT_WORDS
 from otmon.wire.far import far
+from otmon.wire.histograms import histogram
 from otmon.wire.loads import jit, join32, mix
 from otmon.wire.net import K1_PORTS
 from otmon.wire.tables import find2, hash_shape
@@ -232,47 +231,6 @@ def shape_of(state: Any, conn: int, proto: int, kind: int, from_client: int, wor
         shapes[before, S_NEXT] = row
     state.conns[conn, C_SHAPE] = row
     return row
-
-
-@jit
-def bucket(ns: int) -> int:
-    """Log-scale bucket of a duration: four an octave from 4 µs (as otmon.site.timing)."""
-    v = ns // 1000
-    if v < 4:
-        return max(v, 0)
-    e = 0
-    x = v
-    if x >= 1 << 32:
-        x >>= 32
-        e += 32
-    if x >= 1 << 16:
-        x >>= 16
-        e += 16
-    if x >= 1 << 8:
-        x >>= 8
-        e += 8
-    if x >= 1 << 4:
-        x >>= 4
-        e += 4
-    if x >= 1 << 2:
-        x >>= 2
-        e += 2
-    if x >= 1 << 1:
-        e += 1
-    return min(4 * (e - 1) + ((v >> (e - 2)) & 3), HIST_BUCKETS - 1)
-
-
-@jit
-def histogram(state: Any, shape: int, column: int, ns: int) -> None:
-    """Count a duration; a histogram is made at the second message, so that novelty costs none."""
-    row = state.shapes[shape, S_HIST]
-    if row < 0:
-        row = state.ctl[CTL_HISTS]
-        if row >= len(state.hists):
-            return
-        state.ctl[CTL_HISTS] = row + 1
-        state.shapes[shape, S_HIST] = row
-    state.hists[row, column + bucket(ns)] += 1
 
 
 @jit

@@ -43,6 +43,8 @@ class State:
     binding_index: Any
     hists: Any
     """int32 (n, 2 * HIST_BUCKETS): inter-arrival, then response times."""
+    marks: Any
+    """Row of hists << MARK_SHIFT | bucket."""
     pool: Any
     """Carry and assembly slots of SLOT_BYTES."""
     slots: Any
@@ -140,6 +142,7 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
         bindings=words(1024, 3),
         binding_index=index(1024),
         hists=_zeros((1024, 2 * c.HIST_BUCKETS), np.int32),
+        marks=words(c.MARKS),
         pool=np.zeros(slots * c.SLOT_BYTES, np.uint8),
         slots=words(slots, c.SLOT_FRAMES + 2),
         scratch=np.zeros(limits.MAX_PDU_BYTES, np.uint8),
@@ -262,7 +265,8 @@ def add_hit(state: State, episode: int, shape: int, ts_ns: int) -> int:
         state.replace(hits=_bigger(state.hits, 2 * len(state.hits)))
     state.ctl[c.CTL_HITS] = row + 1
     state.hits[row] = 0
-    state.hits[row, [c.H_EPISODE, c.H_SHAPE, c.H_FIRST_TS, c.H_LAST_TS]] = episode, shape, ts_ns, ts_ns
+    state.hits[row, c.H_EPISODE], state.hits[row, c.H_SHAPE] = episode, shape
+    state.hits[row, c.H_FIRST_TS], state.hits[row, c.H_LAST_TS] = ts_ns, ts_ns
     return row
 
 
