@@ -42,12 +42,20 @@ def address(name: str) -> int:
     return int(engine.get_function_address(symbols[name]))
 
 
-def _words(array: Any, dtype: Any, dimensions: int) -> tuple[int, ...]:
+def _words(dtype: Any, dimensions: int) -> Callable[[Any], tuple[int, ...]]:
     """An array as compiled code takes it: no owner, no parent, size, bytes an item, address, shape, strides."""
-    if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
-        raise TypeError(f"{array.dtype}{array.shape} is not what the kernel takes")
-    place = array.__array_interface__["data"][0]
-    return (0, 0, array.size, array.itemsize, place, *array.shape, *array.strides)
+    last, words = None, ()
+
+    def words_of(array: Any) -> tuple[int, ...]:
+        nonlocal last, words
+        if array is not last:  # a batch is gone through in many calls
+            if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
+                raise TypeError(f"{array.dtype}{array.shape} is not what the kernel takes")
+            place = array.__array_interface__["data"][0]
+            last, words = array, (0, 0, array.size, array.itemsize, place, *array.shape, *array.strides)
+        return words
+
+    return words_of
 
 
 def caller(name: str, signature: str) -> Callable[..., Any]:
@@ -58,18 +66,18 @@ def caller(name: str, signature: str) -> Callable[..., Any]:
     result, _, letters = signature.rstrip(")").partition("(")
     types: list[Any] = [ctypes.c_void_p, ctypes.c_void_p]
     words = []
+    scope: dict[str, Any] = {}
     for n, letter in enumerate(letters):
         if letter in _ARRAYS:
             types += [ctypes.c_int64] * (5 + 2 * _ARRAYS[letter][1])
-            words.append(f"*words(a{n}, *arrays[{letter!r}])")
+            scope[f"words{n}"] = _words(*_ARRAYS[letter])
+            words.append(f"*words{n}(a{n})")
         else:
             types.append(ctypes.c_int64)
             words.append(f"a{n}.address" if letter == "s" else f"int(a{n})")
     buffer, reason = (ctypes.c_int64 * 4)(), ctypes.c_void_p()
-    scope: dict[str, Any] = {
+    scope |= {
         "kernel": ctypes.CFUNCTYPE(ctypes.c_int32, *types)(address(name)),
-        "words": _words,
-        "arrays": _ARRAYS,
         "result": buffer,
         "to": ctypes.addressof(buffer),
         "why": ctypes.addressof(reason),
