@@ -162,8 +162,10 @@ class Collector:
             if not row[c.S_COUNT]:
                 continue
             for key, verdict in judge.known(shape):
-                mine, before = self._record(row, key, verdict), found.get(key)
-                found[key] = add_operations(before, mine) if before is not None else mine
+                mine = self._record(row, key, verdict)
+                before = found.setdefault(key, mine)
+                if before is not mine:
+                    found[key] = add_operations(before, mine)
         return [self._judged(record) if record.verdict is None else record for record in found.values()]
 
     def _record(self, row: list[int], key: OperationKey, verdict: Verdict | None) -> OperationRecord:

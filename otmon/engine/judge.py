@@ -87,16 +87,13 @@ class Judge:
 
     def _key(self, shape: int, op: Op) -> OperationKey:
         k0 = int(self._state.shapes[shape, c.S_K0])
-        pair = self._names.pair(k0 >> 24)
-        return OperationKey(
-            pair.realm, pair.client, pair.server, pair.transport, pair.server_port, PROTOCOLS[pair.proto].name, op.unit,
-            op.function_code, op.function, op.access, op.target, self._initiator(k0),
-        )  # fmt: skip
-
-    @staticmethod
-    def _initiator(k0: int) -> Any:
+        realm, client, server, transport, _, port, proto = self._names.pair(k0 >> 24)
+        code, function, access, unit, target = op
         kind, from_client = k0 >> 13 & 7, k0 >> 12 & 1
-        return "client" if (kind == 1) == bool(from_client) and kind != 3 else "server"
+        return OperationKey(
+            realm, client, server, transport, port, PROTOCOLS[proto].name, unit, code, function, access, target,
+            "client" if (kind == 1) == bool(from_client) and kind != 3 else "server",
+        )  # fmt: skip
 
     def forget(self) -> None:
         """Verdicts no longer hold; the next message of each shape asks again."""
@@ -110,10 +107,10 @@ class Judge:
     def _verdict(self, shape: int, ts_ns: int) -> int:
         """Judge a shape anew and write its verdict: the strictest of its operations."""
         row = self._state.shapes[shape]
-        verdict = c.VERDICT_PASS
-        if self.policy is not None:
-            policy = self.policy
-            judged = self._known[shape] = [Judged(op, policy.judge(op, ts_ns)) for op in self.operations(shape)]
+        verdict, policy = c.VERDICT_PASS, self.policy
+        judged = () if policy is None else [Judged(op, policy.judge(op, ts_ns)) for op in self.operations(shape)]
+        self._known[shape] = judged
+        if any(not v.permit or v.inspect or v.bounds is not None for _, v in judged):
             denied = [d for d in judged if not d.verdict.permit]
             limits = {d.verdict.bounds for d in judged if d.verdict.bounds is not None}
             if denied:

@@ -42,20 +42,24 @@ class _Keys:
     """GraphML declares each attribute once; `double` wins over `long` (a level may be 3 or 3.5)."""
 
     def __init__(self) -> None:
-        self.types: dict[tuple[str, str], str] = {}
+        self.types: dict[str, dict[str, str]] = {}
 
     def learn(self, domain: str, attributes: _Attributes) -> None:
+        known = self.types.setdefault(domain, {})
+        if known.keys() >= attributes.keys():
+            return
         for name, value in attributes.items():
-            kind = "double" if name == "level" else _TYPES[type(value)]
-            self.types[domain, name] = kind
+            known[name] = "double" if name == "level" else _TYPES[type(value)]
 
     def lines(self) -> Iterator[str]:
-        for (domain, name), kind in self.types.items():
-            yield f'  <key id="{domain}_{name}" for="{domain}" attr.name="{name}" attr.type="{kind}"/>\n'
+        for domain, kinds in self.types.items():
+            for name, kind in kinds.items():
+                yield f'  <key id="{domain}_{name}" for="{domain}" attr.name="{name}" attr.type="{kind}"/>\n'
 
 
 def _data(domain: str, attributes: _Attributes) -> str:
-    return "".join(f'      <data key="{domain}_{name}">{_xml(value)}</data>\n' for name, value in attributes.items())
+    lines = [f'      <data key="{domain}_{name}">{_xml(value)}</data>\n' for name, value in attributes.items()]
+    return "".join(lines)
 
 
 def graphml(graph: Graph) -> str:

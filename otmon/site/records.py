@@ -12,6 +12,9 @@ def target_record(target: Target | None) -> dict[str, Any] | None:
     """`{"space": ..., "start": ..., "end": ...}` or `{"space": ..., "name": ...}`: what is None stays out."""
     if target is None:
         return None
+    space, start, end, name = target
+    if name is None and start is not None and end is not None:  # nearly all
+        return {"space": space, "start": start, "end": end}
     return {name: value for name, value in zip(Target._fields, target, strict=True) if value is not None}
 
 

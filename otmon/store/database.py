@@ -28,7 +28,7 @@ class StoreError(Exception):
 
 
 def _hist(hist: dict[int, int]) -> str:
-    return orjson.dumps(hist, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS).decode()
+    return "{}" if not hist else orjson.dumps(hist, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS).decode()
 
 
 def _operation_row(operation: OperationRecord) -> tuple[Any, ...]:
