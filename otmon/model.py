@@ -68,11 +68,11 @@ class OperationKey(NamedTuple):
     client: str
     server: str
     transport: str
-    """tcp, udp, icmp"""
+    """tcp, udp, icmp, ip"""
     port: int | None
-    """The server's port."""
+    """The server's port; the protocol number of ip."""
     protocol: str
-    """modbus, dnp3, s7comm; or tcp, udp, icmp for `connect` and `scan`."""
+    """modbus, dnp3, s7comm; or tcp, udp, icmp, ip for `connect` and `scan`."""
     unit: Unit
     function_code: int | None
     function: str

@@ -6,6 +6,7 @@ from typing import Final
 from otmon.model import Target
 from otmon.policy.references import MODBUS_PREFIX, reference
 from otmon.text import safe_text
+from otmon.wire.linknames import IP_PROTOCOLS
 
 S7_BYTES: Final[dict[str, str]] = {
     "M": "MB",
@@ -50,6 +51,9 @@ def place(target: Target) -> str:
         words = space if target.start is None else f"{S7_BYTES[target.space]}{_interval(target.start, target.end)}"
     elif target.space in PORT_SPACES:
         words = "ports" if target.start is None else _counted("port", target.start, target.end, "ports")
+    elif target.space == "ip_protocol" and target.start is not None:
+        words = _counted("IP protocol", target.start, target.end, "IP protocols")
+        name = IP_PROTOCOLS.get(target.start, "")
     elif re.fullmatch(r"g\d+(v\d+)?", target.space):
         words = space if target.start is None else f"{space} {_counted('index', target.start, target.end, 'indexes')}"
     elif target.space == "szl":

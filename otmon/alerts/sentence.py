@@ -28,6 +28,7 @@ DEEDS: Final[dict[tuple[str, str], str]] = {
     ("tcp", "connect"): "opened a TCP connection to {place} of {server}",
     ("udp", "connect"): "sent UDP datagrams to {place} of {server}",
     ("icmp", "connect"): "sent ICMP to {server}",
+    ("ip", "connect"): "sent {place} to {server}",
     ("", "connect"): "spoke {protocol} to {server}",
     ("tcp", "scan"): "tried many TCP ports of {server}: {place}",
     ("udp", "scan"): "tried many UDP ports of {server}: {place}",
@@ -220,7 +221,7 @@ def sentence(episode: Episode, site: Names) -> str:
         return safe_text(_stop(dark(episode, client, server)), MAX_TITLE_CHARS)
     words = _place(episode)
     if not words and key.function == "connect" and episode.op.port is not None:
-        words = f"port {episode.op.port}"
+        words = f"{'IP protocol' if key.protocol == 'ip' else 'port'} {episode.op.port}"
     unit = _unit(key.protocol, episode.op.unit) if len(episode.units) < 2 else f"{len(episode.units)} units of "
     did = _deed(episode, episode.op, words).format(
         place=words,

@@ -7,28 +7,34 @@ from otmon.engine.judge import Judge
 from otmon.limits import SCAN_PORTS
 from otmon.model import ConnectionRecord, Counts, OperationKey, OperationRecord, Target
 
-_PLAIN = ("tcp", "udp", "icmp")
+
+def _service(c: ConnectionRecord) -> tuple[str, int | None]:
+    """(transport, server port); of what is neither TCP, UDP nor ICMP: ("ip", protocol number)."""
+    transport, _, number = c.transport.partition("-")
+    return transport, int(number) if number else c.server_port
 
 
 def connects(connections: Sequence[ConnectionRecord], judge: Judge) -> list[OperationRecord]:
     """Operations of the plain connections; those that the policy denies go into their episodes."""
-    plain = [c for c in connections if c.protocol is None and c.transport in _PLAIN]
+    plain = [c for c in connections if c.protocol is None]
     plain.sort(key=lambda c: (c.first_ts_ns, c.first_frame))
     ports: dict[tuple[str, str, str, str], set[int | None]] = {}
     for c in plain:
-        ports.setdefault((c.realm, c.client, c.server, c.transport), set()).add(c.server_port)
+        transport, port = _service(c)
+        ports.setdefault((c.realm, c.client, c.server, transport), set()).add(port)
     found: dict[OperationKey, OperationRecord] = {}
     for c in plain:
-        scan = len(ports[c.realm, c.client, c.server, c.transport]) > SCAN_PORTS
+        transport, port = _service(c)
+        scan = len(ports[c.realm, c.client, c.server, transport]) > SCAN_PORTS
         key = OperationKey(
-            c.realm, c.client, c.server, c.transport, None if scan else c.server_port, c.transport, None, None,
+            c.realm, c.client, c.server, transport, None if scan else port, transport, None, None,
             "scan" if scan else "connect", "connect", None,
         )  # fmt: skip
         counts = Counts(attempted=1, **{c.answer: 1})
         verdict = judge.policy.judge(key, c.first_ts_ns) if judge.policy is not None else None
         if verdict is not None and not verdict.permit:
             episode = judge.episodes.touch(EpisodeKey.of(key, verdict), c.first_ts_ns, verdict, key)
-            target = None if c.server_port is None else Target("port", c.server_port, c.server_port)
+            target = None if port is None else Target("ip_protocol" if transport == "ip" else "port", port, port)
             episode.note(target, counts, c.first_ts_ns, c.first_ts_ns, [c.first_frame])
         known = found.get(key)
         if known is None:

@@ -4,10 +4,13 @@ from typing import Final
 
 from otmon.model import OperationKey
 from otmon.policy.addresses import is_group, is_local
-from otmon.policy.models import PLAIN_PROTOCOLS
 
 DISCOVERY_PORTS: Final = frozenset({67, 68, 137, 138, 546, 547, 1900, 3702, 5353, 5355})
 """UDP: DHCP, NetBIOS name and datagram service, DHCPv6, SSDP, WS-Discovery, mDNS, LLMNR."""
+
+
+CHATTY: Final = frozenset({"udp", "icmp", "ip"})
+"""Plain protocols that can be said to everybody."""
 
 
 def is_chatter(op: OperationKey, client: int, server: int, broadcast: bool, same_zone: bool) -> bool:
@@ -16,7 +19,7 @@ def is_chatter(op: OperationKey, client: int, server: int, broadcast: bool, same
     Never an OT protocol: a write that is broadcast is a write. Never discovery ports across zones, where they would be
     a way around the policy. `client` and `server` are points, `broadcast`: the server is a network's broadcast address.
     """
-    if op.protocol not in PLAIN_PROTOCOLS or op.function != "connect" or op.protocol == "tcp":
+    if op.protocol not in CHATTY or op.function != "connect":
         return False
     if server >= 0 and (broadcast or is_group(server)):
         return True

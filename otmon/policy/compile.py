@@ -35,6 +35,7 @@ KEYS_OF: Final = {
     "tcp": _COMMON | {"functions", "ports"},
     "udp": _COMMON | {"functions", "ports"},
     "icmp": _COMMON,
+    "ip": _COMMON | {"functions", "numbers"},
 }
 """Keys that say something in a row of a protocol."""
 
@@ -302,7 +303,14 @@ def _label(key: str, asset: AssetModel) -> str:
 
 
 def _right_key(key: str, protocol: str) -> str:
-    renamed = {"port": "ports", "ports": "port", "addresses": "items", "items": "addresses", "units": "outstation"}
+    renamed = {
+        "port": "ports",
+        "ports": "numbers" if protocol == "ip" else "port",
+        "numbers": "ports",
+        "addresses": "items",
+        "items": "addresses",
+        "units": "outstation",
+    }
     known = KEYS_OF[protocol]
     if renamed.get(key) in known:
         return f"write `{renamed[key]}`"

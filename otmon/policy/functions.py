@@ -11,7 +11,7 @@ REGISTERED_PORTS: Final = {"modbus": 502, "dnp3": 20000, "s7comm": 102}
 TRANSPORTS: Final = {"modbus": ("tcp", "udp"), "dnp3": ("tcp", "udp"), "s7comm": ("tcp",)}
 
 PLAIN_FUNCTIONS: Final = frozenset({"connect", "scan"})
-"""Functions of tcp, udp and icmp."""
+"""Functions of tcp, udp, icmp and ip."""
 
 
 class Implication(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from otmon.limits import MAX_POLICY_CACHE
 from otmon.model import Op, OperationKey
-from otmon.policy.chatter import is_chatter
+from otmon.policy.chatter import CHATTY, is_chatter
 from otmon.policy.nearest import Candidate, Near, rank, separation
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
 from otmon.policy.values import Permit, bounds, concerned, covering, limits
@@ -198,7 +198,7 @@ class Policy:
         for row in cover.never:
             if touches(row, op.target):
                 return _forbidden(row)
-        if cover.free or (self._chatter and op.protocol in ("udp", "icmp") and self.is_chatter(op)):
+        if cover.free or (self._chatter and op.protocol in CHATTY and self.is_chatter(op)):
             return PERMIT
         target = op.target
         if target is None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from otmon.policy.learn import Learned, Seen
 
 ZONE: Final = "plant"
+_PORT_KEYS: Final = {"tcp": "ports", "udp": "ports", "ip": "numbers"}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*\Z")
 _YAML_1_1: Final = frozenset({"yes", "no", "on", "off", "y", "n"})
 """Words for us, booleans for older tools."""
@@ -96,7 +97,7 @@ def _row(row: "Learned", seen: "Seen") -> Iterator[str]:
     if row.units is not None:
         yield f"{'units' if row.master is None else 'outstation'}: {_flow(_ranges(row.units))}"
     if row.ports is not None:
-        yield f"{'ports' if row.protocol in ('tcp', 'udp', 'icmp') else 'port'}: {_flow(_ranges(row.ports))}"
+        yield f"{_PORT_KEYS.get(row.protocol, 'port')}: {_flow(_ranges(row.ports))}"
     yield from _targets(row)
     first, last = rfc3339(seen.first_ts_ns), rfc3339(seen.last_ts_ns)
     yield f'seen: {{count: {seen.times}, first: "{first}", last: "{last}"}}'

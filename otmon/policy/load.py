@@ -110,7 +110,7 @@ _MISSING: Final = {
     "otmon": "the file begins with `otmon: 1`",
     "from": "say who: a zone, asset, address, {role: name} or any",
     "to": "say towards whom: a zone, asset, address, {role: name} or any",
-    "protocol": "write modbus, dnp3, s7comm, tcp, udp or icmp",
+    "protocol": "write modbus, dnp3, s7comm, tcp, udp, icmp or ip",
     "id": "give it a name, which alerts then show",
     "allow": "list what is permitted",
 }

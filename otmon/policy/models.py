@@ -23,7 +23,8 @@ from otmon.policy.fields import (
 )
 
 OT_PROTOCOLS: Final = ("modbus", "dnp3", "s7comm")
-PLAIN_PROTOCOLS: Final = ("tcp", "udp", "icmp")
+PLAIN_PROTOCOLS: Final = ("tcp", "udp", "icmp", "ip")
+"""`ip` is every other protocol above IP, by its number."""
 _ACCESSES: Final = ("read", "write", "control", "program", "diagnose", "identify", "connect")
 
 
@@ -126,7 +127,7 @@ class RowModel(_Strict):
     """Operations: each key that is given limits them further."""
 
     id: Name | None = None
-    protocol: Literal["modbus", "dnp3", "s7comm", "tcp", "udp", "icmp"]
+    protocol: Literal["modbus", "dnp3", "s7comm", "tcp", "udp", "icmp", "ip"]
     functions: Functions | None = Field(default=None, description="names, codes or groups such as `download`")
     access: Annotated[list[Access], BeforeValidator(listed), _accesses()] | None = None
     units: Ranges | None = Field(default=None, description="Modbus unit identifiers")
@@ -139,6 +140,7 @@ class RowModel(_Strict):
     values: ValueRanges | None = Field(default=None, description="values that writes may set")
     port: Ranges | None = Field(default=None, description="server port of modbus, dnp3, s7comm; default: any")
     ports: Ranges | None = Field(default=None, description="server ports of tcp and udp; default: all")
+    numbers: Ranges | None = Field(default=None, description="IP protocol numbers of ip, as 50 for ESP; default: all")
     note: Text | None = None
     seen: SeenModel | None = None
 

@@ -55,7 +55,7 @@ def compile_row(model: RowModel, row_id: str, title: str, window: Window | None,
     names, codes = _functions(model)
     limits = model.targets is not None or any((model.addresses, model.items, model.objects))
     targets = _limits(model) if limits else None
-    ports = model.ports if plain else model.port
+    ports = (model.numbers or model.ports) if plain else model.port
     return Row(
         row_id,
         title,

@@ -80,10 +80,10 @@ def values_text(ranges: Sequence[tuple[float, float]]) -> str:
 
 
 def ports_text(row: Row) -> str:
-    """`port 502`, `ports 80, 443`."""
+    """`port 502`, `ports 80, 443`, `IP protocol 50`."""
     ports = row.ports or ()
     one = len(ports) == 1 and ports[0][0] == ports[0][1]
-    return f"port{'' if one else 's'} {_ranges(ports)}"
+    return f"{'IP protocol' if row.protocol == 'ip' else 'port'}{'' if one else 's'} {_ranges(ports)}"
 
 
 def _references(space: str, low: int, high: int) -> str:

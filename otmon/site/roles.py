@@ -8,7 +8,7 @@ from typing import Final
 from otmon.model import OperationKey, OperationRecord
 from otmon.site.evidence import Place
 
-PLAIN: Final = frozenset({"tcp", "udp", "icmp"})
+PLAIN: Final = frozenset({"tcp", "udp", "icmp", "ip"})
 """Operations of these are connections to a service, not requests of an OT protocol."""
 SCADA_SERVERS: Final = 5
 """An operator panel talks to a machine's few controllers, a control centre to many."""

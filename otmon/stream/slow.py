@@ -11,7 +11,8 @@ from otmon.limits import HOLE_TIMEOUT_NS, MAX_HELD_BYTES, MAX_HELD_SEGMENTS
 from otmon.stream.identify import Identifier
 from otmon.stream.segment import Segment
 from otmon.wire import columns as c
-from otmon.wire.accounts import copied, foreign, without_stream
+from otmon.wire.accounts import bad, copied, foreign, without_stream
+from otmon.wire.carriers import foreign_datagram
 from otmon.wire.contract import OUT_FROM_CLIENT, Protocol
 from otmon.wire.flow import (
     HEAD_COPY,
@@ -226,7 +227,7 @@ class SlowPath:
         if missing > 0 and acked >= 0 and missing > MAX_HELD_BYTES and serial_diff(acked, first.seq) < 0:
             # Far beyond what the receiver acknowledges: believing it would make the true bytes look old.
             state.bytes[c.BB_SEEN] += len(first.payload)
-            state.bytes[c.BB_MALFORMED] += len(first.payload)
+            bad(state, flow >> 1, len(first.payload))
             return
         if missing > 0:
             far_gap(state, flow, missing, ts_ns)
@@ -303,7 +304,10 @@ class SlowPath:
 
     @staticmethod
     def _foreign(state: Any, s: Segment) -> None:
-        foreign(state, s.flow >> 1, len(s.payload), s.cut)
+        if s.transport == c.TRANSPORT_UDP:
+            foreign_datagram(state, s.payload, 0, len(s.payload), s.flow, s.cut)
+        else:
+            foreign(state, s.flow >> 1, len(s.payload), s.cut)
 
     # --- UDP ---------------------------------------------------------------------------------------------------------
 

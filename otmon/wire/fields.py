@@ -4,6 +4,7 @@ from typing import Final
 
 from otmon import limits
 from otmon.wire import columns as c
+from otmon.wire import linknames
 from otmon.wire.contract import OUT_SIZE
 
 FAR_NAMES: Final = (
@@ -52,7 +53,7 @@ FIELDS: dict[str, tuple[str, int, int]] = {
     "funcs": ("int64", 0, 4),
     "classes": ("int64", 0, 256),
     "totals": ("int64", 0, len(c.TOTALS)),
-    "unsupported": ("int64", 8, 65536),
+    "unsupported": ("int64", linknames.REASONS, 65536),
     "realms": ("int64", 4096 + 256, 0),
     "touched": ("int64", 65536, 0),
     "ctl": ("int64", c.CTL_WORDS, 0),

@@ -23,6 +23,9 @@ REASON_LAYERS: Final = 4
 REASON_NESTED: Final = 5
 REASON_MPLS: Final = 6
 REASON_ERSPAN: Final = 7
+REASON_IP_PROTOCOL: Final = 8
+REASON_UDP_PORT: Final = 9
+REASONS: Final = 16
 
 UNSUPPORTED_ETHERTYPES: Final = {
     0x88E5: "MACsec",
@@ -36,6 +39,38 @@ UNSUPPORTED_ETHERTYPES: Final = {
     0x8870: "jumbo LLC",
 }
 
+IP_PROTOCOLS: Final = {
+    2: "IGMP",
+    4: "IP in IP",
+    41: "IPv6 in IP",
+    47: "GRE",
+    50: "ESP",
+    51: "AH",
+    89: "OSPF",
+    97: "EtherIP",
+    98: "encapsulation header",
+    103: "PIM",
+    108: "IPComp",
+    112: "VRRP",
+    115: "L2TP",
+    132: "SCTP",
+    137: "MPLS in IP",
+}
+"""Names of some (IANA, Protocol Numbers)."""
+CARRIERS: Final = (4, 41, 50, 51, 97, 98, 108, 115, 137)
+"""IP protocols that carry packets, none of which is looked into."""
+UDP_CARRIERS: Final = {
+    1701: "L2TP",
+    2152: "GTP-U",
+    4500: "IPsec NAT traversal",
+    4754: "GRE in UDP",
+    4790: "VXLAN-GPE",
+    6081: "Geneve",
+    6635: "MPLS in UDP",
+    8472: "VXLAN on port 8472",
+}
+"""UDP ports of tunnels that are not looked into (IANA, Service Names and Port Numbers; 8472: Linux's old default)."""
+
 
 def describe(reason: int, what: int) -> str:
     """What a frame with LINK_UNSUPPORTED_LAYER was, from its slots L_REASON and L_WHAT."""
@@ -48,4 +83,6 @@ def describe(reason: int, what: int) -> str:
         REASON_NESTED: "tunnel inside a tunnel",
         REASON_MPLS: "MPLS payload that is neither IP nor Ethernet",
         REASON_ERSPAN: f"ERSPAN version or frame type {what}",
+        REASON_IP_PROTOCOL: f"IP protocol {what} ({IP_PROTOCOLS.get(what, 'a tunnel')})",
+        REASON_UDP_PORT: f"UDP port {what} ({UDP_CARRIERS.get(what, 'a tunnel')})",
     }.get(reason, "unknown")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from otmon.capture.batch import LINK_ETHERNET, REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
+from otmon.wire.carriers import ip_bucket
 from otmon.wire.columns import (
     C_LAST_TS,
     C_PROTO,
@@ -41,7 +42,6 @@ from otmon.wire.columns import (
     FB_COPY,
     FB_MALFORMED,
     FB_NON_IP,
-    FB_OTHER_IP,
     FB_SHED,
     FB_TRUNCATED,
     FB_UNSUPPORTED,
@@ -227,7 +227,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
             state.frames[FB_COPY] += 1
         else:
             state.flows[flow, F_BITS] |= FLOW_PAYLOAD
-            state.frames[FB_TRUNCATED if seg[G_CUT] > 0 else FB_OTHER_IP] += 1
+            state.frames[ip_bucket(state, seg[G_TRANSPORT], seg[G_CUT])] += 1
         sign(state, flow, seg[G_SIG], ts)
         return STOP_END
 
@@ -289,7 +289,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
             state.frames[FB_TRUNCATED] += 1
         else:
             state.frames[FB_UNSUPPORTED] += 1
-            state.unsupported[link[L_REASON] & 7, link[L_WHAT] & 0xFFFF] += 1
+            state.unsupported[link[L_REASON] & 15, link[L_WHAT] & 0xFFFF] += 1
         return STOP_END
 
     @jit

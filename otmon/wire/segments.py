@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from otmon.wire.accounts import copied, foreign, without_stream
+from otmon.wire.carriers import foreign_datagram
 from otmon.wire.columns import (
     BB_SEEN,
     C_PROTO,
@@ -112,7 +113,7 @@ def make_segments(
             far_datagram(state, buf, a, e, flow, ts)
             state.frames[FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT] += 1
         else:
-            foreign(state, conn, e - a, seg[G_CUT])
+            foreign_datagram(state, buf, a, e, flow, seg[G_CUT])
         state.flows[flow, F_BITS] |= FLOW_PAYLOAD
         sign(state, flow, seg[G_SIG], ts)
         return 0

@@ -8,6 +8,7 @@ import numpy as np
 
 from otmon import limits
 from otmon.wire import columns as c
+from otmon.wire import linknames
 from otmon.wire.contract import FUNC_SLOTS, OUT_SIZE
 from otmon.wire.fields import FAR_NAMES, FAR_SLOTS, FIELDS, LINE_WORDS
 from otmon.wire.loads import KERNELS
@@ -65,7 +66,7 @@ class State:
     totals: Any
     """(protocols, 8): pdus, requests, responses, exceptions, malformed, units, other."""
     unsupported: Any
-    """(8, 65536): frames by REASON_* and number (otmon.wire.link)."""
+    """(REASONS, 65536): frames by REASON_* and number (otmon.wire.link)."""
     realms: Any
     """Realm by VLAN (4096), then by interface (256); -1: not declared."""
     touched: Any
@@ -156,7 +157,7 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
         funcs=words(protocols * FUNC_SLOTS, 4),
         classes=words(protocols, 256),
         totals=words(protocols, len(c.TOTALS)),
-        unsupported=words(8, 65536),
+        unsupported=words(linknames.REASONS, 65536),
         realms=np.full(4096 + 256, -1, np.int64),
         touched=words(65536),
         ctl=words(c.CTL_WORDS),

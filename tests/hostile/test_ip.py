@@ -204,11 +204,17 @@ def test_extension_headers(headers: list[tuple[int, bytes]], bucket: str) -> Non
     assert len(functions(seen)) == (bucket == "ot")
 
 
-@pytest.mark.parametrize("kind", [59, 135, 139, 140, 253, 50, 89, 255])
+@pytest.mark.parametrize("kind", [59, 135, 139, 140, 253, 89, 255])
 def test_next_headers_that_carry_no_port(kind: int) -> None:
     seen = survive([extended([], last=kind)])
     assert not functions(seen)
     assert seen.frames["other_ip"] == 1
+
+
+def test_a_next_header_that_carries_what_nobody_sees() -> None:
+    seen = survive([extended([], last=50)])
+    assert not functions(seen)
+    assert seen.picture["unsupported"] == {"IP protocol 50 (ESP)": 1}
 
 
 def test_a_fragment_within_a_fragment() -> None:

@@ -90,6 +90,8 @@ def test_a_segment_far_beyond_what_is_acknowledged(far: int) -> None:
     assert functions(seen)[-2:] == [WRITING, ("response", "write_single_register")]
     assert seen.picture["visibility"]["missing_bytes"] == 0
     assert seen.ot_bytes["malformed"] == 12
+    (finding,) = (a for a in seen.alerts("protocol") if "not valid modbus" in a["title"])
+    assert finding["title"].startswith("12 bytes between")
 
 
 def test_a_segment_far_behind() -> None:

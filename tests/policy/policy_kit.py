@@ -18,7 +18,7 @@ def policy(text: str) -> Policy:
 def op(client, server, protocol="modbus", function="read_holding_registers", access="read", **more) -> OperationKey:
     fields = {
         "realm": "default",
-        "transport": protocol if protocol in ("tcp", "udp", "icmp") else "tcp",
+        "transport": protocol if protocol in ("tcp", "udp", "icmp", "ip") else "tcp",
         "port": PORTS.get(protocol),
         "unit": 1 if protocol == "modbus" else (1, 10) if protocol == "dnp3" else None,
         "function_code": None,

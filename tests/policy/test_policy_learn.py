@@ -53,10 +53,10 @@ def record(key: OperationKey, times: int = 1, first: int = NOON, last: int = NOO
 @st.composite
 def keys(draw):
     client, server = draw(st.sampled_from(HOSTS)), draw(st.sampled_from(HOSTS))
-    protocol = draw(st.sampled_from(["modbus", "modbus", "dnp3", "s7comm", "tcp", "udp", "icmp"]))
+    protocol = draw(st.sampled_from(["modbus", "modbus", "dnp3", "s7comm", "tcp", "udp", "icmp", "ip"]))
     if protocol == "icmp":
         return connect(client, server, "icmp")
-    if protocol in ("tcp", "udp"):
+    if protocol in ("tcp", "udp", "ip"):
         function = draw(st.sampled_from(["connect"] * 6 + ["scan"]))
         port = draw(st.sampled_from([80, 443, 502, 102, 5353, 8001, 8002])) if function == "connect" else None
         return connect(client, server, protocol, port, function)
@@ -100,7 +100,7 @@ def test_learned_policy_permits_what_was_seen_and_nothing_beside_it(seen):
             verdict = policy.judge(other, NOON)
             if not known.permits(other):
                 assert not verdict.permit, (other, verdict, text)
-            if verdict.permit and other.protocol not in ("tcp", "udp", "icmp"):
+            if verdict.permit and other.protocol not in ("tcp", "udp", "icmp", "ip"):
                 assert reason_not_learned(other) is None
 
 
@@ -114,7 +114,7 @@ class Known:
         if policy_free(key):
             return True
         same = [other for other in self.seen if self._same(other, key)]
-        if key.protocol in ("tcp", "udp", "icmp"):
+        if key.protocol in ("tcp", "udp", "icmp", "ip"):
             carried = key.function == "connect" and any(
                 other[:3] == key[:3] and other.protocol in PORTS and key.port in (other.port, PORTS[other.protocol])
                 for other in self.seen

@@ -324,3 +324,17 @@ def test_many_addresses_leave_memory_bounded_and_verdicts_as_they_are(water, mon
         for key, verdict in zip(keys, expected, strict=True):
             assert small.judge(key, NOON) == verdict
         assert max(map(len, (small._parties, small._kinds, small._covers, small.sites._places))) <= cap
+
+
+def test_other_ip_protocols_by_number():
+    routers = policy("""
+        otmon: 1
+        zones: {control: {level: 1, hosts: [10.1.0.0/16]}, supervision: {level: 2, hosts: [10.2.0.0/16]}}
+        conduits:
+          - {id: vpn, from: supervision, to: control, allow: [{protocol: ip, numbers: [50-51]}]}
+    """)
+    assert routers.judge(connect("10.2.0.1", "10.1.0.1", "ip", 50), NOON).permit
+    refused = routers.judge(connect("10.2.0.1", "10.1.0.1", "ip", 4), NOON)
+    assert (refused.kind, refused.separation) == ("segmentation", "Row vpn allows it on IP protocols 50-51.")
+    assert not routers.judge(connect("10.2.0.1", "10.1.0.1", "tcp", 50), NOON).permit
+    assert routers.judge(connect("10.2.0.1", "224.0.0.5", "ip", 89), NOON).permit, "OSPF speaks to all routers"

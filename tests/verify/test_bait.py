@@ -24,7 +24,7 @@ def test_other_protocols_give_no_pdu(bait: str) -> None:
     assert found.messages == []
     assert found.summary["frames"]["ot"] == 0
     assert found.summary["ot_bytes"]["decoded"] == 0
-    assert {record["operation"]["protocol"] for record in found.operations} <= {"tcp", "udp", "icmp"}
+    assert {record["operation"]["protocol"] for record in found.operations} <= {"tcp", "udp", "icmp", "ip"}
 
 
 def test_only_modbus_is_modbus_on_its_port() -> None:
