@@ -25,4 +25,4 @@ def is_chatter(op: OperationKey, client: int, server: int, broadcast: bool, same
         return True
     if op.protocol == "icmp":
         return is_local(client) or is_local(server)
-    return op.port in DISCOVERY_PORTS and (same_zone or is_local(client) or is_local(server))
+    return op.protocol == "udp" and op.port in DISCOVERY_PORTS and (same_zone or is_local(client) or is_local(server))

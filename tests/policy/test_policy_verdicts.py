@@ -337,4 +337,5 @@ def test_other_ip_protocols_by_number():
     refused = routers.judge(connect("10.2.0.1", "10.1.0.1", "ip", 4), NOON)
     assert (refused.kind, refused.separation) == ("segmentation", "Row vpn allows it on IP protocols 50-51.")
     assert not routers.judge(connect("10.2.0.1", "10.1.0.1", "tcp", 50), NOON).permit
+    assert not routers.judge(connect("10.1.0.2", "10.1.0.1", "ip", 137), NOON).permit, "a number is no discovery port"
     assert routers.judge(connect("10.2.0.1", "224.0.0.5", "ip", 89), NOON).permit, "OSPF speaks to all routers"
