@@ -17,6 +17,7 @@ from otmon.cli.common import (
     emit,
     emit_rich,
     existing,
+    note,
     progress_bar,
 )
 
@@ -86,6 +87,7 @@ def analyze(
                     hash_all=hash_all,
                     jobs=jobs,
                     progress=progress,
+                    notice=note,
                 )
             site = Site(result.part, policy)
             alerts = [as_record(episode, site) for episode in result.part.episodes]

@@ -45,6 +45,11 @@ def complain(message: str, level: str = "error") -> None:
         pass
 
 
+def note(message: str) -> None:
+    """Something the user should know while waiting; nothing is wrong."""
+    complain(message, "note")
+
+
 def emit(text: str) -> None:
     """Write to stdout; if the reader has gone away (`| head`), what is left is dropped in silence."""
     try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from otmon.cli.common import DAMAGED, INTERRUPTED, RAN, Stop, complain, emit, existing, progress_bar
+from otmon.cli.common import DAMAGED, INTERRUPTED, RAN, Stop, complain, emit, existing, note, progress_bar
 
 
 @click.command(epilog="\b\nExample:\n  otmon learn monday.pcap tuesday.pcap -o baseline.yaml\n")
@@ -26,7 +26,7 @@ def learn(captures: tuple[str, ...], output: str, jobs: int) -> int:
 
     try:
         with progress_bar() as progress:
-            result = run_engine(paths, policy=None, messages_path=None, hash_all=False, jobs=jobs, progress=progress)
+            result = run_engine(paths, policy=None, messages_path=None, jobs=jobs, progress=progress, notice=note)
     except CaptureError as error:
         raise Stop(str(error), DAMAGED) from None
     _write(output, policy_text(result.part.operations))

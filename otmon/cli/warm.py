@@ -4,7 +4,7 @@ import time
 
 import click
 
-from otmon.cli.common import emit
+from otmon.cli.common import Stop, emit
 
 
 @click.command()
@@ -15,7 +15,13 @@ def warm() -> None:
     Done by set-up; needed again after an upgrade. Takes up to half a minute.
     """
     from otmon.engine import warm as compile_all
+    from otmon.wire.kernelfile import CompileError
 
     started = time.perf_counter()
-    folder = compile_all()
-    emit(f"compiled in {time.perf_counter() - started:.1f} s into {folder}\n")
+    try:
+        file = compile_all()
+    except OSError as error:
+        raise Stop(f"{error.filename}: {error.strerror or error}") from None
+    except CompileError as error:
+        raise Stop(f"cannot compile: {error}") from None
+    emit(f"compiled in {time.perf_counter() - started:.1f} s into {file}\n")

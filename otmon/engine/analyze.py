@@ -36,13 +36,15 @@ def analyze(
     hash_all: bool = False,
     jobs: int = 1,
     progress: Progress | None = None,
+    notice: cache.Notice | None = None,
     **options: Any,
 ) -> Result:
     """Run the engine over captures; `-` is standard input. Raises CaptureError if none can be read.
 
-    `options`: force_slow, express, batch_frames, buffer_bytes, seed change nothing in the result, and tests show it.
+    `notice` is told what takes long before it begins. `options`: force_slow, express, batch_frames, buffer_bytes, seed
+    change nothing in the result, and tests show it.
     """
-    cache.choose(paths)
+    cache.choose(paths, notice)
     if jobs == 1 or "-" in paths:
         share = _share(paths, policy, messages_path, hash_all, progress, 0, 1, options)
         return _result([share], policy, [messages_path], messages_path)
@@ -129,5 +131,5 @@ def _parallel(work: Sequence[tuple[Any, ...]], progress: Progress | None) -> "li
 
 
 def warm() -> str:
-    """Compile every kernel into the cache folder; returns the folder."""
+    """Compile every kernel into the cache; returns its file. Raises OSError or CompileError."""
     return str(cache.warm())

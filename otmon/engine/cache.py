@@ -1,18 +1,23 @@
 """Where compiled kernels are kept, and whether a run is compiled or interpreted.
 
-The folder's name carries a hash of the sources, of the compiler and of the processor. What lies in it is executable
-code: it is made for its owner alone, and one that others could have written into is not used.
+The file's name carries a hash of the sources, of the compiler and of the processor. What is in it is executable code:
+it is made for its owner alone, and one that others could have written is not used.
 """
 
+import atexit
+import errno
 import functools
 import hashlib
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from otmon.wire.fields import SYMBOLS
+from otmon.wire.kernelfile import CompileError, pack, unpack
 
+Notice = Callable[[str], None]
 INTERPRET_BYTES = 2 * 1024 * 1024
 """With a cold cache, inputs up to this size are sooner interpreted than the loop is compiled."""
 _PARTS = ("limits.py", "capture", "wire", "protocols")
@@ -34,42 +39,82 @@ def sources_hash() -> str:
 
 
 @functools.cache
-def folder() -> Path:
-    """The kernel cache: OTMON_CACHE, else the user's cache folder; a subfolder for these sources."""
+def kernels() -> Path:
+    """The file of compiled kernels for these sources: in OTMON_CACHE, else in the user's cache folder."""
     base = os.environ.get("OTMON_CACHE") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "otmon" / f"kernels-{sources_hash()}"
 
 
-def is_warm() -> bool:
-    """Whether all kernels are there, in a folder that nobody else could have filled."""
-    if not (folder() / SYMBOLS).exists():
-        return False
-    status = folder().stat()
+def _private(path: Path) -> bool:
+    """Whether nobody but this user and root can have written it. Raises OSError."""
+    status = path.stat()
     return status.st_uid in (0, os.geteuid()) and not status.st_mode & 0o022
 
 
-def warm() -> Path:
-    """Compile every kernel, whatever is there; returns the folder."""
+def is_warm() -> bool:
+    """Whether all kernels are there, whole, and nobody else could have put them there."""
+    path = kernels()
+    try:
+        if not (_private(path.parent) and _private(path)):
+            return False
+        unpack(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _compile(path: Path) -> None:
+    """Write the file, whole or not at all. Raises OSError before anything is compiled, or CompileError."""
     from otmon.engine.compiling import compile_all
 
-    compile_all(folder())
-    return folder()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not _private(path.parent):
+        raise PermissionError(errno.EPERM, "others can write there", str(path.parent))
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}-", delete=False) as file:
+        try:
+            file.write(pack(compile_all()))
+            file.close()
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
-def choose(paths: Sequence[str]) -> None:
+def warm() -> Path:
+    """Compile every kernel, whatever is there; returns the file. Raises OSError or CompileError."""
+    _compile(kernels())
+    return kernels()
+
+
+def choose(paths: Sequence[str], notice: Notice | None = None) -> None:
     """Set up compiled or interpreted mode for these inputs. Has no effect once the wire stage was imported.
 
-    What is worth compiling and is not compiled yet is compiled first; where the cache cannot be written, the run is
-    interpreted.
+    What is worth compiling and is not compiled yet is compiled first: for this run alone where the cache cannot be
+    used. `notice` is told.
     """
-    if "otmon.wire.loads" in sys.modules or "OTMON_INTERPRET" in os.environ:
+    if "otmon.wire.loads" in sys.modules or {"OTMON_INTERPRET", "OTMON_KERNELS"} & os.environ.keys():
         return
-    if not is_warm():
-        sizes = [os.path.getsize(path) if os.path.isfile(path) else INTERPRET_BYTES for path in paths]
-        if sum(sizes) < INTERPRET_BYTES:
-            return
+    if is_warm():
+        os.environ["OTMON_KERNELS"] = str(kernels())
+        return
+    sizes = [os.path.getsize(path) if os.path.isfile(path) else INTERPRET_BYTES for path in paths]
+    if sum(sizes) >= INTERPRET_BYTES:
+        _make_warm(notice or (lambda text: None))
+
+
+def _make_warm(notice: Notice) -> None:
+    path = kernels()
+    notice("compiling the packet engine, once; this takes up to a minute")
+    try:
         try:
-            warm()
-        except OSError:
-            return
-    os.environ["OTMON_KERNELS"] = str(folder())
+            _compile(path)
+        except OSError as error:
+            notice(f"cannot keep what is compiled: {error.filename or path}: {error.strerror or error}")
+            folder = tempfile.mkdtemp()
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            path = Path(folder, "kernels")
+            _compile(path)
+    except CompileError as error:
+        notice(f"cannot compile the packet engine, which is slow now: {error}")
+        return
+    os.environ["OTMON_KERNELS"] = str(path)

@@ -1,35 +1,52 @@
-"""Compiles every far function into the kernel cache, in as many processes as there are cores."""
+"""Compiles every far function, in as many processes as there are cores: `python -m otmon.engine.compiling N OF`."""
 
 import importlib
-import json
-import multiprocessing
 import os
-from pathlib import Path
+import pickle
+import subprocess
+import sys
+from typing import Final
 
-from otmon.wire.fields import FAR_NAMES, SYMBOLS
+from otmon.wire.fields import FAR_NAMES
+from otmon.wire.kernelfile import CompileError, Kernel
+
+MAX_PROCESSES: Final = 8
+"""Past this the function that takes longest sets the pace."""
 
 
-def _compiled(name: str) -> tuple[str, str, bytes]:
-    """In a process of its own, where OTMON_COMPILE is set."""
+def compile_all() -> dict[str, Kernel]:
+    """Every far function, by name. Raises CompileError."""
+    count = min(os.cpu_count() or 1, MAX_PROCESSES)
+    command = [sys.executable, "-m", "otmon.engine.compiling"]
+    environment = {**os.environ, "OTMON_COMPILE": "1"}
+    workers = [
+        subprocess.Popen(
+            [*command, str(number), str(count)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for number in range(count)
+    ]
+    kernels: dict[str, Kernel] = {}
+    try:
+        for worker in workers:
+            made, words = worker.communicate()
+            if worker.returncode:
+                raise CompileError((words.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1])
+            kernels |= pickle.loads(made)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    return kernels
+
+
+def _share(number: int, count: int) -> dict[str, Kernel]:
+    """What one process compiles; in it OTMON_COMPILE is set."""
     for module in ("otmon.capture.reader", "otmon.wire.finish", "otmon.engine.loop"):
         importlib.import_module(module)
     from otmon.wire.ahead import compiled
 
-    return name, *compiled(name)
+    return {name: compiled(name) for name in FAR_NAMES[number::count]}
 
 
-def compile_all(folder: Path) -> None:
-    """Fill the folder: an object file each, then the index of their symbols, which says that all are there."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.environ["OTMON_COMPILE"] = "1"
-    try:
-        with multiprocessing.get_context("spawn").Pool(min(os.cpu_count() or 1, 8)) as pool:
-            symbols = {}
-            for name, symbol, code in pool.imap_unordered(_compiled, FAR_NAMES):
-                symbols[name] = symbol
-                (folder / f"{name}.o").write_bytes(code)
-    finally:
-        del os.environ["OTMON_COMPILE"]
-    unfinished = folder / f"{SYMBOLS}.{os.getpid()}"
-    unfinished.write_text(json.dumps(symbols, indent=1))
-    unfinished.replace(folder / SYMBOLS)
+if __name__ == "__main__":
+    sys.stdout.buffer.write(pickle.dumps(_share(*map(int, sys.argv[1:]))))

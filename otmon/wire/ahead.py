@@ -13,6 +13,7 @@ from numba.core import cpu
 from numba.core.codegen import JITCodeLibrary
 
 from otmon.wire.handle import FAR
+from otmon.wire.kernelfile import Kernel
 
 
 def _link(library: Any) -> None:
@@ -31,8 +32,8 @@ JITCodeLibrary.finalize = _link
 cpu.CPUContext.get_executable = _name_only
 
 
-def compiled(name: str) -> tuple[str, bytes]:
-    """(symbol, object file) of the far function `name`. Raises TypeError if it does not return what it declares."""
+def compiled(name: str) -> Kernel:
+    """The far function `name` as machine code. Raises TypeError if it does not return what it declares."""
     function, signature = FAR[name]
     function.compile(signature)
     done = function.overloads[signature.args]
@@ -42,4 +43,4 @@ def compiled(name: str) -> tuple[str, bytes]:
     library._ensure_finalized()
     library._optimize_final_module()
     library._final_module.verify()
-    return done.fndesc.llvm_func_name, library._codegen._tm.emit_object(library._final_module)
+    return Kernel(done.fndesc.llvm_func_name, library._codegen._tm.emit_object(library._final_module))

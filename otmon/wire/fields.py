@@ -16,8 +16,6 @@ FAR_NAMES: Final = (
 )
 """All of them, those that take longest to compile first; the place here is the slot in front of a State's lines."""
 FAR_SLOTS: Final = 64
-SYMBOLS: Final = "symbols.json"
-"""In a folder of kernels: {name of a far function: its symbol}; the last file to be written."""
 LINE_WORDS: Final = 2
 """A field's line: address, rows."""
 FIELDS: dict[str, tuple[str, int, int]] = {

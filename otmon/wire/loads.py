@@ -14,7 +14,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 COMPILING = os.environ.get("OTMON_COMPILE") == "1"
 KERNELS = "" if COMPILING or os.environ.get("OTMON_INTERPRET") == "1" else os.environ.get("OTMON_KERNELS", "")
-"""Folder of compiled kernels to call; set by otmon.engine.cache."""
+"""File of the compiled kernels to call; set by otmon.engine.cache."""
 INTERPRETED = not COMPILING and not KERNELS
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15

@@ -1,13 +1,11 @@
 """Calls compiled kernels out of the kernel cache: no Numba, whose import and loading cost more than a small capture.
 
-The cache holds an object file for each far function and the names of their symbols. Their calling convention is
-Numba's: a status, then pointers to the result and to the reason of an error, then the arguments with each array as its
-words.
+Their calling convention is Numba's: a status comes back; pointers to the result and to the reason of an error go in,
+then the arguments, each array as its words.
 """
 
 import ctypes
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +13,7 @@ from typing import Any, Final
 import llvmlite.binding as llvm
 import numpy as np
 
-from otmon.wire.fields import SYMBOLS
+from otmon.wire.kernelfile import Kernel, unpack
 from otmon.wire.loads import KERNELS
 
 _ARRAYS: Final = {"b": (np.uint8, 1), "h": (np.int32, 1), "w": (np.int64, 1), "r": (np.int64, 2)}
@@ -23,23 +21,23 @@ _RESULTS: Final = {"v": "None", "i": "result[0]", "p": "(result[0], result[1])",
 
 
 @functools.cache
-def _engine() -> tuple[Any, dict[str, str]]:
-    """(LLVM's loader with every object file in it, symbols)."""
+def _engine() -> tuple[Any, dict[str, Kernel]]:
+    """(LLVM's loader with every object file in it, what they are)."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    symbols: dict[str, str] = json.loads(Path(KERNELS, SYMBOLS).read_text())
-    for name in symbols:
-        engine.add_object_file(llvm.ObjectFileRef.from_data(Path(KERNELS, f"{name}.o").read_bytes()))
+    kernels = unpack(Path(KERNELS).read_bytes())
+    for kernel in kernels.values():
+        engine.add_object_file(llvm.ObjectFileRef.from_data(kernel.code))
     engine.finalize_object()
-    return engine, symbols
+    return engine, kernels
 
 
 def address(name: str) -> int:
     """Where a far function is in memory."""
-    engine, symbols = _engine()
-    return int(engine.get_function_address(symbols[name]))
+    engine, kernels = _engine()
+    return int(engine.get_function_address(kernels[name].symbol))
 
 
 def _words(dtype: Any, dimensions: int) -> Callable[[Any], tuple[int, ...]]:

@@ -82,6 +82,7 @@ def test_analyze_leaves_a_folder_and_a_summary(otmon_: Callable[..., Ended], eng
     ]
     progress = engine.asked.pop("progress")
     assert progress is None, "no bar without a terminal"
+    assert callable(engine.asked.pop("notice"))
     assert engine.asked == {"paths": ["a.pcap"], "policy": None, "messages_path": None, "hash_all": False, "jobs": 1}
     assert otmon_("analyze", "a.pcap", "--messages", "--hash", "--jobs", "2")[0] == 0
     assert Path("otmon-out/messages.jsonl").exists()
