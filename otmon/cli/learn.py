@@ -1,5 +1,7 @@
 """`otmon learn`: what was seen, written as a policy."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -24,12 +26,18 @@ def learn(captures: tuple[str, ...], output: str, jobs: int) -> int:
     from otmon.outputs.summary import damage, input_record
     from otmon.policy.learn import learn as policy_text
 
+    _may_write(output, paths)
     try:
         with progress_bar() as progress:
             result = run_engine(paths, policy=None, messages_path=None, jobs=jobs, progress=progress, notice=note)
     except CaptureError as error:
         raise Stop(str(error), DAMAGED) from None
-    _write(output, policy_text(result.part.operations))
+    text = policy_text(result.part.operations)
+    if result.interrupted:
+        text = f"# Partial: reading was interrupted, more was there to be seen.\n{text}"
+    _write(output, text)
+    if not result.part.operations:
+        complain(f"nothing was seen: {output} has no zones and permits everything", "warning")
     damaged = [line for info in result.inputs if (line := damage(input_record(info))) is not None]
     for line in damaged:
         complain(line)
@@ -37,6 +45,22 @@ def learn(captures: tuple[str, ...], output: str, jobs: int) -> int:
         complain(f"interrupted: {output} holds what was seen until then")
         return INTERRUPTED
     return DAMAGED if damaged else RAN
+
+
+def _may_write(output: str, inputs: Sequence[str]) -> None:
+    """Stop before anything is lost: an existing file is replaced only if it is a policy."""
+    path = Path(output)
+    if output == "-" or not path.exists():
+        return
+    if any(name != "-" and os.path.samefile(path, name) for name in inputs):
+        raise Stop(f"{output}: this is one of the captures; choose another file")
+    try:
+        with path.open("rb") as file:
+            begins = file.read(65536)
+    except OSError as error:
+        raise Stop(f"{output}: {error.strerror or error}") from None
+    if begins and b"otmon:" not in begins:
+        raise Stop(f"{output}: exists and is no policy; choose another file, or remove it")
 
 
 def _write(output: str, text: str) -> None:

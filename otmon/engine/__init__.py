@@ -3,7 +3,7 @@
 `analyze` runs it over captures, in one process or several; `warm` compiles the loop into its cache.
 """
 
-from otmon.engine import cache  # first: the cache folder must be known before Numba is imported
+from otmon.engine import cache
 from otmon.engine.analyze import Result, analyze, warm
 
 __all__ = ["Result", "analyze", "cache", "warm"]

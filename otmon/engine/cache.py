@@ -92,7 +92,7 @@ def choose(paths: Sequence[str], notice: Notice | None = None) -> None:
     What is worth compiling and is not compiled yet is compiled first: for this run alone where the cache cannot be
     used. `notice` is told.
     """
-    if "otmon.wire.loads" in sys.modules or {"OTMON_INTERPRET", "OTMON_KERNELS"} & os.environ.keys():
+    if "otmon.wire.loads" in sys.modules or os.environ.get("OTMON_INTERPRET") == "1" or "OTMON_KERNELS" in os.environ:
         return
     if is_warm():
         os.environ["OTMON_KERNELS"] = str(kernels())

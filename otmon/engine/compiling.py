@@ -8,24 +8,24 @@ import sys
 from typing import Final
 
 from otmon.wire.fields import FAR_NAMES
-from otmon.wire.kernelfile import CompileError, Kernel
+from otmon.wire.kernelfile import CompileError
 
 MAX_PROCESSES: Final = 8
 """Past this the function that takes longest sets the pace."""
 
 
-def compile_all() -> dict[str, Kernel]:
-    """Every far function, by name. Raises CompileError."""
+def compile_all() -> dict[str, bytes]:
+    """The object file of every far function, by name. Raises CompileError."""
     count = min(os.cpu_count() or 1, MAX_PROCESSES)
     command = [sys.executable, "-m", "otmon.engine.compiling"]
-    environment = {**os.environ, "OTMON_COMPILE": "1"}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")} | {"OTMON_COMPILE": "1"}
     workers = [
         subprocess.Popen(
             [*command, str(number), str(count)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         for number in range(count)
     ]
-    kernels: dict[str, Kernel] = {}
+    kernels: dict[str, bytes] = {}
     try:
         for worker in workers:
             made, words = worker.communicate()
@@ -39,7 +39,7 @@ def compile_all() -> dict[str, Kernel]:
     return kernels
 
 
-def _share(number: int, count: int) -> dict[str, Kernel]:
+def _share(number: int, count: int) -> dict[str, bytes]:
     """What one process compiles; in it OTMON_COMPILE is set."""
     for module in ("otmon.capture.reader", "otmon.wire.finish", "otmon.engine.loop"):
         importlib.import_module(module)

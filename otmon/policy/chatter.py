@@ -4,6 +4,7 @@ from typing import Final
 
 from otmon.model import OperationKey
 from otmon.policy.addresses import is_group, is_local
+from otmon.wire.linknames import CARRIERS
 
 DISCOVERY_PORTS: Final = frozenset({67, 68, 137, 138, 546, 547, 1900, 3702, 5353, 5355})
 """UDP: DHCP, NetBIOS name and datagram service, DHCPv6, SSDP, WS-Discovery, mDNS, LLMNR."""
@@ -21,6 +22,8 @@ def is_chatter(op: OperationKey, client: int, server: int, broadcast: bool, same
     """
     if op.protocol not in CHATTY or op.function != "connect":
         return False
+    if op.protocol == "ip" and op.port in CARRIERS:
+        return False  # what a tunnel carries is not said to everybody
     if server >= 0 and (broadcast or is_group(server)):
         return True
     if op.protocol == "icmp":

@@ -38,6 +38,17 @@ KEYS_OF: Final = {
     "ip": _COMMON | {"functions", "numbers"},
 }
 """Keys that say something in a row of a protocol."""
+_LAST: Final = {
+    "units": 255,
+    "addresses": 0xFFFF,
+    "master": 0xFFFF,
+    "outstation": 0xFFFF,
+    "port": 0xFFFF,
+    "ports": 0xFFFF,
+    "numbers": 255,
+}
+"""Largest number on the wire: a row beyond it would look right and match nothing."""
+_NAMED: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp"}
 
 
 class Compiler:
@@ -287,6 +298,14 @@ class Compiler:
     def _check_row(self, model: RowModel, at: Path) -> None:
         for key in sorted(model.model_fields_set - KEYS_OF[model.protocol]):
             self._report((*at, key), f"{quoted(key)} says nothing of {model.protocol}", _right_key(key, model.protocol))
+        for key, last in _LAST.items():
+            for i, (_, high) in enumerate(getattr(model, key) or ()):
+                if high > last:
+                    self._report((*at, key, i), f"{high} cannot occur in `{key}`", f"they go from 0 to {last}")
+        for i, (low, high) in enumerate(model.numbers or ()):
+            if low == high and low in _NAMED:
+                right = f"write `protocol: {_NAMED[low]}`"
+                self._report((*at, "numbers", i), f"`ip` is every other protocol, {low} is {_NAMED[low]}", right)
         for i, name in enumerate(model.functions or ()):
             if isinstance(name, int):
                 if model.protocol in PLAIN_PROTOCOLS:

@@ -32,12 +32,18 @@ def _controls(state: Any, conn: int) -> int:
 
 
 @jit
-def foreign(state: Any, conn: int, size: int, cut: int) -> None:
-    """A frame with `size` bytes of payload that is no control protocol's; `cut`: bytes the snap length left out."""
-    state.frames[FB_TRUNCATED if cut > 0 else FB_OTHER_IP] += 1
+def unrecognised(state: Any, conn: int, size: int) -> None:
+    """Payload of no control protocol is in the accounts of OT bytes if it uses the port of one."""
     if state.conns[conn, C_PORT_HINT] >= 0:
         state.bytes[BB_SEEN] += size
         state.bytes[BB_UNRECOGNISED] += size
+
+
+@jit
+def foreign(state: Any, conn: int, size: int, cut: int) -> None:
+    """A frame with `size` bytes of payload that is no control protocol's; `cut`: bytes the snap length left out."""
+    state.frames[FB_TRUNCATED if cut > 0 else FB_OTHER_IP] += 1
+    unrecognised(state, conn, size)
 
 
 @jit

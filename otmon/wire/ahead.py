@@ -13,7 +13,7 @@ from numba.core import cpu
 from numba.core.codegen import JITCodeLibrary
 
 from otmon.wire.handle import FAR
-from otmon.wire.kernelfile import Kernel
+from otmon.wire.kernelfile import symbol
 
 
 def _link(library: Any) -> None:
@@ -32,8 +32,11 @@ JITCodeLibrary.finalize = _link
 cpu.CPUContext.get_executable = _name_only
 
 
-def compiled(name: str) -> Kernel:
-    """The far function `name` as machine code. Raises TypeError if it does not return what it declares."""
+def compiled(name: str) -> bytes:
+    """An object file that defines the far function `name`, as `symbol(name)`.
+
+    Raises TypeError if it does not return what it declares.
+    """
     function, signature = FAR[name]
     function.compile(signature)
     done = function.overloads[signature.args]
@@ -41,6 +44,13 @@ def compiled(name: str) -> Kernel:
         raise TypeError(f"{name} returns {done.signature.return_type}, not {signature.return_type}")
     library = done.library
     library._ensure_finalized()
+    # Helpers are this object's own. Numba tells closures apart by the order in which a process met them: two objects
+    # may mean different ones by one name. And what only one function calls is not handed words that it does not use.
+    for helper in library._final_module.functions:
+        if not helper.is_declaration and helper.name != done.fndesc.llvm_func_name:
+            helper.linkage = "internal"
+    library._final_module.get_function(done.fndesc.llvm_func_name).name = symbol(name)
     library._optimize_final_module()
     library._final_module.verify()
-    return Kernel(done.fndesc.llvm_func_name, library._codegen._tm.emit_object(library._final_module))
+    code: bytes = library._codegen._tm.emit_object(library._final_module)
+    return code

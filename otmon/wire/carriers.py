@@ -3,8 +3,8 @@
 from typing import Any
 
 from otmon.wire import linknames as names
-from otmon.wire.accounts import foreign
-from otmon.wire.columns import C_PORT_HINT, F_K1, FB_OTHER_IP, FB_TRUNCATED, FB_UNSUPPORTED
+from otmon.wire.accounts import foreign, unrecognised
+from otmon.wire.columns import F_K1, FB_OTHER_IP, FB_TRUNCATED, FB_UNSUPPORTED
 from otmon.wire.loads import be16, jit, u8
 from otmon.wire.net import K1_PORTS
 
@@ -46,8 +46,9 @@ def _carries(buf: Any, a: int, e: int, port: int) -> int:
 def foreign_datagram(state: Any, buf: Any, a: int, e: int, flow: int, cut: int) -> None:
     """As `foreign`, of a datagram buf[a:e], which may be a tunnel's."""
     port = state.flows[flow, F_K1] >> K1_PORTS & 0xFFFF
-    if state.conns[flow >> 1, C_PORT_HINT] < 0 and _carries(buf, a, e, port):
-        state.unsupported[names.REASON_UDP_PORT, port] += 1
-        state.frames[FB_UNSUPPORTED] += 1
-    else:
+    if not _carries(buf, a, e, port):
         foreign(state, flow >> 1, e - a, cut)
+        return
+    state.unsupported[names.REASON_UDP_PORT, port] += 1
+    state.frames[FB_UNSUPPORTED] += 1
+    unrecognised(state, flow >> 1, e - a)

@@ -22,6 +22,7 @@ from numba.extending import (
 from numba.np.arrayobj import populate_array
 
 from otmon.wire.fields import FAR_NAMES, FAR_SLOTS, FIELDS, LINE_WORDS
+from otmon.wire.loads import jit
 
 
 class StateType(types.Type):  # type: ignore[misc] # Numba's classes are Any here
@@ -61,6 +62,23 @@ def _word(builder: Any, pointer: Any, index: int) -> Any:
     return value
 
 
+def _array_of(context: Any, builder: Any, kind: Any, address: Any, rows: Any, columns: Any) -> Any:
+    """The array at an address; `columns`: [] for one dimension, else their number."""
+    data_type = context.get_data_type(kind.dtype)
+    size = ir.IntType(64)(context.get_abi_sizeof(data_type))
+    array = context.make_array(kind)(context, builder)
+    populate_array(
+        array,
+        data=builder.inttoptr(address, data_type.as_pointer()),
+        shape=cgutils.pack_array(builder, rows + columns),
+        strides=cgutils.pack_array(builder, [builder.mul(size, number) for number in columns] + [size]),
+        itemsize=size,
+        meminfo=None,
+        parent=None,
+    )
+    return array._getvalue()
+
+
 @lower_getattr_generic(StateType)
 def _getattr(context: Any, builder: Any, kind: StateType, pointer: Any, name: str) -> Any:
     found = _array(kind, name)
@@ -71,21 +89,8 @@ def _getattr(context: Any, builder: Any, kind: StateType, pointer: Any, name: st
     def load(column: int) -> Any:
         return _word(builder, pointer, FAR_SLOTS + LINE_WORDS * line + column)
 
-    data_type = context.get_data_type(array_type.dtype).as_pointer()
-    size = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
-    shape = [word(rows) if rows else load(1)] + ([word(columns)] if columns else [])
-    strides = ([word(columns * size)] if columns else []) + [word(size)]
-    array = context.make_array(array_type)(context, builder)
-    populate_array(
-        array,
-        data=builder.inttoptr(load(0), data_type),
-        shape=cgutils.pack_array(builder, shape),
-        strides=cgutils.pack_array(builder, strides),
-        itemsize=word(size),
-        meminfo=None,
-        parent=None,
-    )
-    return array._getvalue()
+    columns_of = [word(columns)] if columns else []
+    return _array_of(context, builder, array_type, load(0), [word(rows) if rows else load(1)], columns_of)
 
 
 STATE = StateType(tuple((name, *rest) for name, rest in FIELDS.items()))
@@ -120,21 +125,52 @@ _LETTERS = {
 }
 
 
+_BYTES = _LETTERS["b"]
+
+
+@intrinsic
+def _bytes_at(_context: Any, address: Any, length: Any) -> Any:
+    """The array of `length` bytes at `address`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return _array_of(context, builder, _BYTES, values[0], [values[1]], [])
+
+    return _BYTES(types.int64, types.int64), codegen
+
+
+def _flat(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+    """Arguments of a far call: of bytes only their address and length, which is a third of an array's words."""
+    for kind, value in zip(kinds, values, strict=True):
+        if kind == _BYTES:
+            array = context.make_array(kind)(context, builder, value)
+            yield builder.ptrtoint(array.data, ir.IntType(64))
+            yield array.nitems
+        else:
+            yield value
+
+
 def far(name: str, signature: str, function: Any) -> Any:
     """`function` (jitted) for compiled code to call through the slot of `name`; see otmon.wire.far."""
-    result, _, arguments = signature.rstrip(")").partition("(")
-    declared = _LETTERS[result](*(_LETTERS[letter] for letter in arguments))
-    FAR[name] = Far(function, declared)
-    if "s" not in arguments:
+    result, _, letters = signature.rstrip(")").partition("(")
+    kinds = [_LETTERS[letter] for letter in letters]
+    declared = _LETTERS[result](*kinds)
+    flat = _LETTERS[result](*(kind for k in kinds for kind in ([types.int64] * 2 if k == _BYTES else [k])))
+    parameters = ", ".join(f"a{i}, n{i}" if letter == "b" else f"a{i}" for i, letter in enumerate(letters))
+    arguments = ", ".join(f"bytes_at(a{i}, n{i})" if letter == "b" else f"a{i}" for i, letter in enumerate(letters))
+    scope: dict[str, Any] = {"function": function, "bytes_at": _bytes_at}
+    exec(f"def {name}({parameters}):\n    return function({arguments})", scope)
+    FAR[name] = Far(jit(scope[name]), flat)
+    if "s" not in letters:
         return function  # without a State there is no table to call through
-    slot, state_at = FAR_NAMES.index(name), arguments.index("s")
+    slot, state_at = FAR_NAMES.index(name), letters.index("s")
 
     def typed(*_: Any) -> Any:
         def codegen(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
             convention = context.call_conv
-            kind = convention.get_function_type(declared.return_type, declared.args)
+            kind = convention.get_function_type(flat.return_type, flat.args)
             target = builder.inttoptr(_word(builder, values[state_at], slot), kind.as_pointer())
-            status, value = convention.call_function(builder, target, declared.return_type, declared.args, values)
+            given = list(_flat(context, builder, kinds, values))
+            status, value = convention.call_function(builder, target, flat.return_type, flat.args, given)
             with cgutils.if_unlikely(builder, status.is_error):
                 convention.return_status_propagate(builder, status)
             return value
@@ -142,7 +178,7 @@ def far(name: str, signature: str, function: Any) -> Any:
         return declared, codegen
 
     # An intrinsic's arguments are read off its signature, so that has to be written out.
-    names = ", ".join(f"a{i}" for i in range(len(arguments)))
-    scope: dict[str, Any] = {"typed": typed}
+    names = ", ".join(f"a{i}" for i in range(len(letters)))
+    scope["typed"] = typed
     exec(f"def call(context, {names}):\n    return typed({names})", scope)
     return intrinsic(scope["call"])

@@ -46,7 +46,9 @@ IP_PROTOCOLS: Final = {
     47: "GRE",
     50: "ESP",
     51: "AH",
+    55: "minimal encapsulation",
     89: "OSPF",
+    94: "IPIP",
     97: "EtherIP",
     98: "encapsulation header",
     103: "PIM",
@@ -57,7 +59,7 @@ IP_PROTOCOLS: Final = {
     137: "MPLS in IP",
 }
 """Names of some (IANA, Protocol Numbers)."""
-CARRIERS: Final = (4, 41, 50, 51, 97, 98, 108, 115, 137)
+CARRIERS: Final = (4, 41, 50, 51, 55, 94, 97, 98, 108, 115, 137)
 """IP protocols that carry packets, none of which is looked into."""
 UDP_CARRIERS: Final = {
     1701: "L2TP",

@@ -131,6 +131,12 @@ class Loop(NamedTuple):
     """(state, payload, start, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
     frame: Callable[..., int]
     """A protocol's `frame`: (state, protocol, buf, start, end) -> length."""
+    unwrap: Callable[..., tuple[int, int, int]]
+    """A protocol's `unwrap`: (state, protocol, buf, start, end, asm, fill)."""
+    key: Callable[..., int]
+    """A protocol's `key`: (state, protocol, buf, start, end, from_client); what it says is in state.out."""
+    strip: Callable[..., int]
+    """(state, data, start, end, wire end, REC_LINK): LINK_*; what was there is in state.link."""
     evidence: Callable[..., int]
     adopt: Callable[..., None]
 
@@ -339,6 +345,9 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         far_datagram,
         far("tcp_data", "i(sbiiiiiii)", tcp_data_of),
         far("frame", "i(sibii)", frame_at),
+        unwrap_of,
+        key_of,
+        far_strip,
         evidence,
         adopt,
     )

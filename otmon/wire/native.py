@@ -13,7 +13,7 @@ from typing import Any, Final
 import llvmlite.binding as llvm
 import numpy as np
 
-from otmon.wire.kernelfile import Kernel, unpack
+from otmon.wire.kernelfile import symbol, unpack
 from otmon.wire.loads import KERNELS
 
 _ARRAYS: Final = {"b": (np.uint8, 1), "h": (np.int32, 1), "w": (np.int64, 1), "r": (np.int64, 2)}
@@ -21,28 +21,32 @@ _RESULTS: Final = {"v": "None", "i": "result[0]", "p": "(result[0], result[1])",
 
 
 @functools.cache
-def _engine() -> tuple[Any, dict[str, Kernel]]:
-    """(LLVM's loader with every object file in it, what they are)."""
+def _engine() -> Any:
+    """LLVM's loader with every object file in it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    kernels = unpack(Path(KERNELS).read_bytes())
-    for kernel in kernels.values():
-        engine.add_object_file(llvm.ObjectFileRef.from_data(kernel.code))
+    for code in unpack(Path(KERNELS).read_bytes()).values():
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return engine, kernels
+    return engine
 
 
 def address(name: str) -> int:
-    """Where a far function is in memory."""
-    engine, kernels = _engine()
-    return int(engine.get_function_address(kernels[name].symbol))
+    """Where a far function is in memory. Raises KeyError if there is none of that name."""
+    found = int(_engine().get_function_address(symbol(name)))
+    if not found:
+        raise KeyError(name)
+    return found
 
 
 def _words(dtype: Any, dimensions: int) -> Callable[[Any], tuple[int, ...]]:
-    """An array as compiled code takes it: no owner, no parent, size, bytes an item, address, shape, strides."""
-    last, words = None, ()
+    """An array as compiled code takes it: of bytes (otmon.wire.handle) address and length; else Numba's words: no
+    owner, no parent, size, bytes an item, address, shape, strides.
+    """
+    last: Any = None
+    words: tuple[int, ...] = ()
 
     def words_of(array: Any) -> tuple[int, ...]:
         nonlocal last, words
@@ -50,7 +54,11 @@ def _words(dtype: Any, dimensions: int) -> Callable[[Any], tuple[int, ...]]:
             if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
                 raise TypeError(f"{array.dtype}{array.shape} is not what the kernel takes")
             place = array.__array_interface__["data"][0]
-            last, words = array, (0, 0, array.size, array.itemsize, place, *array.shape, *array.strides)
+            last = array
+            if dtype is np.uint8:
+                words = place, array.size
+            else:
+                words = (0, 0, array.size, array.itemsize, place, *array.shape, *array.strides)
         return words
 
     return words_of
@@ -67,7 +75,7 @@ def caller(name: str, signature: str) -> Callable[..., Any]:
     scope: dict[str, Any] = {}
     for n, letter in enumerate(letters):
         if letter in _ARRAYS:
-            types += [ctypes.c_int64] * (5 + 2 * _ARRAYS[letter][1])
+            types += [ctypes.c_int64] * (2 if letter == "b" else 5 + 2 * _ARRAYS[letter][1])
             scope[f"words{n}"] = _words(*_ARRAYS[letter])
             words.append(f"*words{n}(a{n})")
         else:

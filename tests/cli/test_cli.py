@@ -222,16 +222,28 @@ def test_graph_in_every_form(otmon_: Callable[..., Ended]) -> None:
 
 
 def test_learn_writes_the_policy(otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub = SimpleNamespace(learn=lambda operations: f"operations: {len(operations)}\n")
+    stub = SimpleNamespace(learn=lambda operations: f"otmon: 1\noperations: {len(operations)}\n")
     monkeypatch.setitem(sys.modules, "otmon.policy.learn", stub)  # type: ignore[arg-type]
     assert otmon_("learn", "a.pcap", "-o", "b.yaml") == (0, "", "")
-    assert Path("b.yaml").read_text() == "operations: 9\n"
-    assert otmon_("learn", "a.pcap", "-o", "-") == (0, "operations: 9\n", "")
+    assert Path("b.yaml").read_text() == "otmon: 1\noperations: 9\n"
+    assert otmon_("learn", "a.pcap", "-o", "-") == (0, "otmon: 1\noperations: 9\n", "")
     assert otmon_("learn", "a.pcap", "-o", "no/b.yaml")[0] == 2
     engine.inputs = [DAMAGED]
     assert otmon_("learn", "a.pcap", "-o", "b.yaml")[0] == 3
     engine.interrupted = True
     assert otmon_("learn", "a.pcap", "-o", "b.yaml")[0] == 130
+
+
+def test_learn_replaces_nothing_but_a_policy(otmon_: Callable[..., Ended], engine: Engine) -> None:
+    Path("notes.txt").write_text("precious")
+    code, _, err = otmon_("learn", "a.pcap", "-o", "notes.txt")
+    assert (code, Path("notes.txt").read_text()) == (2, "precious")
+    assert "is no policy" in err
+    Path("same.pcap").symlink_to("a.pcap")
+    code, _, err = otmon_("learn", "a.pcap", "-o", "same.pcap")
+    assert (code, Path("a.pcap").read_bytes()) == (2, b"x")
+    assert "one of the captures" in err
+    assert engine.asked == {}
 
 
 def test_warm(otmon_: Callable[..., Ended], engine: Engine) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from otmon.engine import cache
 from otmon.wire.fields import FAR_NAMES, FAR_SLOTS
-from otmon.wire.kernelfile import Kernel, pack, unpack
+from otmon.wire.kernelfile import pack, symbol, unpack
 
 ROOT = Path(__file__).parents[2]
 CAPTURE = str(ROOT / "captures" / "modbus_pymodbus.pcap")
@@ -34,12 +34,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_what_is_packed_is_unpacked() -> None:
-    kernels = {"a": Kernel("_a", b"\0" * 9), "b": Kernel("_b", b""), "c": Kernel("ü", b"x")}
+    kernels = {"a": b"\0" * 9, "b": b"", "ü": b"x"}
     assert unpack(pack(kernels)) == kernels
 
 
 def test_no_byte_may_be_missing_or_other() -> None:
-    raw = pack({"a": Kernel("_a", b"code"), "b": Kernel("_b", b"more")})
+    raw = pack({"a": b"code", "b": b"more"})
     for cut in range(len(raw)):
         with pytest.raises(ValueError, match="damaged"):
             unpack(raw[:cut])
@@ -53,21 +53,21 @@ def test_every_far_function_has_a_slot() -> None:
 
 
 def test_a_whole_private_file_is_warm(place: Path) -> None:
-    place.write_bytes(pack({"a": Kernel("_a", b"code")}))
+    place.write_bytes(pack({"a": b"code"}))
     place.chmod(0o600)
     assert cache.is_warm()
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602])
 def test_a_file_others_can_write_is_not_used(place: Path, mode: int) -> None:
-    place.write_bytes(pack({"a": Kernel("_a", b"code")}))
+    place.write_bytes(pack({"a": b"code"}))
     place.chmod(mode)
     assert not cache.is_warm()
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o703])
 def test_a_folder_others_can_write_is_not_used(place: Path, mode: int) -> None:
-    place.write_bytes(pack({"a": Kernel("_a", b"code")}))
+    place.write_bytes(pack({"a": b"code"}))
     place.chmod(0o600)
     place.parent.chmod(mode)
     assert not cache.is_warm()
@@ -109,3 +109,17 @@ def test_what_is_compiled_is_for_its_owner_alone() -> None:
         pytest.skip("the kernel cache is cold: run `otmon warm`")
     assert stat.S_IMODE(cache.kernels().stat().st_mode) == 0o600
     assert set(unpack(cache.kernels().read_bytes())) == set(FAR_NAMES)
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="nm is not installed")
+def test_an_object_file_shows_its_own_function_and_no_helper(tmp_path: Path) -> None:
+    """Helpers of one name may differ from object to object; the loader would take the first."""
+    if not cache.is_warm():
+        pytest.skip("the kernel cache is cold: run `otmon warm`")
+    for name, code in unpack(cache.kernels().read_bytes()).items():
+        file = tmp_path / f"{name}.o"
+        file.write_bytes(code)
+        command = ["nm", "--defined-only", "--extern-only", str(file)]
+        words = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        shown = {line.split()[2] for line in words if line.split()[1] in "TWVtwv"}
+        assert shown == {symbol(name)}

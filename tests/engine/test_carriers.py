@@ -81,3 +81,17 @@ def test_many_protocols_of_one_host_are_a_scan() -> None:
     seen = see([above_ip(number, bytes(16)) for number in range(140, 240)], policies()["refused"])
     (alert,) = (a for a in seen.policy_alerts() if a["operation"]["function"] == "scan")
     assert alert["count"] == 100
+
+
+@pytest.mark.parametrize("source", [502, 102, 20_000])
+def test_the_source_port_of_a_control_protocol_hides_no_tunnel(source: int) -> None:
+    session = Session("10.0.2.77", "10.0.1.77", source, 6081, udp=True)
+    seen = survive([session.send(UDP_CARRIERS[6081][0] + INNER)])
+    assert seen.picture["unsupported"] == {"UDP port 6081 (Geneve)": 1}
+    assert seen.ot_bytes["unrecognised"] == 8 + len(INNER)
+
+
+@pytest.mark.parametrize("protocol", [4, 50])
+def test_a_tunnel_to_everybody_is_no_chatter(protocol: int) -> None:
+    seen = see([above_ip(protocol, server="10.0.1.255")], policies()["refused"])
+    assert [o["verdict"] for o in below(seen)] == ["deny"]

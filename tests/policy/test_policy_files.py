@@ -128,3 +128,20 @@ def test_the_demo_plant():
     assert plant.judge(dosing, NOON).bounds == (0, 100)
     verdict = plant.judge_values(dosing, [(Op(6, WRITE["function"], "write", 1, registers(45)), 900.0)], NOON)
     assert (verdict.kind, verdict.separation) == ("value", "Row scada-polls-plcs allows 0-100 there.")
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [
+        ("{protocol: ip, numbers: [4, 256]}", "256 cannot occur in `numbers`"),
+        ("{protocol: ip, numbers: [50, 6]}", "`ip` is every other protocol, 6 is tcp"),
+        ("{protocol: tcp, ports: [80, 70000]}", "70000 cannot occur in `ports`"),
+        ("{protocol: modbus, units: [256]}", "256 cannot occur in `units`"),
+        ("{protocol: modbus, addresses: [0-65536]}", "65536 cannot occur in `addresses`"),
+        ("{protocol: dnp3, outstation: 65536}", "65536 cannot occur in `outstation`"),
+    ],
+)
+def test_numbers_that_no_packet_holds(row, wrong):
+    with pytest.raises(PolicyError) as caught:
+        policy(f"otmon: 1\nconduits: [{{id: x, from: any, to: any, allow: [{row}]}}]")
+    assert wrong in str(caught.value)

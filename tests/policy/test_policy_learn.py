@@ -58,7 +58,8 @@ def keys(draw):
         return connect(client, server, "icmp")
     if protocol in ("tcp", "udp", "ip"):
         function = draw(st.sampled_from(["connect"] * 6 + ["scan"]))
-        port = draw(st.sampled_from([80, 443, 502, 102, 5353, 8001, 8002])) if function == "connect" else None
+        ports = [2, 4, 50, 51, 89] if protocol == "ip" else [80, 443, 502, 102, 5353, 8001, 8002]
+        port = draw(st.sampled_from(ports)) if function == "connect" else None
         return connect(client, server, protocol, port, function)
     table = {"modbus": SPACES, "dnp3": DNP3, "s7comm": S7}[protocol]
     name = draw(st.sampled_from(sorted(table)))

@@ -11,6 +11,9 @@ from otmon.limits import MAX_PDU_BYTES
 from otmon.protocols.dnp3 import DNP3
 from otmon.protocols.dnp3.objects import GROUPS, size_of
 from otmon.wire.contract import OUT_SIZE, OUT_WORDS, UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE
+from tests.protocols.far import far
+
+FAR = far(DNP3)
 
 TO_OUTSTATION, TO_MASTER = 0xC4, 0x44
 
@@ -148,7 +151,7 @@ def corpus(seed: int, count: int) -> list[bytes]:
 def said(pdu: bytes) -> list[int]:
     """What key says of one PDU: number of words, header slots, words."""
     out = np.full(OUT_SIZE, -7, np.int64)
-    words = DNP3.key(np.frombuffer(pdu, np.uint8), 0, len(pdu), -1, out)
+    words = FAR.key(np.frombuffer(pdu, np.uint8), 0, len(pdu), -1, out)
     # Behind the words the contract promises nothing; of a malformed PDU the header only.
     return list(map(int, [words, *out[:OUT_WORDS], *out[OUT_WORDS:][: max(words, 0)]]))
 
@@ -158,10 +161,10 @@ def streamed(wire: list[bytes]) -> list[list[int]]:
     asm, fill, answers = np.zeros(MAX_PDU_BYTES, np.uint8), 0, []
     for unit in wire:
         buf = np.frombuffer(unit, np.uint8)
-        length = DNP3.frame(buf, 0, len(buf))
+        length = FAR.frame(buf, 0, len(buf))
         answer = [length]
         if length == len(unit):
-            status, a, b = DNP3.unwrap(buf, 0, length, asm, fill)
+            status, a, b = FAR.unwrap(buf, 0, length, asm, fill)
             answer += [status, a, b, *asm[:b].tolist()]
             if status == UNWRAP_MORE or status == UNWRAP_MORE | UNWRAP_DROPPED:
                 fill = b

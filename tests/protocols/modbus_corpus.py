@@ -9,6 +9,9 @@ import numpy as np
 
 from otmon.protocols.modbus import MODBUS
 from otmon.wire.contract import OUT_SIZE, OUT_WORDS
+from tests.protocols.far import far
+
+FAR = far(MODBUS)
 
 
 def adu(code: int, data: bytes, unit: int = 1, transaction: int = 1) -> bytes:
@@ -122,10 +125,10 @@ def kernels(pdu: bytes, from_client: int) -> list[int]:
     """All that frame, unwrap and key say of one ADU."""
     buf, out = np.frombuffer(pdu, np.uint8), np.full(OUT_SIZE, -7, np.int64)
     asm = np.zeros(0, np.uint8)
-    size = MODBUS.frame(buf, 0, len(buf))
-    words = MODBUS.key(buf, 0, len(buf), from_client, out)
+    size = FAR.frame(buf, 0, len(buf))
+    words = FAR.key(buf, 0, len(buf), from_client, out)
     # Behind the words the contract promises nothing; of a malformed PDU the header only.
-    said = [*MODBUS.unwrap(buf, 0, len(buf), asm, 0), size, words, *out[:OUT_WORDS], *out[OUT_WORDS:][: max(words, 0)]]
+    said = [*FAR.unwrap(buf, 0, len(buf), asm, 0), size, words, *out[:OUT_WORDS], *out[OUT_WORDS:][: max(words, 0)]]
     return list(map(int, said))
 
 

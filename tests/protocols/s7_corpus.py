@@ -10,7 +10,10 @@ import numpy as np
 from otmon.limits import MAX_PDU_BYTES
 from otmon.protocols.s7comm import S7COMM
 from otmon.wire.contract import OUT_SIZE, OUT_WORDS
+from tests.protocols.far import far
 from tests.protocols.s7_streams import any_item, cotp, s7
+
+FAR = far(S7COMM)
 
 
 def _item(rng: random.Random) -> bytes:
@@ -156,13 +159,13 @@ def corpus(seed: int, count: int) -> list[bytes]:
 def kernels(pdu: bytes, from_client: int) -> list[int]:
     """All that the compiled functions say of a canonical PDU, as a unit of its own and in two."""
     buf, out = np.frombuffer(pdu, np.uint8), np.full(OUT_SIZE, -7, np.int64)
-    count = S7COMM.key(buf, 0, len(pdu), from_client, out)
+    count = FAR.key(buf, 0, len(pdu), from_client, out)
     said = [int(count), *out[:OUT_WORDS].tolist(), *out[OUT_WORDS : OUT_WORDS + max(count, 0)].tolist()]
     unit = b"\3\0" + struct.pack(">H", len(pdu) + 4) + pdu
-    said += [int(S7COMM.frame(np.frombuffer(unit, np.uint8), 0, cut)) for cut in (0, 1, 2, 3, 4, 5, 6, 7, len(unit))]
+    said += [int(FAR.frame(np.frombuffer(unit, np.uint8), 0, cut)) for cut in (0, 1, 2, 3, 4, 5, 6, 7, len(unit))]
     asm = np.zeros(MAX_PDU_BYTES, np.uint8)
     for fill in (0, 5):
-        said += map(int, S7COMM.unwrap(np.frombuffer(unit, np.uint8), 0, len(unit), asm, fill))
+        said += map(int, FAR.unwrap(np.frombuffer(unit, np.uint8), 0, len(unit), asm, fill))
         said.append(int(asm.sum()))
     return said
 

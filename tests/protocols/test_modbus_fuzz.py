@@ -227,8 +227,7 @@ def test_compiled_and_interpreted_say_the_same() -> None:
     program = Path(__file__).with_name("modbus_corpus.py")
     runs = []
     for interpret in ("0", "1"):
-        env = {**os.environ, "OTMON_INTERPRET": interpret}
-        env.pop("NUMBA_DISABLE_JIT", None)
+        env = {**os.environ, "OTMON_INTERPRET": interpret, "PYTHONPATH": str(Path(__file__).parents[2])}
         done = subprocess.run([sys.executable, program, "11", "1500"], capture_output=True, check=True, env=env)
         runs.append(json.loads(done.stdout))
     assert len(runs[0]) == 4500

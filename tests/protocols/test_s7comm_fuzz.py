@@ -208,7 +208,6 @@ def test_compiled_and_interpreted_say_the_same() -> None:
     root = str(Path(__file__).parents[2])
     for interpret in ("0", "1"):
         env = {**os.environ, "OTMON_INTERPRET": interpret, "PYTHONPATH": root}
-        env.pop("NUMBA_DISABLE_JIT", None)
         done = subprocess.run([sys.executable, program, "11", "1500"], capture_output=True, check=True, env=env)
         runs.append(json.loads(done.stdout))
     assert len(runs[0]) == 4500

@@ -7,8 +7,10 @@ import sys
 import numpy as np
 
 from otmon.capture.batch import LINK_ETHERNET
+from otmon.engine.loop import LOOP
 from otmon.wire import link
 from otmon.wire.linknames import TUNNEL_NAMES, describe
+from tests.protocols.far import STATE
 
 CODES = {
     link.LINK_IP: "ip",
@@ -23,11 +25,11 @@ def strip(data, wire=None, kind=LINK_ETHERNET, before=b""):
     """(code, slots): `before` bytes stand in the buffer before and behind the frame, as in a real batch."""
     buf = np.frombuffer(before + bytes(data) + before, np.uint8)
     start = len(before)
-    out = np.full(link.L_SIZE, -999, np.int64)
+    STATE.link[:] = -999
     end = start + len(data)
     wire_end = start + (len(data) if wire is None else wire)
-    code = link.strip(buf, start, end, wire_end, kind, out)
-    slots = [int(value) for value in out]
+    code = LOOP.strip(STATE, buf, start, end, wire_end, kind)
+    slots = STATE.link[: link.L_SIZE].tolist()
     for slot in (link.L_L3, link.L_END, link.L_WIRE_END):
         slots[slot] -= start
     if slots[link.L_OUTER] >= 0:
