@@ -20,24 +20,25 @@ def target_record(target: Target | None) -> dict[str, Any] | None:
 
 def key_record(key: OperationKey, target: bool = True) -> dict[str, Any]:
     """The operation itself. DNP3 has `link_source` (master) and `link_destination` (outstation) in place of `unit`."""
+    realm, client, server, transport, port, protocol, unit, code, function, access, touched, initiated_by = key
     record: dict[str, Any] = {
-        "access": key.access,
-        "client": key.client,
-        "function": key.function,
-        "function_code": key.function_code,
-        "initiated_by": key.initiated_by,
-        "port": key.port,
-        "protocol": key.protocol,
-        "realm": key.realm,
-        "server": key.server,
-        "transport": key.transport,
+        "access": access,
+        "client": client,
+        "function": function,
+        "function_code": code,
+        "initiated_by": initiated_by,
+        "port": port,
+        "protocol": protocol,
+        "realm": realm,
+        "server": server,
+        "transport": transport,
     }
-    if isinstance(key.unit, tuple):
-        record["link_source"], record["link_destination"] = key.unit
+    if isinstance(unit, tuple):
+        record["link_source"], record["link_destination"] = unit
     else:
-        record["unit"] = key.unit
+        record["unit"] = unit
     if target:
-        record["target"] = target_record(key.target)
+        record["target"] = target_record(touched)
     return record
 
 
