@@ -85,6 +85,7 @@ from otmon.wire.link import (
     L_ETHERTYPE,
     L_FAMILY,
     L_L3,
+    L_OUTER,
     L_REASON,
     L_SRC,
     L_VLANS,
@@ -94,9 +95,10 @@ from otmon.wire.link import (
     LINK_MALFORMED,
     LINK_NON_IP,
     LINK_SHORT,
+    LINK_UNSUPPORTED_LAYER,
     strip,
 )
-from otmon.wire.loads import jit
+from otmon.wire.loads import jit, u8
 from otmon.wire.net import (
     K1_V6,
     PACKET_FRAGMENT,
@@ -206,15 +208,14 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     far_tcp, far_udp = far("tcp", "i(sbii)", tcp), far("udp", "i(sbii)", udp)
 
     @jit
-    def transport(state: Any, buf: Any, k0: int, k1: int, ts: int) -> int:
-        """The parsed packet in work: STOP_END if done, STOP_SLOW if the slow path must take its segment."""
-        seg, conns = state.seg, state.conns
+    def arrive(state: Any, k0: int, k1: int, ts: int) -> int:
+        """The flow of the parsed packet in work, with the packet counted into it; -1 if there is no room."""
+        seg = state.seg
         flow = find_flow(state, k0, k1, ts)
         if flow < 0:
-            state.frames[FB_SHED] += 1
-            return STOP_END
+            return -1
         conn = flow >> 1
-        conns[conn, C_LAST_TS] = ts
+        state.conns[conn, C_LAST_TS] = ts
         if state.flows[flow, F_FRAMES] == 0:
             family = 6 if k1 & K1_V6 else 4
             far_bind(state, seg[G_SMAC], 0x0800, k0 >> 32 & 0xFFFFFFFF, (seg[G_REALM] << 4) | (family << 1), ts)
@@ -224,11 +225,21 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         state.flows[flow, F_BYTES] += seg[G_LENGTH]
         seg[G_FLOW] = flow
         seg[G_TS] = ts
+        return flow
+
+    @jit
+    def transport(state: Any, buf: Any, k0: int, k1: int, ts: int) -> int:
+        """The parsed packet in work: STOP_END if done, STOP_SLOW if the slow path must take its segment."""
+        seg = state.seg
+        flow = arrive(state, k0, k1, ts)
+        if flow < 0:
+            state.frames[FB_SHED] += 1
+            return STOP_END
         if seg[G_TRANSPORT] == TRANSPORT_TCP:
             return STOP_SLOW if far_tcp(state, buf, flow, ts) else STOP_END
         if seg[G_TRANSPORT] == TRANSPORT_UDP:
             return STOP_SLOW if far_udp(state, buf, flow, ts) else STOP_END
-        conns[conn, C_PROTO] = PROTO_NONE
+        state.conns[flow >> 1, C_PROTO] = PROTO_NONE
         if seen_before(state, flow, seg[G_SIG], ts, 0):
             state.frames[FB_COPY] += 1
         else:
@@ -258,6 +269,20 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         return STOP_END
 
     @jit
+    def outer(state: Any, data: Any, l3: int, end: int, wire_end: int, ts: int) -> None:
+        """The pair that talks through a tunnel nobody looks into: what it says is not known, that it talks is."""
+        if u8(data, l3) >> 4 == 4:
+            code = packet4(state, data, l3, end, wire_end)
+        else:
+            code = far_packet6(state, data, l3, end, wire_end)
+        if code == PACKET_OK:
+            flow = arrive(state, state.link[0], state.link[1], ts)
+            if flow >= 0:
+                state.flows[flow, F_BITS] |= FLOW_PAYLOAD
+
+    far_outer = far("outer", "v(sbiiii)", outer)
+
+    @jit
     def strip_of(state: Any, data: Any, start: int, end: int, wire_end: int, link_word: int) -> int:
         return strip(data, start, end, wire_end, link_word, state.link)
 
@@ -281,6 +306,8 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         seg[G_SMAC] = link[L_SRC]
         if code == LINK_IP:
             return packet(state, data, link[L_L3], link[L_END], link[L_WIRE_END], link[L_FAMILY], ts)
+        if code == LINK_UNSUPPORTED_LAYER and link[L_OUTER] >= 0:
+            far_outer(state, data, link[L_OUTER], end, wire_end, ts)
         if ctl[CTL_JOB]:
             return STOP_END
         if code == LINK_NON_IP:

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.scenes import policies
 from tests.engine.world import see
 from tests.hostile.kit import Session, ethernet, ipv4
-from tests.hostile.witness import CLIENT, FORBIDDEN, SERVER, survive
+from tests.hostile.witness import CLIENT, FORBIDDEN, SERVER, reported, survive
 
 INNER = Session(CLIENT, SERVER).send(FORBIDDEN)[14:]
 IP_CARRIERS = {4: "IP in IP", 41: "IPv6 in IP", 50: "ESP", 51: "AH", 97: "EtherIP", 115: "L2TP"}
@@ -95,3 +95,45 @@ def test_the_source_port_of_a_control_protocol_hides_no_tunnel(source: int) -> N
 def test_a_tunnel_to_everybody_is_no_chatter(protocol: int) -> None:
     seen = see([above_ip(protocol, server="10.0.1.255")], policies()["refused"])
     assert [o["verdict"] for o in below(seen)] == ["deny"]
+
+
+GRE = b"\0\0\x08\0"
+NESTED = {
+    "GRE in GRE": (47, GRE + above_ip(47, GRE + INNER, "10.0.1.9")[14:], "tunnel inside a tunnel"),
+    "GRE of nobody knows what": (47, b"\0\0\x56\x78" + INNER, "GRE protocol 0x5678"),
+    "VXLAN in GRE": (
+        47,
+        GRE + Session("10.0.2.5", "10.0.1.5", 50_000, 4789, udp=True).send(b"\x08" + bytes(7) + bytes(60))[14:],
+        "tunnel inside a tunnel",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+@pytest.mark.parametrize("options", [{}, {"jobs": 2}, {"jobs": 3}], ids=["one", "two", "three"])
+def test_who_talks_through_a_tunnel_that_is_not_entered(case: str, options: dict[str, Any]) -> None:
+    protocol, payload, name = NESTED[case]
+    seen = survive([above_ip(protocol, payload)] * 2, **options)
+    assert seen.picture["unsupported"] == {name: 2}
+    assert seen.frames["unsupported"] == 2
+    (alert,) = (a for a in seen.policy_alerts() if a["client"]["endpoint"] == "10.0.2.77")
+    assert (alert["operation"]["protocol"], alert["operation"]["port"]) == ("ip", 47)
+
+
+def test_vxlan_in_vxlan_is_between_its_ends() -> None:
+    head = b"\x08" + bytes(7)
+    inner = Session("10.0.2.5", "10.0.1.5", 50_000, 4789, udp=True).send(head + bytes(60))
+    seen = survive([Session("10.0.2.77", "10.0.1.77", 50_001, 4789, udp=True).send(head + inner)])
+    (alert,) = (a for a in seen.policy_alerts() if a["client"]["endpoint"] == "10.0.2.77")
+    assert (alert["operation"]["protocol"], alert["operation"]["port"]) == ("udp", 4789)
+    assert seen.frames["unsupported"] == 1
+
+
+def test_a_forged_tunnel_hides_no_datagram_of_the_same_pair() -> None:
+    """A response from 502 to 4789 that looks like a tunnel in a tunnel decides nothing about the connection."""
+    session = Session(CLIENT, SERVER, 4789, 502, udp=True)
+    nested = b"\x08" + bytes(7) + Session("10.0.2.5", "10.0.1.5", 50_000, 4789, udp=True).send(b"\x08" + bytes(67))
+    seen = survive(
+        [session.send(nested, from_client=False), session.send(FORBIDDEN), session.send(FORBIDDEN, from_client=False)]
+    )
+    assert reported(seen) == 1
