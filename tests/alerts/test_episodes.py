@@ -102,7 +102,7 @@ def test_coalescing_equals_brute_force(targets: list[Target], random: object) ->
     runs = [(t.space, t.start or 0, t.end or 0, counts.attempted) for t, counts in made.coalesced() if t]
     assert Counter(runs) == brute(targets)
     assert runs == sorted(runs)
-    random.shuffle(targets)  # type: ignore[attr-defined]
+    random.shuffle(targets)  # type: ignore[attr-defined] # a list here
     again = [(t, counts.as_dict()) for t, counts in episode(operation(), targets=list(targets)).coalesced()]
     assert again == [(t, counts.as_dict()) for t, counts in made.coalesced()]
 

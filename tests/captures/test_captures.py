@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "captures"
 sys.path.insert(0, str(CAPTURES / "make"))
 
-from counts import count, rows, tshark_version  # noqa: E402
-from violations import VIOLATIONS, labels  # noqa: E402
+from counts import count, rows, tshark_version  # noqa: E402 # its folder is put on the path above
+from violations import VIOLATIONS, labels  # noqa: E402 # its folder is put on the path above
 
 NAMES = sorted(path.stem for path in CAPTURES.glob("*.pcap"))
 LABELS = json.loads((CAPTURES / "plant.labels.json").read_text())

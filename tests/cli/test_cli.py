@@ -55,7 +55,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
     stub = Engine()
-    monkeypatch.setitem(sys.modules, "otmon.engine", stub)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "otmon.engine", stub)  # type: ignore[arg-type] # a stub
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.pcap").write_bytes(b"x")
     return stub
@@ -102,7 +102,7 @@ def test_fail_on(otmon_: Callable[..., Ended], severity: str | None, code: int) 
 
 
 def test_fail_on_counts_only_what_is_as_bad(otmon_: Callable[..., Ended], engine: Engine) -> None:
-    engine.part.episodes = [e for e in engine.part.episodes if e.verdict.severity == "info"]  # type: ignore[attr-defined]
+    engine.part.episodes = [e for e in engine.part.episodes if e.verdict.severity == "info"]  # type: ignore[attr-defined] # a stub
     assert otmon_("analyze", "a.pcap", "--fail-on", "low")[0] == 0
     assert otmon_("analyze", "a.pcap", "--fail-on", "info")[0] == 1
 
@@ -223,7 +223,7 @@ def test_graph_in_every_form(otmon_: Callable[..., Ended]) -> None:
 
 def test_learn_writes_the_policy(otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     stub = SimpleNamespace(learn=lambda operations: f"otmon: 1\noperations: {len(operations)}\n")
-    monkeypatch.setitem(sys.modules, "otmon.policy.learn", stub)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "otmon.policy.learn", stub)  # type: ignore[arg-type] # a stub
     assert otmon_("learn", "a.pcap", "-o", "b.yaml") == (0, "", "")
     assert Path("b.yaml").read_text() == "otmon: 1\noperations: 9\n"
     assert otmon_("learn", "a.pcap", "-o", "-") == (0, "otmon: 1\noperations: 9\n", "")

@@ -13,7 +13,7 @@ SIX = ("fd00:2::9", "fd00:1::9")
 
 
 def request(*ends: str, **fields: object) -> bytes:
-    return Session(*(ends or (CLIENT, SERVER))).send(READ, **fields)  # type: ignore[arg-type]
+    return Session(*(ends or (CLIENT, SERVER))).send(READ, **fields)  # type: ignore[arg-type] # ends are two
 
 
 def lengths(frame: bytes, total: int) -> bytes:

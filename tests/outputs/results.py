@@ -18,7 +18,7 @@ def part_with_alerts(names: tuple[str, ...] = ()) -> Part:
     made = plant(names)
     severities = ("high", "critical", "info")
     made.episodes = [
-        episode(made.operations[1].key, Verdict(False, None, "command", severity, None, None))  # type: ignore[arg-type]
+        episode(made.operations[1].key, Verdict(False, None, "command", severity, None, None))  # type: ignore[arg-type] # a stub site and plain severities
         for severity in severities
     ]
     for number, one in enumerate(made.episodes):
@@ -27,4 +27,4 @@ def part_with_alerts(names: tuple[str, ...] = ()) -> Part:
 
 
 def alerts_of(site: Site) -> list[dict[str, Any]]:
-    return [as_record(one, site) for one in site.part.episodes]  # type: ignore[arg-type]
+    return [as_record(one, site) for one in site.part.episodes]  # type: ignore[arg-type] # a stub site and plain severities

@@ -101,7 +101,7 @@ class Run:
 def test_episodes_of_one_id_become_one() -> None:
     a, b, c = Run("b", 5, 1), Run("a", 5, 2), Run("b", 5, 3)
     found = merge([Part(episodes=[a]), Part(episodes=[b, c])]).episodes
-    assert [(e.id, e.count) for e in found] == [("a", 2), ("b", 4)]  # type: ignore[attr-defined]
+    assert [(e.id, e.count) for e in found] == [("a", 2), ("b", 4)]  # type: ignore[attr-defined] # EpisodeLike has what merging needs
 
 
 def test_whole_plant_keeps_its_names() -> None:
