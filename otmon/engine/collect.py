@@ -189,7 +189,7 @@ class Collector:
             first_frame=frame_ref(row[c.S_FIRST_FRAME]),
             intervals=intervals,
             responses=responses,
-            verdict=None if verdict is None else "permit" if verdict.permit else "deny",
+            verdict=None if verdict is None else verdict.word,
             row=None if verdict is None else verdict.row,
         )
 
@@ -198,7 +198,7 @@ class Collector:
         if policy is None:
             return record
         verdict = policy.judge(record.key, record.first_ts_ns)
-        return record._replace(verdict="permit" if verdict.permit else "deny", row=verdict.row)
+        return record._replace(verdict=verdict.word, row=verdict.row)
 
     def _unsupported(self) -> dict[str, int]:
         found = self._state.unsupported

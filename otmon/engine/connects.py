@@ -38,7 +38,7 @@ def connects(connections: Sequence[ConnectionRecord], judge: Judge) -> list[Oper
             episode.note(target, counts, c.first_ts_ns, c.first_ts_ns, [c.first_frame])
         known = found.get(key)
         if known is None:
-            text = None if verdict is None else "permit" if verdict.permit else "deny"
+            text = None if verdict is None else verdict.word
             row = None if verdict is None else verdict.row
             found[key] = OperationRecord(
                 key, counts, sum(c.bytes), c.first_ts_ns, c.first_ts_ns, c.first_frame, {}, {}, text, row

@@ -31,3 +31,8 @@ class Verdict(NamedTuple):
     """Why a person must look at it: the reason in the policy's `review` list."""
     because: str | None = None
     """The `because` of a never row."""
+
+    @property
+    def word(self) -> str:
+        """As operations.jsonl has it."""
+        return "permit" if self.permit else "deny"
