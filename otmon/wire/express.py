@@ -17,20 +17,15 @@ from otmon.wire.columns import (
     C_SLOW,
     C_SYN_SEQ,
     C_VLAN,
-    COPY_NS,
-    COPY_TCP_NS,
     CTL_LAST_FLOW,
     CTL_SEED,
-    F_ACKED,
     F_BITS,
     F_BYTES,
     F_FRAMES,
     F_K0,
     F_K1,
-    F_LAST_TS,
     F_NEXT,
     F_SEQ,
-    F_SIG,
     FB_OT,
     FB_OTHER_IP,
     FB_TCP_CONTROL,
@@ -38,7 +33,8 @@ from otmon.wire.columns import (
     PROTO_NONE,
     TRANSPORT_TCP,
 )
-from otmon.wire.history import remember, serial_diff
+from otmon.wire.flow import acknowledge, seen_before, sign
+from otmon.wire.history import remember
 from otmon.wire.loads import be16, be32, be64, jit, u8
 from otmon.wire.net import K1_PORTS, K1_TRANSPORT
 from otmon.wire.tables import find2
@@ -90,27 +86,17 @@ def make_express(deliver: Callable[..., None]) -> Callable[..., int]:
             return 0
         if row[F_SEQ] < 0:
             return 0
-        ident = (word >> 16) & 0x7FFF
-        sig = (ident << 48) | (be16(buf, q + 36) << 32) | seq
-        s0, s1, s2 = row[F_SIG], row[F_SIG + 1], row[F_SIG + 2]
-        if sig == s0 or sig == s1 or sig == s2 or sig == row[F_SIG + 3]:
-            if ts - row[F_LAST_TS] <= (COPY_TCP_NS if ident else COPY_NS):
-                return 0
+        sig = (((word >> 16) & 0x7FFF) << 48) | (be16(buf, q + 36) << 32) | seq
+        if seen_before(state, flow, sig, ts, 1):
+            return 0
         # Now it is decided: count, acknowledge, deliver.
         flows[before, F_NEXT] = flow
         ctl[CTL_LAST_FLOW] = flow
         conn[C_LAST_TS] = ts
         row[F_FRAMES] += 1
         row[F_BYTES] += length
-        peer = flows[flow ^ 1]
-        ack, acked = be32(buf, q + 28), peer[F_ACKED]
-        if acked < 0 or serial_diff(ack, acked) > 0:
-            peer[F_ACKED] = ack
-        row[F_SIG + 3] = s2
-        row[F_SIG + 2] = s1
-        row[F_SIG + 1] = s0
-        row[F_SIG] = sig
-        row[F_LAST_TS] = ts
+        acknowledge(state, flow, control >> 16, be32(buf, q + 28))
+        sign(state, flow, sig, ts)
         if length == 0:
             state.frames[FB_TCP_CONTROL] += 1
             return 1

@@ -159,6 +159,14 @@ def _room(state: Any, need: int) -> int:
 
 
 @jit
+def parse(state: Any, buf: Any, l3: int, end: int, wire_end: int, family: int) -> int:
+    """The IP packet at buf[l3:end]: PACKET_*, and its flow's key in state.link[0], state.link[1]."""
+    if family == 4:
+        return packet4(state, buf, l3, end, wire_end)
+    return far_packet6(state, buf, l3, end, wire_end)
+
+
+@jit
 def _note_vlan(state: Any, conn: int, vlan: int) -> None:
     seen = state.conns[conn, C_VLAN]
     if vlan == 0xFFFF or seen & 0xFFFF == vlan or (seen >> 16) & 0xFFFF == vlan:
@@ -252,10 +260,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     def packet(state: Any, buf: Any, l3: int, end: int, wire_end: int, family: int, ts: int) -> int:
         """One IP packet at buf[l3:end]: STOP_END, STOP_SLOW or STOP_FRAGMENT."""
         link = state.link
-        if family == 4:
-            code = packet4(state, buf, l3, end, wire_end)
-        else:
-            code = far_packet6(state, buf, l3, end, wire_end)
+        code = parse(state, buf, l3, end, wire_end, family)
         if code == PACKET_OK:
             if state.seg[G_TRANSPORT] == 58:
                 far_neighbour(state, buf, state.seg[G_START], state.seg[G_END], state.seg[G_REALM], ts)
@@ -271,11 +276,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     @jit
     def outer(state: Any, data: Any, l3: int, end: int, wire_end: int, ts: int) -> None:
         """The pair that talks through a tunnel nobody looks into: what it says is not known, that it talks is."""
-        if u8(data, l3) >> 4 == 4:
-            code = packet4(state, data, l3, end, wire_end)
-        else:
-            code = far_packet6(state, data, l3, end, wire_end)
-        if code == PACKET_OK:
+        if parse(state, data, l3, end, wire_end, u8(data, l3) >> 4) == PACKET_OK:
             flow = arrive(state, state.link[0], state.link[1], ts)
             if flow >= 0:
                 state.flows[flow, F_BITS] |= FLOW_PAYLOAD
