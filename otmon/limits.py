@@ -19,6 +19,17 @@ CLOCK_JUMP_NS: Final = 86_400 * 1_000_000_000
 HASH_BYTES: Final = 64 * 1024 * 1024
 """Inputs up to this size are hashed without being asked."""
 
+# --- live capture --------------------------------------------------------------------------------------------------
+RING_BLOCKS: Final = 64
+RING_BLOCK_BYTES: Final = 1024 * 1024
+"""64 MiB of kernel memory: 0.8 s of 78-byte frames at 534,000 a second, 0.13 s of 1,400-byte ones at 4 Gbit/s."""
+CLOCK_STEP_NS: Final = 1_000_000_000
+"""The machine's clock was set back if a frame is earlier by more (frames of several cores differ by microseconds)."""
+MAX_CLOCK_STEPS: Final = 256
+"""Steps of the machine's clock that are listed one by one; all are counted."""
+SNIFF_QUEUE_BYTES: Final = 4 * 1024 * 1024
+"""Frames waiting where there is no ring; beyond, they are counted as dropped."""
+
 # --- link and network layers ---------------------------------------------------------------------------------------
 MAX_LINK_LAYERS: Final = 16
 """Tags, labels and tunnel headers taken off one frame before it is called unsupported."""
@@ -65,6 +76,22 @@ IDENTIFY_BYTES: Final = 4_096
 MAX_IDENTIFYING: Final = 4_096
 """Connections in that state at once."""
 
+# --- ageing (a sensor's tables; a capture's run is over before) ------------------------------------------------------
+CLOSED_IDLE_NS: Final = 60 * 1_000_000_000
+"""After FIN or RST: late retransmissions still belong to it (RFC 9293 3.4.2 waits two minutes, stacks one)."""
+PLAIN_IDLE_NS: Final = 600 * 1_000_000_000
+"""Of no control protocol (Zeek: 5 minutes for TCP, 1 for UDP)."""
+OPEN_IDLE_NS: Final = 3 * 3_600 * 1_000_000_000
+"""The same for TCP that was answered: a keep-alive comes after two hours (RFC 9293 3.8.4)."""
+CROWDED_IDLE_NS: Final = 10 * 1_000_000_000
+"""The same while the table is nearly full."""
+UNANSWERED_NS: Final = 1_000_000_000
+"""Of a SYN or datagram without an answer, while the table is nearly full."""
+CONTROL_IDLE_NS: Final = 86_400 * 1_000_000_000
+"""Of a control protocol: some poll once a day over a connection that stays open."""
+SHAPE_IDLE_NS: Final = 86_400 * 1_000_000_000
+"""A shape is judged anew when it comes back."""
+
 # --- site, alerts, records -----------------------------------------------------------------------------------------
 MAX_TEXT_CHARS: Final = 128
 """Characters kept of any text from the wire."""
@@ -78,11 +105,30 @@ MAX_EPISODE_TARGETS: Final = 4_096
 """Targets (and units) one episode keeps apart; those beyond are summed."""
 MAX_EPISODE_TARGETS_HELD: Final = 262_144
 """Targets that all episodes together keep apart beside their first (about 60 MB)."""
+MAX_SERVICES: Final = 65_536
+"""(client, server, transport) whose ports a sensor remembers; those used longest ago are forgotten."""
+SERVICES_IDLE_NS: Final = 86_400 * 1_000_000_000
 SCAN_PORTS: Final = 64
 """More service ports than this between a pair are one `scan` operation."""
+MAX_FACTS: Final = 65_536
+"""Attributes of devices that a run remembers."""
 MAX_ASSETS: Final = 20_000
 MAX_ENDPOINTS_PER_ASSET: Final = 256
 """Protocol sub-addresses listed of one asset: 247 Modbus units fit, a sweep of 65,536 DNP3 addresses does not."""
 MAX_POLICY_BYTES: Final = 1024 * 1024
 MAX_POLICY_CACHE: Final = 65_536
 """Addresses, pairs and functions whose rows are remembered; a full cache is begun anew."""
+
+# --- the sensor's database -------------------------------------------------------------------------------------------
+MAX_JOURNAL_BYTES: Final = 4 * 1024 * 1024
+"""A longer write-ahead log is moved into the database and cut back (SQLite's own default, in bytes)."""
+DATABASE_CACHE_KIB: Final = 16 * 1024
+MAX_HEALTH_RECORDS: Final = 50_000
+"""A month of one a minute."""
+KEEP_NS: Final = 400 * 86_400 * 1_000_000_000
+"""Alerts that ended and operations not seen any more are kept for 400 days, so that a yearly job is known."""
+KEEP_BYTES: Final = 4 * 1024 * 1024 * 1024
+KEEP_CONNECTIONS: Final = 1_000_000
+MAX_UNSAVED: Final = 50_000
+"""Records of each kind that wait while the disk is full (about 100 MB in all)."""
+KEEP_HOSTS: Final = 100_000

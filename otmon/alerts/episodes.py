@@ -57,6 +57,8 @@ class Episode:
     __slots__ = (
         "_named",
         "_room",
+        "at_least",
+        "began_ts_ns",
         "count",
         "detail",
         "first_ts_ns",
@@ -92,6 +94,10 @@ class Episode:
         self.first_ts_ns = self.last_ts_ns = ts_ns
         self.count = 0
         """Occurrences: sum of `attempted`."""
+        self.began_ts_ns: int | None = None
+        """The start that names it, once it was told; None: its first occurrence, which may still turn out earlier."""
+        self.at_least = False
+        """Occurrences just before a crash may not be in it."""
         self.total = Counts()
         self.targets: dict[Target | None, Counts] = {}
         """Exactly, as they were asked for; `coalesced` joins neighbours."""
@@ -115,7 +121,8 @@ class Episode:
     @property
     def id(self) -> str:
         """20 hex digits: the same for a replay, another one for another site or a later recurrence."""
-        if self._named is not None and self._named[0] == self.first_ts_ns:
+        began_ts_ns = self.first_ts_ns if self.began_ts_ns is None else self.began_ts_ns
+        if self._named is not None and self._named[0] == began_ts_ns:
             return self._named[1]
         key = self.key
         named = [
@@ -127,11 +134,26 @@ class Episode:
             key.function,
             key.kind,
             key.row,
-            self.first_ts_ns,
+            began_ts_ns,
         ]
         text = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:ID_DIGITS]
-        self._named = (self.first_ts_ns, text)
+        self._named = (began_ts_ns, text)
         return text
+
+    def keep_name(self) -> None:
+        """It was told: whatever is learnt of its start from now on, it keeps its id."""
+        if self.began_ts_ns is None:
+            self.began_ts_ns = self.first_ts_ns
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """Changes with anything that its record says of what happened."""
+        return self.count, self.first_ts_ns, self.last_ts_ns, self.other_targets, *self.total.as_dict().values()
+
+    @property
+    def function(self) -> str:
+        """What it does; of a scan, which is named by the connect it began as, `scan`."""
+        return self.key.function if self.op is None else self.op.function
 
     @property
     def outcome(self) -> Outcome | None:
@@ -173,6 +195,12 @@ class Episode:
             if frame in self.frames or (len(self.frames) >= MAX_ALERT_FRAMES and frame > self.frames[-1]):
                 continue
             self.frames = sorted([*self.frames, frame])[:MAX_ALERT_FRAMES]
+
+    def hold(self, targets: dict[Target | None, Counts], room: _Room | None = None) -> None:
+        """Take over targets that were noted before, and what room they leave. For restoring."""
+        self._room = room or self._room
+        self._room.left -= len(targets)
+        self.targets = targets
 
     def absorb(self, other: "Episode") -> None:
         """Add an episode of the same id that another part of the traffic gave."""
@@ -237,11 +265,28 @@ class Episodes:
         self._live: dict[EpisodeKey, Episode] = {}
         self._room = _Room(MAX_EPISODE_TARGETS_HELD)
 
+    def resume(self, episodes: Iterable[Episode]) -> None:
+        """Go on with episodes of an earlier run (`otmon.alerts.keep`), given in the order of their start."""
+        for episode in episodes:
+            episode.hold(episode.targets, self._room)
+            self._live[episode.key] = episode
+            self.all.append(episode)
+
     def live(self, key: EpisodeKey) -> Episode | None:
         """The last episode of this key, whether quiet or not."""
         return self._live.get(key) or self._live.get(key._replace(client=MANY, server=MANY))
 
-    def touch(self, key: EpisodeKey, ts_ns: int, verdict: Verdict, op: OperationKey) -> Episode:
+    def retire(self, now_ns: int) -> list[Episode]:
+        """Let go of those that ended; who calls this has written them down."""
+        ended = [e for e in self.all if now_ns - e.last_ts_ns > self.quiet_ns]
+        if ended:
+            gone = set(map(id, ended))
+            self.all = [e for e in self.all if id(e) not in gone]
+            self._live = {key: e for key, e in self._live.items() if id(e) not in gone}
+            self._room.left += sum(len(e.targets) for e in ended)
+        return ended
+
+    def touch(self, key: EpisodeKey, ts_ns: int, verdict: Verdict, op: OperationKey | None) -> Episode:
         """The live episode of this key; a new one if there is none or it was quiet for more than `quiet_ns`.
 
         To be called in the order of time. `count` of a new episode is 0 until something is noted. Past `max_episodes`
@@ -251,7 +296,7 @@ class Episodes:
         if live is not None and ts_ns - live.last_ts_ns <= self.quiet_ns:
             live.last_ts_ns = max(live.last_ts_ns, ts_ns)
             return live
-        if len(self.all) >= self.max_episodes and key.client != MANY:
+        if len(self.all) >= self.max_episodes and key.client != MANY and op is not None:
             self.folded += 1
             shared = key._replace(client=MANY, server=MANY)
             return self.touch(shared, ts_ns, verdict, op._replace(client=MANY, server=MANY, unit=None))

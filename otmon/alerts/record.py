@@ -34,8 +34,8 @@ def as_record(episode: Episode, site: Names) -> dict[str, Any]:
     key, verdict, op = episode.key, episode.verdict, episode.op
     targets = episode.coalesced()
     near = verdict.nearest if verdict.nearest != key.row else None
-    return {
-        "attack": list(attack_ids(key.kind, op.access if op else "", key.function)),
+    record = {
+        "attack": list(attack_ids(key.kind, op.access if op else "", episode.function)),
         "client": _party(identify(site, key.realm, key.client)),
         "count": episode.count,
         "first_ts_ns": episode.first_ts_ns,
@@ -61,3 +61,4 @@ def as_record(episode: Episode, site: Names) -> dict[str, Any]:
         "title": sentence(episode, site),
         "units": _units(episode.units),
     }
+    return record | {"count_at_least": True} if episode.at_least else record

@@ -97,6 +97,17 @@ DARK: Final[dict[str, str]] = {
     "truncated": "The capture cut off {frames}: what they carried was not seen whole",
     "unsupported": "{frames} could not be taken apart ({layers})",
     "shed": "{frames} found no room in a full table: they were counted, not judged",
+    "dropped": "The sensor lost {frames} of {protocol}, because it did not read them in time{conduits}",
+    "interface_dropped": "The network card behind {protocol} lost {frames} before the sensor got them{conduits}",
+    "silent": "Nothing came from {protocol} any more: the mirror, its cable or its switch is down",
+    "gone": "The interface {protocol} is gone: nothing is seen until it is back",
+    "one_way": "The mirror on {protocol} shows one direction alone of {connections}",
+    "tagged_one_way": "The mirror on {protocol} shows a VLAN tag in one direction alone of {connections}",
+    "doubled": "The mirror on {protocol} shows {frames} twice",
+    "switch_loss": "The switch lost frames of the mirror on {protocol}: {bytes} of conversations never came ({gaps})",
+    "policy_broken": "The policy file was changed and is not sound, so the one before stays in force: {error}",
+    "disk_full": "The site database could not be written: {error}",
+    "folded": "{messages} touched so many targets that these are not listed one by one; each was judged",
     "internal": "{frames} could not be read because of a fault in otmon",
 }
 """Reason -> what could not be seen. Figures come from the episode's detail."""
@@ -108,6 +119,8 @@ OUTCOMES: Final[dict[Outcome, str]] = {
     "unseen": "answer not seen",
     "pending": "answer still open",
 }
+UNSURE: Final = " The time is unsure: the sensor's clock is not synchronised."
+"""Said where a row holds at times only."""
 BROADCAST_UNITS: Final = frozenset({0, 1, 255})
 """Modbus units a native device answers to: not worth a word."""
 
@@ -203,12 +216,12 @@ def _stop(text: str) -> str:
 
 
 def _deed(episode: Episode, op: OperationKey, place_words: str) -> str:
-    key = episode.key
+    protocol, function = episode.key.protocol, episode.function
     if op.initiated_by == "server":
-        return SERVED.get(key.function, SERVER_SENT)
-    if (key.protocol, key.function) == ("tcp", "connect") and episode.outcome not in ("accepted", "partial"):
+        return SERVED.get(function, SERVER_SENT)
+    if (protocol, function) == ("tcp", "connect") and episode.outcome not in ("accepted", "partial"):
         return CONNECT_FAILED
-    names = ((key.protocol, key.function), ("", key.function), (key.protocol, op.access), ("", op.access))
+    names = ((protocol, function), ("", function), (protocol, op.access), ("", op.access))
     deed = next((DEEDS[name] for name in names if name in DEEDS), WITHOUT_PLACE)
     return deed if place_words or "{place}" not in deed else WITHOUT_PLACE
 
@@ -220,7 +233,7 @@ def sentence(episode: Episode, site: Names) -> str:
     if episode.op is None:
         return safe_text(_stop(dark(episode, client, server)), MAX_TITLE_CHARS)
     words = _place(episode)
-    if not words and key.function == "connect" and episode.op.port is not None:
+    if not words and episode.function == "connect" and episode.op.port is not None:
         words = f"{'IP protocol' if key.protocol == 'ip' else 'port'} {episode.op.port}"
     unit = _unit(key.protocol, episode.op.unit) if len(episode.units) < 2 else f"{len(episode.units)} units of "
     did = _deed(episode, episode.op, words).format(
@@ -229,13 +242,14 @@ def sentence(episode: Episode, site: Names) -> str:
         client=client,
         server=unit + server,
         value=_value(episode),
-        function=safe_text(key.function.replace("_", " "), MAX_NAME_CHARS),
+        function=safe_text(episode.function.replace("_", " "), MAX_NAME_CHARS),
         protocol=key.protocol,
     )
     happened = _happened(episode)
     who = server if episode.op.initiated_by == "server" else client
     what = f"{who} {did}" + (f"; {happened}" if happened else "")
-    return safe_text(f"{_stop(what)} {_stop(_because(episode))}", MAX_TITLE_CHARS)
+    clock = UNSURE if episode.detail.get("clock") == "unsynchronised" else ""
+    return safe_text(f"{_stop(what)} {_stop(_because(episode))}{clock}", MAX_TITLE_CHARS)
 
 
 def dark(episode: Episode, client: str, server: str) -> str:
@@ -243,8 +257,11 @@ def dark(episode: Episode, client: str, server: str) -> str:
     figures: dict[str, str] = {name: str(value) for name, value in episode.detail.items()}
     for name in ("bytes", "gaps", "frames", "connections"):
         figures[name] = plural(int(episode.detail.get(name, 0)), name[:-1])
+    figures["messages"] = plural(int(episode.detail.get("frames", 0)), "message")
     figures["datagrams"] = str(episode.detail.get("frames", 0))
     figures["are"], figures["were"] = ("is", "was") if episode.detail.get("bytes") == 1 else ("are", "were")
     figures.setdefault("layers", "unknown layers")
+    figures.setdefault("error", "no reason known")
+    figures.setdefault("conduits", "")
     template = DARK.get(episode.key.function, "{bytes} between {client} and {server} could not be seen")
     return template.format(**{**figures, "client": client, "server": server, "protocol": episode.key.protocol})

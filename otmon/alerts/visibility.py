@@ -15,7 +15,18 @@ REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
     "lost_datagrams": ("visibility", "low"),
     "unsupported": ("visibility", "info"),
     "shed": ("visibility", "medium"),
+    "folded": ("visibility", "info"),
     "internal": ("visibility", "medium"),
+    "dropped": ("visibility", "medium"),
+    "interface_dropped": ("visibility", "medium"),
+    "silent": ("visibility", "medium"),
+    "gone": ("visibility", "high"),
+    "one_way": ("visibility", "medium"),
+    "tagged_one_way": ("visibility", "info"),
+    "doubled": ("visibility", "low"),
+    "switch_loss": ("visibility", "medium"),
+    "policy_broken": ("visibility", "medium"),
+    "disk_full": ("visibility", "high"),
     "malformed": ("protocol", "low"),
     "unrecognised": ("protocol", "low"),
 }
@@ -68,7 +79,7 @@ def of_capture(
 
     They concern no pair: client and server are `*`.
     """
-    for reason in ("truncated", "lost_datagrams", "unsupported", "shed", "internal"):
+    for reason in ("truncated", "lost_datagrams", "unsupported", "shed", "folded", "internal"):
         if frames.get(reason, 0):
             layers = unsupported if reason == "unsupported" else None
             at = (realm, MANY, MANY, "", first_ts_ns, last_ts_ns, None)

@@ -61,7 +61,7 @@ def _result(
 ) -> Result:
     """The shares of all jobs as one."""
     from otmon.alerts.episodes import merge as merge_episodes
-    from otmon.engine.blind import blindness
+    from otmon.engine.blind import blindness, times
     from otmon.engine.messages import join
 
     part, inputs = merge([share[0] for share in shares]), shares[0][1]
@@ -69,7 +69,7 @@ def _result(
     part.partial = interrupted
     site_name = policy.site if policy is not None else "default"
     part.frames["captured"] = sum(part.frames.values()) if interrupted else sum(i.frames for i in inputs)
-    part.episodes = list(merge_episodes([part.episodes, blindness(site_name, part, inputs)]))
+    part.episodes = list(merge_episodes([part.episodes, blindness(site_name, part, times(inputs))]))
     if messages_path is not None:
         join([file for file in files if file is not None], messages_path)
     return Result(part, inputs, interrupted)
@@ -91,7 +91,7 @@ def _share(
 
     run = Run(policy, messages_path, job=job, jobs=jobs, **options)
     inputs, interrupted = run.read(paths, hash_all=hash_all and job == 0, progress=progress)
-    return run.part(), inputs, interrupted
+    return run.harvest(), inputs, interrupted
 
 
 _STOP: Any = None

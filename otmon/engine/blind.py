@@ -11,9 +11,21 @@ if TYPE_CHECKING:
     from otmon.capture.reader import InputInfo
 
 
-def blindness(site_name: str, part: Part, inputs: "Sequence[InputInfo]") -> list[Episode]:
-    """Episodes of holes, half conversations, truncation, encryption and bytes that are not what their port says."""
-    times = [t for i in inputs for t in (i.first_ts_ns, i.last_ts_ns) if t is not None] or [0]
-    lost = {"lost_datagrams": part.lost_datagrams, "shed": part.frames.get("shed", 0) + part.shed}
-    whole = of_capture({**part.frames, **lost}, part.unsupported, "default", min(times), max(times))
+def times(inputs: "Sequence[InputInfo]") -> tuple[int, int]:
+    """First and last moment of these inputs, ns; 0 without any frame."""
+    known = [t for i in inputs for t in (i.first_ts_ns, i.last_ts_ns) if t is not None] or [0]
+    return min(known), max(known)
+
+
+def blindness(site_name: str, part: Part, seen: tuple[int, int]) -> list[Episode]:
+    """Episodes of holes, half conversations, truncation, encryption and bytes that are not what their port says.
+
+    `seen`: first and last moment, ns.
+    """
+    lost = {
+        "lost_datagrams": part.lost_datagrams,
+        "shed": part.frames.get("shed", 0) + part.shed,
+        "folded": part.folded,
+    }
+    whole = of_capture({**part.frames, **lost}, part.unsupported, "default", *seen)
     return visibility(site_name, [*of_connections(part.connections), *whole])

@@ -1,14 +1,17 @@
-"""From the compiled tables to records: connections, hosts, operations, counters, identity."""
+"""From the compiled tables to records: operations, counters, identity; connections and hosts by `conversations`."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from otmon.engine.connects import connects
+from otmon.engine.connects import Connects
+from otmon.engine.conversations import MOST, Conversations
 from otmon.engine.events import frames_of
 from otmon.engine.judge import Judge
-from otmon.engine.names import Names, Pair, frame_ref, mac_text
-from otmon.model import Binding, ConnectionRecord, Counts, Fact, HostRecord, OperationKey, OperationRecord
+from otmon.engine.names import Names, frame_ref, mac_text
+from otmon.limits import MAX_FACTS
+from otmon.model import Binding, Counts, Fact, OperationKey, OperationRecord
 from otmon.policy.verdict import Verdict
 from otmon.protocols import PROTOCOLS
 from otmon.site.part import Part, add_operations
@@ -17,20 +20,29 @@ from otmon.wire import linknames
 from otmon.wire.contract import FUNC_SLOTS
 from otmon.wire.histograms import far_settle_marks
 
-_REGISTERED = frozenset(port for protocol in PROTOCOLS for port in protocol.ports)
+AT_ONCE = 2000
+"""Plain connections judged in one turn: a tenth of a second."""
+_COUNTED = (c.S_COUNT, *range(c.S_ACCEPTED, c.S_UNSEEN + 1), c.S_BYTES)
+"""Columns of a shape that are told by how much they grew: attempted, outcomes in the order of Counts, bytes."""
 
 
 class Collector:
-    """Gathers what leaves the state on the way (closed connections, bindings, facts), and all of it at the end."""
+    """Gathers what leaves the state on the way (closed connections, bindings, facts), and on request what is in it."""
 
     def __init__(self, state: Any, names: Names, judge: Judge) -> None:
         self._state, self._names, self._judge = state, names, judge
-        self._connections: list[ConnectionRecord] = []
-        self._hosts: dict[tuple[str, str], HostRecord] = {}
+        self._conversations = Conversations(state, names)
+        self._connects = Connects(judge)
+        self._early: list[OperationRecord] = []
+        """Operations of connections that were judged before the harvest."""
         self._bindings: list[Binding] = []
-        self._histograms: dict[int, list[tuple[int, int]]] = {}
-        """Row of hists -> its (column, count) that are not 0."""
-        self._facts: dict[tuple[str, str, Any, str, str, str], Fact] = {}
+        self._facts: list[Fact] = []
+        self._known_facts: set[Any] = set()
+        self._told = np.zeros((0, len(_COUNTED)), np.int64)
+        """Of each shape: the counts that were harvested."""
+        self._pending = self._pending_told = 0
+        self._folded = 0
+        """Messages, in the last harvest, of functions with so many shapes that they share one."""
 
     # --- on the way --------------------------------------------------------------------------------------------------
 
@@ -54,144 +66,127 @@ class Collector:
         frame = frames_of(self._state, event)[-1]
         for name, value, confidence in protocol.identity(message):
             key = (pair.realm, address, message.unit, name, value, protocol.name)
-            if key not in self._facts and len(self._facts) < 65536:
-                self._facts[key] = Fact(*key, frame, event[c.E_TS], confidence)
+            if key not in self._known_facts and len(self._known_facts) < MAX_FACTS:
+                self._known_facts.add(key)
+                self._facts.append(Fact(*key, frame, event[c.E_TS], confidence))
 
     def close_connection(self, conn: int) -> None:
         """Keep the record of a connection whose row will be used again."""
-        self._connections.append(self._connection(conn))
+        record = self._conversations.close(conn)
+        if record is not None:
+            self._early += self._connects.take([(conn, record)])
+        self._connects.forget(conn)
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    def adopt(self, now_ns: int) -> None:
+        """Another policy is in force."""
+        self._connects.adopt(now_ns)
 
-    def part(self) -> Part:
-        """Everything."""
+    def age(self, now_ns: int) -> None:
+        """Forget what was noted of pairs that have been quiet for long."""
+        self._connects.age(now_ns)
+
+    def move_connections(self, rows: Any) -> None:
+        """Connections have other rows now: old -> new, -1: gone."""
+        self._conversations.move(rows)
+        self._connects.move(rows)
+
+    def move_shapes(self, rows: Any) -> None:
+        """Shapes have other rows now: old -> new, -1: gone, and harvested before."""
+        stay = np.flatnonzero(rows >= 0)
+        told = np.zeros_like(self._told)
+        told[rows[stay]] = self._told[stay]
+        self._told = told
+
+    def judge_connections(self, now_ns: int) -> None:
+        """Judge the plain connections of which enough is known by now; of many, some."""
+        rows = self._conversations.waiting(now_ns)[:AT_ONCE]
+        if rows:
+            self._early += self._connects.take((row, self._conversations.record(row)) for row in rows)
+            self._conversations.judged(rows)
+
+    # --- what was seen since the last time ---------------------------------------------------------------------------
+
+    def harvest(self, now_ns: int | None = None) -> Part:
+        """Everything that is new or more than at the last harvest; connections as they are, episodes as a whole.
+
+        `now_ns`: connections that are too young to be judged then wait for the next harvest, and so do those past
+        `conversations.MOST`; None: none does.
+        """
         state = self._state
-        connections = self._connections + [self._connection(conn) for conn in range(int(state.ctl[c.CTL_CONNS]))]
-        connections = [record for record in connections if sum(record.frames)]
-        operations = self._operations() + connects(connections, self._judge)
+        changed = self._conversations.changed(None if now_ns is None else MOST)
+        plain = changed
+        if now_ns is not None:
+            ready = set(self._conversations.waiting(now_ns))
+            plain = [(row, r) for row, r in changed if r.protocol or row in ready or self._connects.knows(row)]
+        self._conversations.judged([row for row, record in plain if record.protocol is None])
+        operations = self._operations() + self._early + self._connects.take(plain)
+        self._early = []
         frames = dict(zip(c.FRAME_BUCKETS, state.frames.tolist(), strict=True))
-        return Part(
+        self._judge.count_hits()
+        part = Part(
             frames=frames,
-            ot_bytes=dict(zip(c.BYTE_BUCKETS, state.bytes.tolist(), strict=True)),
+            ot_bytes=self._ot_bytes(now_ns is None),
             protocols=self._protocols(),
-            visibility={
-                "missing_bytes": sum(r.missing_bytes for r in connections),
-                "one_sided": sum(r.one_sided for r in connections),
-                "gaps": sum(r.gaps for r in connections),
-                "copies": frames["copy"],
-            },
+            visibility={**self._conversations.visibility(), "copies": frames["copy"]},
             unsupported=self._unsupported(),
-            connections=connections,
+            connections=self._conversations.closed() + [record for _, record in changed],
             operations=operations,
-            hosts=list(self._hosts.values()),
+            hosts=self._conversations.hosts(),
             bindings=self._bindings,
-            facts=list(self._facts.values()),
-            episodes=list(self._judge.close()),
+            facts=self._facts,
+            episodes=list(self._judge.episodes.all),
+            folded=self._folded,
         )
+        self._bindings, self._facts = [], []
+        for counters in (state.frames, state.bytes, state.totals, state.funcs, state.classes, state.unsupported):
+            counters[:] = 0
+        return part
 
-    def _connection(self, conn: int) -> ConnectionRecord:
-        state = self._state
-        row = state.conns[conn].tolist()
-        flows = state.flows[2 * conn : 2 * conn + 2].tolist()
-        pair = self._names.of_key(flows[0][c.F_K0], flows[0][c.F_K1])
-        client, assumed = _client(row, pair)
-        if client:
-            pair = pair._replace(
-                client=pair.server, server=pair.client, client_port=pair.server_port, server_port=pair.client_port
-            )
-        mine, other = flows[client], flows[1 - client]
-        proto, vlan = row[c.C_PROTO], row[c.C_VLAN]
-        self._host(pair, row, flows, client)
-        one_sided = pair.transport == "tcp" and any(
-            a[c.F_FRAMES] == 0 and a[c.F_ACKED] >= 0 and b[c.F_FRAMES] for a, b in ((mine, other), (other, mine))
-        )
-        carried = mine[c.F_BYTES] + other[c.F_BYTES]
-        ports = pair.transport in ("tcp", "udp")
-        return ConnectionRecord(
-            realm=pair.realm,
-            client=pair.client,
-            client_port=pair.client_port if ports else None,
-            server=pair.server,
-            server_port=pair.server_port if ports else None,
-            transport=pair.transport,
-            protocol=PROTOCOLS[proto].name if proto >= 0 else None,
-            assumed_roles=assumed,
-            vlans=tuple(sorted({v for v in (vlan & 0xFFFF, vlan >> 16 & 0xFFFF) if v != 0xFFFF})),
-            first_ts_ns=row[c.C_FIRST_TS],
-            last_ts_ns=row[c.C_LAST_TS],
-            first_frame=frame_ref(row[c.C_FIRST_FRAME]),
-            frames=(mine[c.F_FRAMES], other[c.F_FRAMES]),
-            bytes=(mine[c.F_BYTES], other[c.F_BYTES]),
-            gaps=row[c.C_GAPS],
-            missing_bytes=row[c.C_MISSING],
-            one_sided=one_sided,
-            encrypted_bytes=row[c.C_ENCRYPTED],
-            midstream=any(f[c.F_BITS] & c.FLOW_MIDSTREAM for f in flows if f[c.F_FRAMES]),
-            malformed_bytes=row[c.C_MALFORMED],
-            unrecognised_bytes=carried if proto < 0 and row[c.C_PORT_HINT] >= 0 and _asked(flows) else 0,
-            answer=_answer(pair.transport, mine, other),
-        )
-
-    def _host(self, pair: Pair, row: list[int], flows: list[list[int]], client: int) -> None:
-        """Whoever sent something on this connection is on the network."""
-        for flow, address in ((flows[client], pair.client), (flows[1 - client], pair.server)):
-            if not flow[c.F_FRAMES]:
-                continue
-            first, frame = row[c.C_FIRST_TS], frame_ref(row[c.C_FIRST_FRAME])
-            last, frames = flow[c.F_LAST_TS] or first, flow[c.F_FRAMES]
-            known = self._hosts.get((pair.realm, address))
-            if known is not None:
-                (first, frame) = min((known.first_ts_ns, known.first_frame), (first, frame))
-                last, frames = max(known.last_ts_ns, last), frames + known.frames
-            self._hosts[pair.realm, address] = HostRecord(pair.realm, address, first, last, frames, frame)
+    def _ot_bytes(self, final: bool) -> dict[str, int]:
+        """Byte buckets. Until the end, what is in none yet (it waits for the rest of its PDU) is pending."""
+        found = dict(zip(c.BYTE_BUCKETS, self._state.bytes.tolist(), strict=True))
+        self._pending += found["pending"]
+        found["pending"] = 0
+        pending = self._pending - self._pending_told if final else 2 * found["seen"] - sum(found.values())
+        self._pending_told += pending
+        return found | {"pending": pending}
 
     def _operations(self) -> list[OperationRecord]:
-        """Shapes as operations; those that several shapes share are added up."""
+        """Shapes as operations, by how much they grew; those that several shapes share are added up."""
         state, judge = self._state, self._judge
         shapes = state.shapes[: int(state.ctl[c.CTL_SHAPES])]
+        counts = shapes[:, _COUNTED]
+        if len(self._told) < len(state.shapes):
+            self._told = np.concatenate([self._told, np.zeros((len(state.shapes) - len(self._told), 7), np.int64)])
+        grown = counts - self._told[: len(shapes)]
+        changed = np.flatnonzero(grown.any(axis=1))
+        self._told[changed] = counts[changed]
+        wide = shapes[changed, c.S_K0] & c.S_WIDE != 0
+        self._folded = int(grown[changed][wide, 0].sum())
+        histograms = self._take_histograms()
         found: dict[OperationKey, OperationRecord] = {}
-        far_settle_marks(state)
-        hists = state.hists[: int(state.ctl[c.CTL_HISTS])]
-        rows, columns = np.nonzero(hists)
-        numbers = hists[rows, columns]
-        for hist, column, number in zip(rows.tolist(), columns.tolist(), numbers.tolist(), strict=True):
-            self._histograms.setdefault(hist, []).append((column, number))
-        order = np.argsort(shapes[:, c.S_FIRST_TS], kind="stable")
-        for shape in order.tolist():
+        order = changed[np.argsort(shapes[changed, c.S_FIRST_TS], kind="stable")]
+        for shape, more in zip(order.tolist(), grown[order].tolist(), strict=True):
             row = shapes[shape].tolist()
-            if not row[c.S_COUNT]:
-                continue
+            times = histograms.get(row[c.S_HIST], ())
             for key, verdict in judge.known(shape):
-                mine = self._record(row, key, verdict)
+                mine = _record(row, more, times, key, verdict)
                 before = found.setdefault(key, mine)
                 if before is not mine:
                     found[key] = add_operations(before, mine)
         return [self._judged(record) if record.verdict is None else record for record in found.values()]
 
-    def _record(self, row: list[int], key: OperationKey, verdict: Verdict | None) -> OperationRecord:
-        settled = row[c.S_ACCEPTED : c.S_UNSEEN + 1]  # in the order of Counts
-        accepted, rejected, partial, unanswered, unseen = settled
-        counts = Counts(row[c.S_COUNT], accepted, rejected, partial, unanswered, unseen, row[c.S_COUNT] - sum(settled))
-        intervals: dict[int, int] = {}
-        responses: dict[int, int] = {}
-        if row[c.S_HIST] >= 0:
-            for column, number in self._histograms.get(row[c.S_HIST], ()):
-                if column < c.HIST_BUCKETS:
-                    intervals[column] = number
-                else:
-                    responses[column - c.HIST_BUCKETS] = number
-        return OperationRecord(
-            key=key,
-            counts=counts,
-            bytes=row[c.S_BYTES],
-            first_ts_ns=row[c.S_FIRST_TS],
-            last_ts_ns=row[c.S_LAST_TS],
-            first_frame=frame_ref(row[c.S_FIRST_FRAME]),
-            intervals=intervals,
-            responses=responses,
-            verdict=None if verdict is None else verdict.word,
-            row=None if verdict is None else verdict.row,
-        )
+    def _take_histograms(self) -> dict[int, list[tuple[int, int]]]:
+        """Row of hists -> its (column, count) that are not 0, which are 0 from now on."""
+        state, found = self._state, dict[int, list[tuple[int, int]]]()
+        far_settle_marks(state)
+        hists = state.hists[: int(state.ctl[c.CTL_HISTS])]
+        rows, columns = np.nonzero(hists)
+        numbers = hists[rows, columns]
+        hists[rows, columns] = 0
+        for hist, column, number in zip(rows.tolist(), columns.tolist(), numbers.tolist(), strict=True):
+            found.setdefault(hist, []).append((column, number))
+        return found
 
     def _judged(self, record: OperationRecord) -> OperationRecord:
         policy = self._judge.policy
@@ -232,33 +227,21 @@ class Collector:
         return out
 
 
-def _client(row: list[int], pair: Pair) -> tuple[int, bool]:
-    """(direction of the client, whether that is assumed): as decided, else by the lower well-known port."""
-    if row[c.C_CLIENT] >= 0:
-        return row[c.C_CLIENT], row[c.C_ROLE] == c.ROLE_ASSUMED
-    source, destination = pair.client_port, pair.server_port
-    if (source in _REGISTERED) != (destination in _REGISTERED):
-        return int(source in _REGISTERED), True
-    if (source < 1024) != (destination < 1024):
-        return int(source < 1024), True
-    return 0, True
-
-
-def _asked(flows: list[list[int]]) -> bool:
-    return any(flow[c.F_BITS] & c.FLOW_PAYLOAD for flow in flows)
-
-
-def _answer(
-    transport: str, mine: list[int], other: list[int]
-) -> Literal["accepted", "rejected", "unanswered", "unseen"]:
-    """What a plain connection came to, by what the server sent."""
-    bits = other[c.F_BITS]
-    if bits & (c.FLOW_PAYLOAD | c.FLOW_SYNACK):
-        return "accepted"
-    if transport == "tcp" and bits & c.FLOW_RST:
-        return "rejected"
-    if other[c.F_FRAMES]:
-        return "accepted"
-    if transport != "tcp" and not mine[c.F_BITS] & c.FLOW_RST:
-        return "unseen" if transport == "udp" else "unanswered"
-    return "unseen" if other[c.F_ACKED] >= 0 and mine[c.F_BITS] & c.FLOW_PAYLOAD else "unanswered"
+def _record(
+    row: list[int], more: list[int], times: Sequence[tuple[int, int]], key: OperationKey, verdict: Verdict | None
+) -> OperationRecord:
+    """An operation of a shape that grew by `more` (_COUNTED) and `times`."""
+    attempted, accepted, rejected, partial, unanswered, unseen, size = more
+    pending = attempted - accepted - rejected - partial - unanswered - unseen
+    return OperationRecord(
+        key=key,
+        counts=Counts(attempted, accepted, rejected, partial, unanswered, unseen, pending),
+        bytes=size,
+        first_ts_ns=row[c.S_FIRST_TS],
+        last_ts_ns=row[c.S_LAST_TS],
+        first_frame=frame_ref(row[c.S_FIRST_FRAME]),
+        intervals={column: number for column, number in times if column < c.HIST_BUCKETS},
+        responses={column - c.HIST_BUCKETS: number for column, number in times if column >= c.HIST_BUCKETS},
+        verdict=None if verdict is None else verdict.word,
+        row=None if verdict is None else verdict.row,
+    )

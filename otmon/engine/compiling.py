@@ -41,7 +41,7 @@ def compile_all() -> dict[str, bytes]:
 
 def _share(number: int, count: int) -> dict[str, bytes]:
     """What one process compiles; in it OTMON_COMPILE is set."""
-    for module in ("otmon.capture.reader", "otmon.wire.finish", "otmon.engine.loop"):
+    for module in ("otmon.capture.reader", "otmon.capture.tpacket", "otmon.wire.finish", "otmon.engine.loop"):
         importlib.import_module(module)
     from otmon.wire.ahead import compiled
 

@@ -5,21 +5,27 @@ episode may have ended; everything else it counts itself, into the `hits` of an 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from otmon.alerts.episodes import Episode, EpisodeKey, Episodes
-from otmon.engine.events import OUTCOMES, frames_of, pdu_of
+from otmon.engine.events import frames_of, pdu_of
 from otmon.engine.names import Names, frame_ref
 from otmon.limits import MAX_SHAPES
 from otmon.model import Counts, Malformed, Message, Op, OperationKey, Target
 from otmon.policy.verdict import Verdict
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
+from otmon.wire.compact import drop_hits
 from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_WHOLE, Protocol
 from otmon.wire.state import add_hit, room_for_episode
 
 if TYPE_CHECKING:
     from otmon.policy.judge import Policy
+
+
+_T = TypeVar("_T")
 
 
 class Judged(NamedTuple):
@@ -42,6 +48,7 @@ class Judge:
         self.episodes = Episodes(policy.site if policy is not None else "default")
         self._numbers: dict[int, int] = {}
         """id(episode) -> its number in state.episodes."""
+        self._next_number = 0
         self._hits: list[_Hit] = []
         self._hit_of: dict[tuple[int, int, tuple[Target | None, ...]], int] = {}
         self._wide: dict[int, Op] = {}
@@ -62,7 +69,7 @@ class Judge:
 
     def known(self, shape: int) -> Sequence[tuple[OperationKey, Verdict | None]]:
         """What a shape means, and its verdict where that needs not be asked for again."""
-        known = self._known.pop(shape, None)
+        known = self._known.get(shape)
         if known and self.policy is not None and self.policy.timeless:
             return known
         keys = [op for op, _ in known] if known else self.operations(shape) or self._wide_operations(shape)
@@ -103,6 +110,13 @@ class Judge:
         shapes[:, c.S_VERDICT] = wide * c.VERDICT_INSPECT
         shapes[:, c.S_HIT] = -1
         self._denied.clear()
+
+    def adopt(self, policy: "Policy", ts_ns: int) -> None:
+        """Judge by this policy from now on."""
+        self.policy = policy
+        self._state.ctl[c.CTL_HORIZON] = policy.horizon(ts_ns)
+        self._known.clear()
+        self.forget()
 
     def _verdict(self, shape: int, ts_ns: int) -> int:
         """Judge a shape anew and write its verdict: the strictest of its operations."""
@@ -230,10 +244,13 @@ class Judge:
     def _touch(self, key: EpisodeKey, ts_ns: int, first: Judged) -> Episode:
         live = self.episodes.live(key)
         if live is not None:
-            live.last_ts_ns = max(live.last_ts_ns, int(self._state.episodes[self._numbers[id(live)]]))
+            number = self._numbers.get(id(live))
+            if number is not None:  # else it began in an earlier run
+                live.last_ts_ns = max(live.last_ts_ns, int(self._state.episodes[number]))
         episode = self.episodes.touch(key, ts_ns, first.verdict, first.op)
         if id(episode) not in self._numbers:
-            number = self._numbers[id(episode)] = len(self._numbers)
+            number = self._numbers[id(episode)] = self._next_number
+            self._next_number += 1
             room_for_episode(self._state, number)
             self._state.episodes[number] = ts_ns
         return episode
@@ -307,15 +324,56 @@ class Judge:
         frames = [frame_ref(event[c.E_FRAME])]
         episode.note(op.target, Counts(attempted=1, unseen=1), event[c.E_TS], event[c.E_TS], frames)
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    def retire(self, now_ns: int) -> list[Episode]:
+        """Let go of episodes that ended; they are written down."""
+        ended = self.episodes.retire(now_ns)
+        for episode in ended:
+            self._numbers.pop(id(episode), None)
+        return ended
 
-    def close(self) -> list[Episode]:
-        """All episodes, with what the compiled path counted."""
-        for number, hit in enumerate(self._hits):
-            row = self._state.hits[number].tolist()
-            counts = Counts(*row[c.H_COUNT : c.H_COUNT + 1 + len(OUTCOMES)])
+    def move_shapes(self, rows: Any) -> None:
+        """Shapes have other rows now: old -> new, -1: gone."""
+        self._wide, self._known, self._denied = (
+            _moved(self._wide, rows),
+            _moved(self._known, rows),
+            _moved(self._denied, rows),
+        )
+        hit_of = {(int(rows[s]), place, t): hit for (s, place, t), hit in self._hit_of.items() if rows[s] >= 0}
+        self._hit_of = hit_of
+
+    def drop_hits(self) -> None:
+        """Let go of what counts into episodes that were retired. To be called when the hits were counted."""
+        live = set(map(id, self.episodes.all))
+        keep = np.array([id(hit.episode) in live for hit in self._hits], bool)
+        numbers = np.full(self._next_number, -1, np.int64)
+        old = sorted(self._numbers.items(), key=lambda item: item[1])
+        for new, (name, number) in enumerate(old):
+            numbers[number] = new
+            self._numbers[name] = new
+        self._next_number = len(old)
+        rows = drop_hits(self._state, keep, numbers)
+        self._hits = [hit for hit, stays in zip(self._hits, keep.tolist(), strict=True) if stays]
+        self._hit_of = {
+            (shape, int(numbers[place]), targets): int(rows[hit])
+            for (shape, place, targets), hit in self._hit_of.items()
+            if rows[hit] >= 0
+        }
+        self._awaited = {n: int(rows[hit]) for n, hit in self._awaited.items() if rows[hit] >= 0}
+
+    # --- on the way out ----------------------------------------------------------------------------------------------
+
+    def count_hits(self) -> None:
+        """Give the episodes what the compiled path counted since the last time."""
+        used = int(self._state.ctl[c.CTL_HITS])
+        rows = self._state.hits[:used]
+        counted = np.flatnonzero(rows[:, c.H_COUNT : c.H_COUNT + 1 + c.OUTCOME_PENDING].any(axis=1))
+        for number, row in zip(counted.tolist(), rows[counted].tolist(), strict=True):
+            hit, counts = self._hits[number], Counts(*row[c.H_COUNT : c.H_COUNT + c.OUTCOME_PENDING])
+            counts.pending = 2 * counts.attempted - sum(counts.as_dict().values())
             for d in hit.denied:
                 hit.episode.note(d.op.target, counts, row[c.H_FIRST_TS], row[c.H_LAST_TS], (), d.op.unit)
-        self._hits.clear()
-        self._hit_of.clear()
-        return self.episodes.all
+        rows[:, c.H_COUNT : c.H_COUNT + 1 + c.OUTCOME_PENDING] = 0
+
+
+def _moved(kept: dict[int, _T], rows: Any) -> dict[int, _T]:
+    return {int(rows[row]): value for row, value in kept.items() if rows[row] >= 0}

@@ -74,6 +74,15 @@ class Names:
             self._pairs[row] = known
         return known
 
+    def forget_pairs(self) -> None:
+        """Pairs have other rows now."""
+        self._pairs.clear()
+
+    def forget_hosts(self) -> None:
+        """IPv6 hosts have other numbers now, and so have the pairs."""
+        self._hosts6.clear()
+        self._pairs.clear()
+
     def flow(self, row: int) -> Pair:
         """A flow's source and destination."""
         return self.of_key(int(self.state.flows[row, c.F_K0]), int(self.state.flows[row, c.F_K1]))

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from otmon.alerts.episodes import Episode, Episodes
 from otmon.capture.batch import REC_TS, Batch
 from otmon.capture.inputs import open_inputs
+from otmon.engine.ageing import Ageing
 from otmon.engine.collect import Collector
+from otmon.engine.glance import Busy, Counted, counted
 from otmon.engine.judge import Judge
 from otmon.engine.loop import LOOP
 from otmon.engine.messages import MessageWriter
@@ -59,7 +62,8 @@ class Run:
             realms += [name for name in policy.realms.names if name != DEFAULT_REALM]
             for vlan, name in policy.realms.vlans.items():
                 self.state.realms[vlan] = realms.index(name)
-            self._realm_of_input = {path: realms.index(name) for path, name in policy.realms.inputs.items()}
+            of_input = {**policy.realms.interfaces, **policy.realms.inputs}
+            self._realm_of_input = {name: realms.index(realm) for name, realm in of_input.items()}
         self._names = Names(self.state, realms)
         ctl = self.state.ctl
         ctl[c.CTL_JOB], ctl[c.CTL_JOBS], ctl[c.CTL_FORCE_SLOW] = job, jobs, int(force_slow)
@@ -70,6 +74,9 @@ class Run:
         self._collector = Collector(self.state, self._names, self._judge)
         self._slow = SlowPath(LOOP, PROTOCOLS, self._reopened, force=force_slow)
         self._defrag = Defragmenter()
+        self._ageing = Ageing(self.state, self._names, self._judge, self._collector, self._slow, self._drain)
+        self._told = 0, 0
+        """Lost datagrams and shed work that were harvested."""
 
     def read(
         self, paths: Sequence[str], *, hash_all: bool = False, progress: Callable[[int, int | None], None] | None = None
@@ -79,18 +86,19 @@ class Run:
         interrupted = False
         try:
             for batch in inputs:
-                self._enter(paths[batch.input])
+                self.enter(Path(paths[batch.input]).name)
                 self.feed(batch)
                 if progress is not None:
                     progress(*inputs.progress)
         except KeyboardInterrupt:
             interrupted = True
-        self._finish()
+        self.finish()
         return inputs.info, interrupted
 
-    def _enter(self, path: str) -> None:
+    def enter(self, name: str) -> None:
+        """The batches that follow are of this input (a file's name, without its folder) or interface."""
         if self._realm_of_input:
-            self.state.ctl[c.CTL_REALM] = self._realm_of_input.get(Path(path).name, 0)
+            self.state.ctl[c.CTL_REALM] = self._realm_of_input.get(name, 0)
 
     def feed(self, batch: Batch) -> None:
         """Every frame of a batch, to the end; its buffers may be reused afterwards."""
@@ -202,8 +210,8 @@ class Run:
                 self._judge.conflict(event)
         state.ctl[[c.CTL_EVENTS, c.CTL_EV_BYTES, c.CTL_EV_FRAMES, c.CTL_ASKED]] = 0
 
-    def _finish(self) -> None:
-        """The input ended: settle what is open."""
+    def finish(self) -> None:
+        """The traffic ended: settle what is open."""
         self._slow.finish(self.state)
         self._drain()
         ts_ns, conns, at = int(self.state.ctl[c.CTL_LAST_TS]), int(self.state.ctl[c.CTL_CONNS]), 0
@@ -213,10 +221,60 @@ class Run:
         if self._messages is not None:
             self._messages.close()
 
-    def part(self) -> Part:
-        """What was seen."""
-        part = self._collector.part()
-        part.lost_datagrams = self._defrag.missing()
-        shed = (c.CTL_SHED_SHAPES, c.CTL_SHED_PENDING, c.CTL_SHED_BINDINGS)
-        part.shed = sum(int(self.state.ctl[word]) for word in shed) + self._slow.shed
+    @property
+    def episodes(self) -> Episodes:
+        """Live and ended ones."""
+        return self._judge.episodes
+
+    @property
+    def last_ts_ns(self) -> int:
+        """Time of the last frame, 0 before the first."""
+        return int(self.state.ctl[c.CTL_LAST_TS])
+
+    def count_hits(self) -> None:
+        """Give the episodes what the compiled path counted."""
+        self._judge.count_hits()
+
+    def adopt(self, policy: "Policy") -> None:
+        """Another policy of the same site and realms: every verdict is made anew."""
+        self._drain()
+        self._policy = policy
+        self._judge.adopt(policy, self.last_ts_ns)
+        self._collector.adopt(self.last_ts_ns)
+
+    def age(self, now_ns: int) -> bool:
+        """Close some of the connections that ended; whether a table is so full that a harvest should come soon."""
+        self._ageing.step(now_ns)
+        return self._ageing.crowded
+
+    def retire(self, now_ns: int) -> list[Episode]:
+        """Let go of episodes that ended, once they are written down."""
+        return self._judge.retire(now_ns)
+
+    def forget(self, now_ns: int) -> None:
+        """After a harvest: let go of shapes, hosts and pairs not seen for long."""
+        self._ageing.forget_shapes(now_ns)
+
+    def judge_connections(self, now_ns: int) -> None:
+        """Judge the plain connections of which enough is known by now."""
+        self._collector.judge_connections(now_ns)
+
+    def counted(self) -> Counted:
+        """What was counted since the last harvest, which stays there for the next."""
+        return counted(self.state)
+
+    def busy(self) -> Busy:
+        """To see which conduits are busy, from look to look."""
+        return Busy(self.state, self._names)
+
+    def harvest(self, now_ns: int | None = None) -> Part:
+        """What was seen since the last harvest, see `Collector.harvest`."""
+        part = self._collector.harvest(now_ns)
+        lost, shed = self._defrag.missing(), self._shed()
+        part.lost_datagrams, part.shed = lost - self._told[0], shed - self._told[1]
+        self._told = lost, shed
         return part
+
+    def _shed(self) -> int:
+        words = (c.CTL_SHED_SHAPES, c.CTL_SHED_PENDING, c.CTL_SHED_BINDINGS)
+        return sum(int(self.state.ctl[word]) for word in words) + self._slow.shed + self._ageing.shed

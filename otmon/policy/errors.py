@@ -24,7 +24,7 @@ class Problem(NamedTuple):
 
 
 class PolicyError(Exception):
-    """The policy cannot be used.
+    """The policy, or another file in the same notation, cannot be used.
 
     `str()` has one line a problem: `file:line:column: key: what is wrong; what would be right`.
     """

@@ -135,6 +135,8 @@ class Policy:
         self.review = review
         rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
         self._windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
+        self.windowed = frozenset(row.id for row in rows if row.window is not None)
+        """Ids of rows that hold at times only."""
         self._open: frozenset[Window] = frozenset()
         self._since, self._until = (NEVER_NS, -NEVER_NS) if self._windows else (-NEVER_NS, NEVER_NS)
         self._parties: dict[tuple[str, str], _Party] = {}

@@ -3,33 +3,19 @@
 import hashlib
 from datetime import UTC, tzinfo
 from pathlib import Path as FilePath
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ValidationError
 
 from otmon.policy.compile import Compiler
 from otmon.policy.errors import Path, PolicyError, Problem, did_you_mean, quoted
+from otmon.policy.explain import explain
 from otmon.policy.judge import Policy, Rules
 from otmon.policy.models import MODEL_AT, PolicyModel
 from otmon.policy.reader import Document, parse, read_bytes
 from otmon.policy.zones import Sites
 from otmon.text import safe_text
-
-_EXPECTED: Final = {
-    "dict_type": "a mapping (`key: value` lines)",
-    "model_type": "a mapping (`key: value` lines)",
-    "list_type": "a list",
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-}
-"""pydantic's error types in the words of people who write YAML."""
 
 
 def load_policy(path: str | FilePath) -> Policy:
@@ -84,26 +70,7 @@ def _validated(document: Document, path: str) -> PolicyModel:
     try:
         return PolicyModel.model_validate(document.data, strict=False)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise PolicyError(path, [_problem(document, dict(detail)) for detail in details]) from None
-
-
-def _problem(document: Document, detail: dict[str, Any]) -> Problem:
-    kind, context = detail["type"], detail.get("ctx") or {}
-    at: Path = tuple(part for part in detail["loc"] if part != "[key]")
-    if kind == "policy":
-        return document.problem(at, context["what"], context["right"])
-    if kind == "extra_forbidden":
-        return document.problem(at, f"unknown key {quoted(at[-1])}", did_you_mean(str(at[-1]), _keys(at[:-1])))
-    if kind == "missing":
-        return document.problem(at, "missing", _MISSING.get(str(at[-1]), "add it"))
-    if kind in ("literal_error", "enum"):
-        given = quoted(detail["input"])
-        known = [word.strip(" '") for word in context["expected"].replace(" or ", ", ").split(",")]
-        return document.problem(at, f"{given} is not known here", did_you_mean(str(detail["input"]), known))
-    if kind in _EXPECTED:
-        return document.problem(at, f"{_shown(detail['input'])} is not {_EXPECTED[kind]}", f"write {_EXPECTED[kind]}")
-    return document.problem(at, f"{_shown(detail['input'])}: {safe_text(detail['msg'])}", "")
+        raise PolicyError(path, explain(document, error, _keys, _MISSING)) from None
 
 
 _MISSING: Final = {
@@ -114,10 +81,6 @@ _MISSING: Final = {
     "id": "give it a name, which alerts then show",
     "allow": "list what is permitted",
 }
-
-
-def _shown(value: object) -> str:
-    return {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value)) or quoted(value)
 
 
 def _keys(at: Path) -> list[str]:

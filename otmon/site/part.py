@@ -5,9 +5,10 @@ comes out depends on its content alone, never on how the traffic was shared.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
+from otmon.limits import MAX_UNSAVED
 from otmon.model import (
     Binding,
     ConnectionRecord,
@@ -62,6 +63,8 @@ class Part:
     """Fragmented IP datagrams that were never whole: what they carried was not seen."""
     shed: int = 0
     """Messages, requests, bindings and alerts that found no room in a table."""
+    folded: int = 0
+    """Messages whose targets are not listed one by one, because a function had too many."""
     partial: bool = False
     """The run was interrupted."""
 
@@ -74,11 +77,11 @@ def add_counts(left: Mapping[Any, int], right: Mapping[Any, int]) -> dict[Any, i
     return out
 
 
-def _add_tree(left: dict[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+def add_tree(left: dict[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
     """Counters nested in dicts: numbers add, names stay. `left` is changed and returned."""
     for key, value in right.items():
         if isinstance(value, Mapping):
-            left[key] = _add_tree(left.get(key, {}), value)
+            left[key] = add_tree(left.get(key, {}), value)
         elif isinstance(value, int):
             left[key] = left.get(key, 0) + value
         else:
@@ -86,11 +89,11 @@ def _add_tree(left: dict[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
     return left
 
 
-def unit_order(unit: Unit) -> tuple[int, int]:
-    """Sort key of a sub-address: None before numbers before pairs."""
-    if unit is None:
-        return -1, -1
-    return unit if isinstance(unit, tuple) else (unit, -1)
+def unit_order(unit: Unit) -> tuple[int, int, int]:
+    """Sort key of a sub-address: None before numbers before pairs. `site.db` has the same three columns."""
+    if isinstance(unit, tuple):
+        return *unit, -1
+    return -1, -1, _number(unit)
 
 
 def _number(value: int | None) -> int:
@@ -118,6 +121,32 @@ def _connection_order(record: ConnectionRecord) -> tuple[Any, ...]:
         *(record.server, _number(record.server_port), record.transport, record.protocol or "", record.last_ts_ns),
         *(record.vlans, record.frames, record.bytes),
     )
+
+
+def connection_place(c: ConnectionRecord) -> tuple[Any, ...]:
+    """What names a connection from one harvest to the next; who is its client may be learnt late."""
+    ends = sorted(((c.client, _number(c.client_port)), (c.server, _number(c.server_port))))
+    return c.first_ts_ns, c.first_frame, c.realm, c.transport, *ends
+
+
+def joined(left: Part, right: Part) -> Part:
+    """Two harvests of one run as one: what grew adds up, connections and episodes are as they were told last."""
+    latest = {connection_place(c): c for part in (left, right) for c in part.connections}
+    whole = merge([replace(part, connections=[], episodes=[]) for part in (left, right)])
+    whole.connections = sorted(latest.values(), key=_connection_order)
+    whole.episodes = right.episodes
+    return whole
+
+
+def bounded(part: Part, most: int = MAX_UNSAVED) -> Part:
+    """A part that waits to be written, with what was seen last of each kind; what has no room is counted as shed."""
+    for name in ("operations", "connections", "hosts", "bindings", "facts"):
+        records = getattr(part, name)
+        if len(records) > most:
+            part.shed += len(records) - most
+            newest = sorted(records, key=lambda r: getattr(r, "last_ts_ns", 0) or getattr(r, "first_ts_ns", 0))[-most:]
+            setattr(part, name, newest)
+    return part
 
 
 def _strictest(left: OperationRecord, right: OperationRecord) -> tuple[str | None, str | None]:
@@ -148,17 +177,20 @@ def add_operations(left: OperationRecord, right: OperationRecord) -> OperationRe
     )
 
 
-def _add_hosts(left: HostRecord, right: HostRecord) -> HostRecord:
+def add_hosts(left: HostRecord, right: HostRecord) -> HostRecord:
+    """The same address seen in two parts."""
     first_ts_ns, first_frame = min((left.first_ts_ns, left.first_frame), (right.first_ts_ns, right.first_frame))
     last_ts_ns = max(left.last_ts_ns, right.last_ts_ns)
     return HostRecord(left.realm, left.address, first_ts_ns, last_ts_ns, left.frames + right.frames, first_frame)
 
 
-def _earlier_binding(left: Binding, right: Binding) -> Binding:
+def earlier_binding(left: Binding, right: Binding) -> Binding:
+    """Of the same binding seen twice the first sight."""
     return min(left, right, key=lambda binding: (binding.first_ts_ns, binding.first_frame))
 
 
-def _earlier_fact(left: Fact, right: Fact) -> Fact:
+def earlier_fact(left: Fact, right: Fact) -> Fact:
+    """Of the same attribute seen twice the first sight, the surer one if both are of one frame."""
     return min(left, right, key=lambda fact: (fact.ts_ns, fact.frame, -fact.confidence))
 
 
@@ -171,7 +203,8 @@ def _absorbed(left: tuple[str, EpisodeLike], right: tuple[str, EpisodeLike]) -> 
     return left
 
 
-def _united(items: Iterable[_T], key: Callable[[_T], _K], join: Callable[[_T, _T], _T]) -> dict[_K, _T]:
+def united(items: Iterable[_T], key: Callable[[_T], _K], join: Callable[[_T, _T], _T]) -> dict[_K, _T]:
+    """Items by key, those of one key joined in the order they come."""
     out: dict[_K, _T] = {}
     for item in items:
         name = key(item)
@@ -191,23 +224,24 @@ def merge(parts: Sequence[Part]) -> Part:
         whole.ot_bytes = add_counts(whole.ot_bytes, part.ot_bytes)
         whole.visibility = add_counts(whole.visibility, part.visibility)
         whole.unsupported = add_counts(whole.unsupported, part.unsupported)
-        whole.protocols = _add_tree(whole.protocols, part.protocols)
+        whole.protocols = add_tree(whole.protocols, part.protocols)
         whole.connections += part.connections
         whole.lost_datagrams += part.lost_datagrams
         whole.shed += part.shed
+        whole.folded += part.folded
     whole.connections.sort(key=_connection_order)
-    episodes = _united(((episode.id, episode) for part in parts for episode in part.episodes), _first, _absorbed)
+    episodes = united(((episode.id, episode) for part in parts for episode in part.episodes), _first, _absorbed)
     whole.episodes = [
         episode for _, episode in sorted(episodes.values(), key=lambda pair: (pair[1].first_ts_ns, pair[0]))
     ]
     operations = [op for part in parts for op in part.operations]
     if len({op.key for op in operations}) < len(operations):
-        operations = list(_united(operations, lambda op: op.key, add_operations).values())
+        operations = list(united(operations, lambda op: op.key, add_operations).values())
     whole.operations = sorted(operations, key=lambda op: operation_order(op.key))
-    hosts = _united((host for part in parts for host in part.hosts), lambda host: host[:2], _add_hosts)
+    hosts = united((host for part in parts for host in part.hosts), lambda host: host[:2], add_hosts)
     whole.hosts = sorted(hosts.values())
-    bindings = _united((b for part in parts for b in part.bindings), lambda b: b[:5], _earlier_binding)
+    bindings = united((b for part in parts for b in part.bindings), lambda b: b[:5], earlier_binding)
     whole.bindings = sorted(bindings.values(), key=lambda b: (b.realm, b.mac, b.address or "", *b[3:]))
-    facts = _united((fact for part in parts for fact in part.facts), lambda fact: fact[:6], _earlier_fact)
+    facts = united((fact for part in parts for fact in part.facts), lambda fact: fact[:6], earlier_fact)
     whole.facts = sorted(facts.values(), key=lambda fact: (fact.realm, fact.address, unit_order(fact.unit), *fact[3:]))
     return whole

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 class Site:
     """A merged part seen through a policy's names (or without any). Read-only."""
 
-    def __init__(self, part: Part, policy: Places | None = None) -> None:
+    def __init__(self, part: Part, policy: Places | None = None, name: str = "default") -> None:
         self.part = part
         self.policy = policy
         self._who: dict[Place, dict[str, Any]] = {}
-        self.name: str = policy.site if policy is not None else "default"
+        self.name: str = policy.site if policy is not None else name
         self.assets, self.assets_left_out = build_assets(part, self.name, policy)
 
     @property

@@ -30,6 +30,10 @@ class _Held:
     segments: list[Segment] = field(default_factory=list)
     bytes: list[int] = field(default_factory=lambda: [0, 0])
 
+    def moved(self, conn: int) -> "_Held":
+        """The same for a connection in another row."""
+        return _Held([s._replace(flow=2 * conn + (s.flow & 1)) for s in self.segments], self.bytes)
+
 
 class Identifier:
     """Connections that are not identified yet."""
@@ -50,6 +54,10 @@ class Identifier:
     def connections(self) -> list[int]:
         """Connections that are still undecided."""
         return sorted(self._held)
+
+    def move(self, rows: Any) -> None:
+        """Connections have other rows now: old -> new."""
+        self._held = {int(rows[conn]): held.moved(int(rows[conn])) for conn, held in self._held.items()}
 
     def forget(self, conn: int) -> None:
         """The connection is decided."""

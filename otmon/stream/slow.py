@@ -58,6 +58,20 @@ class SlowPath:
         busy = self._held.get(2 * conn) or self._held.get(2 * conn + 1) or self._identifier.held(conn)
         state.conns[conn, c.C_SLOW] = 1 if busy or self._force else 0
 
+    def close(self, state: Any, conn: int, ts_ns: int) -> None:
+        """A connection ends: what is held of it is settled."""
+        for flow in (2 * conn, 2 * conn + 1):
+            while self._held.get(flow):
+                self._give_up(state, flow, ts_ns)
+            self._held.pop(flow, None)
+        self._settle_unknown(state, conn, pending=False)
+
+    def move(self, rows: Any) -> None:
+        """Connections have other rows now: old -> new."""
+        self._identifier.move(rows)
+        moved = {flow: 2 * int(rows[flow >> 1]) + (flow & 1) for flow in self._held}
+        self._held = {new: [s._replace(flow=new) for s in self._held[flow]] for flow, new in moved.items()}
+
     def finish(self, state: Any) -> None:
         """The capture ends: undecided connections are settled, holes are given up."""
         for conn in self._identifier.connections():
@@ -164,10 +178,7 @@ class SlowPath:
     def _reopen(self, state: Any, s: Segment) -> None:
         """The same addresses and ports begin a new connection."""
         conn = s.flow >> 1
-        for flow in (2 * conn, 2 * conn + 1):
-            while self._held.get(flow):
-                self._give_up(state, flow, s.ts_ns)
-        self._settle_unknown(state, conn, pending=False)
+        self.close(state, conn, s.ts_ns)
         self._reopened(conn)
         slow = int(state.conns[conn, c.C_SLOW])
         syn_seq, vlan = int(state.conns[conn, c.C_SYN_SEQ]), int(state.conns[conn, c.C_VLAN])

@@ -78,6 +78,8 @@ C_ASM_WIRE: Final = 13
 C_CLOSED: Final = 23
 C_MALFORMED: Final = 24
 """Malformed bytes, both directions."""
+C_BEGUN: Final = 25
+"""First sequence number of direction 0 as its SYN told, with bit 32 set; 0: no SYN. Direction 1: the next column."""
 C_WORDS: Final = 32
 
 PROTO_UNDECIDED: Final = -1

@@ -7,6 +7,7 @@ from otmon.wire.accounts import bad
 from otmon.wire.columns import (
     BB_COPY,
     BB_SEEN,
+    C_BEGUN,
     C_CLIENT,
     C_CLOSED,
     C_FIRST_FRAME,
@@ -221,6 +222,10 @@ def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
     flows, conns = state.flows, state.conns
     conn = flow >> 1
     if flags & 2:
+        begun = C_BEGUN + (flow & 1)
+        first = ((seq + 1) & 0xFFFFFFFF) | (1 << 32)
+        if conns[conn, begun] == first and not conns[conn, C_CLOSED] and ts - conns[conn, C_FIRST_TS] <= COPY_TCP_NS:
+            return 0  # the SYN of this connection, late by way of a mirror: it begins no other one
         if flows[flow, F_SEQ] >= 0 and flows[flow, F_SEQ] != (seq + 1) & 0xFFFFFFFF:
             used = (flows[flow, F_BITS] | flows[flow ^ 1, F_BITS]) & FLOW_PAYLOAD
             if conns[conn, C_CLOSED] or not used:
@@ -233,6 +238,7 @@ def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
         if conns[conn, C_ROLE] < ROLE_SYN and not said:  # a forged SYN in mid-stream makes nobody the client
             conns[conn, C_ROLE] = ROLE_SYN
             conns[conn, C_CLIENT] = (flow & 1) ^ (1 if flags & 16 else 0)
+        conns[conn, begun] = first
         flows[flow, F_SEQ] = (seq + 1) & 0xFFFFFFFF
         flows[flow, F_BITS] |= FLOW_SYNACK if flags & 16 else FLOW_SYN
     elif flows[flow, F_SEQ] < 0:

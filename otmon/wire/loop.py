@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from otmon.capture.batch import LINK_ETHERNET, REC_LENGTHS, REC_LINK, REC_OFFSET, REC_TS
 from otmon.wire.carriers import ip_bucket
 from otmon.wire.columns import (
+    C_FIRST_FRAME,
+    C_FIRST_TS,
     C_LAST_TS,
     C_PROTO,
     C_VLAN,
@@ -225,6 +227,9 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         conn = flow >> 1
         state.conns[conn, C_LAST_TS] = ts
         if state.flows[flow, F_FRAMES] == 0:
+            if state.flows[flow ^ 1, F_FRAMES] == 0:  # so is its row, or it was cleared since
+                state.conns[conn, C_FIRST_TS] = ts
+                state.conns[conn, C_FIRST_FRAME] = state.ctl[CTL_FRAME]
             family = 6 if k1 & K1_V6 else 4
             far_bind(state, seg[G_SMAC], 0x0800, k0 >> 32 & 0xFFFFFFFF, (seg[G_REALM] << 4) | (family << 1), ts)
         if seg[G_VLAN] != 0xFFFF:

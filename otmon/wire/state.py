@@ -196,7 +196,7 @@ _TABLES = (
     _Table("folds", "fold_index", c.CTL_FOLDS, limits.MAX_SHAPES, 512),
     _Table("hists", None, c.CTL_HISTS, limits.MAX_SHAPES // 2, 512),
     _Table("hosts6", "host6_index", c.CTL_HOSTS6, limits.MAX_HOSTS6, 8, 3),
-    _Table("bindings", "binding_index", c.CTL_BINDINGS, limits.MAX_BINDINGS, 8),
+    _Table("bindings", "binding_index", c.CTL_BINDINGS, limits.MAX_BINDINGS, 8, 3),
     _Table("arena", None, c.CTL_ARENA, limits.ARENA_WORDS, 16384),
 )
 

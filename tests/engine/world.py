@@ -96,11 +96,16 @@ def see_files(paths: Sequence[Path], policy: Any = None, messages: bool = True, 
     target = scratch() / "messages.jsonl" if messages else None
     result = analyze([str(path) for path in paths], policy=policy, messages_path=target, **options)
     lines = target.read_bytes() if target else b""
-    part = result.part
-    check_sums(part.frames, part.ot_bytes)
-    assert part.frames["captured"] == sum(i.frames for i in result.inputs)
+    check_sums(result.part.frames, result.part.ot_bytes)
+    assert result.part.frames["captured"] == sum(i.frames for i in result.inputs)
+    picture = {**picture_of(result.part, policy), "messages": hashlib.sha256(lines).hexdigest()}
+    return Seen(picture, [json.loads(line) for line in lines.splitlines()])
+
+
+def picture_of(part: Any, policy: Any) -> dict[str, Any]:
+    """All that a part says, in plain values."""
     site = Site(part, policy)
-    picture = {
+    return {
         "frames": part.frames,
         "ot_bytes": part.ot_bytes,
         "visibility": part.visibility,
@@ -114,9 +119,7 @@ def see_files(paths: Sequence[Path], policy: Any = None, messages: bool = True, 
         "episodes": plain(part.episodes),
         "alerts": [episode.as_record(site) for episode in part.episodes],
         "assets": [asset.as_record() for asset in site.assets],
-        "messages": hashlib.sha256(lines).hexdigest(),
     }
-    return Seen(picture, [json.loads(line) for line in lines.splitlines()])
 
 
 def see(frames: Iterable[Frame | bytes], policy: Any = None, messages: bool = True, **options: Any) -> Seen:

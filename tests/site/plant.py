@@ -214,6 +214,14 @@ _tree = st.fixed_dictionaries(
 )
 
 
+_connections = st.builds(connection, _addresses, _addresses, first_ts_ns=_few, first_frame=_frames)
+
+
+def _who_and_when(c: ConnectionRecord) -> tuple[Any, ...]:
+    """A frame begins one connection between two addresses, whoever of them is the client."""
+    return c.first_ts_ns, c.first_frame, frozenset((c.client, c.server))
+
+
 @st.composite
 def parts(draw: st.DrawFn) -> Part:
     def some(strategy: Any) -> Any:
@@ -225,7 +233,7 @@ def parts(draw: st.DrawFn) -> Part:
         protocols=draw(st.dictionaries(st.sampled_from(["modbus", "dnp3"]), _tree)),
         visibility={"gaps": draw(_few)},
         unsupported=draw(st.dictionaries(st.sampled_from(["macsec", "geneve"]), _few)),
-        connections=some(st.builds(connection, _addresses, _addresses, first_ts_ns=_few, first_frame=_frames)),
+        connections=draw(st.lists(_connections, max_size=4, unique_by=_who_and_when)),
         operations=some(operations()),
         hosts=some(st.builds(HostRecord, st.just("default"), _addresses, _few, _few, _few, _frames)),
         bindings=some(

@@ -1,0 +1,164 @@
+"""Tables that forget: what is still known is judged and counted as if nothing had been forgotten."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otmon.capture.inputs import open_inputs
+from otmon.engine import cache
+from otmon.engine.blind import blindness, times
+from otmon.policy import load_policy
+from otmon.site.part import Part, merge
+from otmon.wire import columns as c
+from tests.engine.scenes import captures, policies
+from tests.engine.test_harvest import OWN, RELAXED, ROOT, added
+from tests.engine.world import START_NS, Frame, difference, picture_of, scratch, see_files, write
+from tests.hostile.kit import Session
+
+OVER = (("192.0.2.1", "10.0.1.199"), ("fd00:9::1", "fd00:1::c7"))
+"""Client and server of what is over."""
+REQUEST = bytes.fromhex("000100000006010300000002")
+ANSWER = bytes.fromhex("00010000000701030400010002")
+MACS = (bytes.fromhex("020000aa0001"), bytes.fromhex("020000aa0002"))
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw tables together at every turn, though nothing is old: rows that are free go, all others move."""
+    cache.choose(["-"])
+    from otmon.engine import ageing
+
+    monkeypatch.setattr(ageing, "FEW", 0)
+    monkeypatch.setattr(ageing, "FREE_SHARE", -1.0)
+    monkeypatch.setattr(ageing, "HOSTS_SHARE", -1.0)
+
+
+def long_over(run: Any) -> None:
+    """Fill the first rows of every table with what is over, so that all others move when it goes."""
+    frames = []
+    for number in range(8):
+        client, server = OVER[number % 4 // 2]
+        one = Session(client, server, 40_000 + number, 502 if number % 2 else 8000 + number)
+        request = bytes([0, number]) + REQUEST[2:9] + bytes([number]) + REQUEST[10:]
+        answer = bytes([0, number]) + ANSWER[2:]
+        frames += [*one.handshake(), one.send(request), one.send(answer, from_client=False), *one.close()]
+    frames = [MACS[0] + MACS[1] + frame[12:] for frame in frames]
+    long_ago = START_NS - 3 * 86_400 * 10**9
+    path = write(scratch() / "old.pcap", (Frame(long_ago + i * 1000, frame) for i, frame in enumerate(frames)))
+    for batch in open_inputs([str(path)]):
+        run.feed(batch)
+    assert (run.state.ctl[[c.CTL_CONNS, c.CTL_SHAPES]] > 0).all()
+    run.harvest(START_NS - 1)
+
+
+def newer(part: Part) -> None:
+    """Without what is over."""
+    gone = {address for pair in OVER for address in pair}
+    part.operations = [o for o in part.operations if o.key.client not in gone]
+    part.connections = [r for r in part.connections if r.client not in gone]
+    part.hosts = [h for h in part.hosts if h.address not in gone]
+    part.episodes = [e for e in part.episodes if e.key.client not in gone]
+
+
+def aged(path: Path, policy: Any, dice: random.Random) -> dict[str, Any]:
+    from otmon.engine.run import Run
+
+    run, parts, inputs = Run(policy, seed=1), [], open_inputs([str(path)], batch_frames=dice.choice([1, 5, 50]))
+    ended = []
+    long_over(run)
+    for batch in inputs:
+        run.feed(batch)
+        now_ns = int(batch.records[-1, 2])
+        if dice.random() < 0.3:
+            run.age(now_ns)
+        if dice.random() < 0.3:
+            parts.append(run.harvest(now_ns))
+            ended += run.retire(now_ns)
+            run.forget(now_ns)
+    run.finish()
+    parts.append(run.harvest())
+    parts[-1].episodes += ended
+    for part in parts:
+        newer(part)
+    whole = added(parts)
+    whole.frames["captured"] = sum(whole.frames.values())
+    whole = merge([whole, Part(episodes=blindness(policy.site if policy else "default", whole, times(inputs.info)))])
+    return picture_of(whole, policy)
+
+
+def check(path: Path, policy: Any, seed: int) -> None:
+    usual = see_files([path], policy, messages=False, seed=1).picture
+    found = aged(path, policy, random.Random(seed))
+    for name, value in found.items():
+        assert value == usual[name], (difference(usual[name], value, name) or "")[:600]
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+@pytest.mark.parametrize("seed", range(3))
+def test_own_captures_while_rows_move(path: Path, seed: int) -> None:
+    check(path, load_policy(ROOT / "rules" / "plant.yaml") if seed else None, seed)
+
+
+@pytest.mark.usefixtures("hasty")
+@RELAXED
+@given(captures(), st.sampled_from(sorted(policies())), st.integers(0, 2**30))
+def test_any_traffic_while_rows_move(frames: list[Frame], name: str, seed: int) -> None:
+    check(write(scratch() / "h.pcap", frames), policies()[name], seed)
+
+
+def test_connections_that_ended_make_room() -> None:
+    """Twenty times more connections than the tables hold at once, beside one that polls all along."""
+    cache.choose(["-"])
+    from otmon.engine.run import Run
+
+    poll, run = Session("10.0.2.1", "10.0.1.1"), Run(None, seed=1)
+    frames, ts_ns, sizes, total = [*poll.handshake()], START_NS, [], 0
+    for round_ in range(20):
+        for number in range(5000):
+            session = Session("10.0.3.1", f"10.0.4.{number % 50}", 10_000 + number, 8000 + round_)
+            frames += [session.handshake()[0], session.send(flags=0x14, from_client=False)]
+            if number % 1000 == 0:
+                frames += [
+                    poll.send(REQUEST),
+                    poll.send(bytes.fromhex("00010000000701030400010002"), from_client=False),
+                ]
+        path = write(scratch() / "many.pcap", (Frame(ts_ns + i * 1000, frame) for i, frame in enumerate(frames)))
+        for batch in open_inputs([str(path)]):
+            run.feed(batch)
+        frames, ts_ns = [], ts_ns + 120 * 10**9
+        run.judge_connections(ts_ns)
+        for _ in range(12):
+            run.age(ts_ns)
+        part = run.harvest(ts_ns)
+        total += sum(o.counts.attempted for o in part.operations if o.key.protocol == "modbus")
+        run.forget(ts_ns)
+        sizes.append(int(run.state.ctl[c.CTL_CONNS]))
+    assert max(sizes) < 6000
+    assert total == 100
+    assert len(run.state.conns) <= 16384
+
+
+def test_bindings_that_are_known_are_known_in_a_larger_table_too() -> None:
+    cache.choose(["-"])
+    from otmon.engine.run import Run
+
+    run = Run(None, seed=1)
+    frames = [
+        b"\xff" * 6
+        + mac
+        + bytes.fromhex("08060001080006040001")
+        + mac
+        + bytes([10, 0, *number.to_bytes(2, "big")])
+        + bytes(10)
+        for number in range(3000)
+        for mac in [bytes.fromhex("0200") + number.to_bytes(4, "big")]
+    ]
+    path = write(scratch() / "arp.pcap", frames * 2)
+    for batch in open_inputs([str(path)]):
+        run.feed(batch)
+    assert int(run.state.ctl[c.CTL_BINDINGS]) == len({(b.mac, b.address) for b in run.harvest().bindings}) == 3000
