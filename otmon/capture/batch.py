@@ -35,3 +35,12 @@ class Batch(NamedTuple):
     """Number of the input, from 0."""
     first_frame: int
     """Frame number of records[0], from 1; records of a batch are consecutive."""
+
+
+class Backlog(NamedTuple):
+    """What waits in a live source."""
+
+    batches: int
+    """That are ready, the one that is being read included."""
+    share: float
+    """Of its memory: at 1 frames are dropped."""

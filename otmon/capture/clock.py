@@ -24,7 +24,9 @@ JUMPS: Final = 5
 """Outliers, clamped to the clock."""
 FIRST: Final = 6
 """Clock of the first frame, ns."""
-CLOCK_SIZE: Final = 7
+DOUBTED: Final = 7
+"""Time as written of the last outlier behind which nothing was known, ns; 0: there was none."""
+CLOCK_SIZE: Final = 8
 
 
 @jit
@@ -37,8 +39,10 @@ def settle(records: Any, rows: int, limit: int, last: int, clock: Any) -> int:
     """Replace the raw times of records[:n] by the clock, count the frames, and return n (at most `limit`).
 
     `rows` records are there; `last` is 1 if none can follow. A frame more than CLOCK_JUMP_NS from the previous good one
-    is an outlier unless the next frame is near it, or later still than a forward jump (a sparse capture). The first
-    frame is one if the second and third agree with each other and not with it; it takes the time of the second.
+    is an outlier unless the next frame is near it, or later still than a forward jump (a sparse capture); the last one
+    of those that are there is none if the frame before was called one for want of a next, and is near it (a live clock
+    that was set, frames coming one by one). The first frame is one if the second and third agree with each other and
+    not with it; it takes the time of the second.
     """
     done = 0
     stop = min(rows if last == 1 else rows - 1, limit)
@@ -59,10 +63,12 @@ def settle(records: Any, rows: int, limit: int, last: int, clock: Any) -> int:
         ts = records[done, REC_TS]
         outlier = False
         if _apart(ts, good):
-            outlier = True
+            outlier = clock[DOUBTED] == 0 or _apart(ts, clock[DOUBTED])
             if done + 1 < rows:
                 following = records[done + 1, REC_TS]
-                outlier = _apart(ts, following) and not (good < ts < following)
+                outlier = outlier and _apart(ts, following) and not (good < ts < following)
+            else:
+                clock[DOUBTED] = ts
         if outlier:
             clock[JUMPS] += 1
         else:

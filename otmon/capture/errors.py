@@ -26,3 +26,19 @@ class CaptureError(Exception):
 
 class DamagedError(Exception):
     """The bytes of an input end or break here; what came before is good. Does not leave this package."""
+
+
+class InterfaceError(Exception):
+    """Nothing can be captured from an interface: `interface` and `reason`; str() is one line for people."""
+
+    def __init__(self, interface: str, reason: str) -> None:
+        super().__init__(interface, reason)
+        self.interface = interface
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{safe_path(self.interface)}: {self.reason}"
+
+
+class FilterError(Exception):
+    """A filter expression cannot be used; str() is one line for people."""

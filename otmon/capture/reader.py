@@ -34,7 +34,7 @@ class InputInfo:
     sha256: str | None
     """Of the file on disk; None if it is too long to be hashed unasked, or was not read whole."""
     format: str | None
-    """pcap or pcapng; None if nothing could be read."""
+    """pcap, pcapng or live; None if nothing could be read."""
     compression: str | None
     """gzip, zstd or None."""
     link_types: list[str]
