@@ -1,11 +1,12 @@
-"""Writing a site database in one transaction, and reading it back as the records it was written from.
+"""Writing a site database in one transaction, and reading one back as the records it was written from.
 
-It is one plain file that can be read from a read-only medium.
+What `otmon analyze` writes is one plain file that can be read from a read-only medium; what a sensor writes can be read
+while it writes.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,75 +16,35 @@ from urllib.parse import quote
 import orjson
 
 from otmon import __version__
-from otmon.model import ConnectionRecord, Counts, OperationKey, OperationRecord, Target
+from otmon.alerts.keep import restore
+from otmon.model import ConnectionRecord, OperationRecord
 from otmon.site.assets import Asset, by_place
 from otmon.site.evidence import Place
+from otmon.site.part import Part
 from otmon.site.site import Site
-from otmon.store.schema import SCHEMA, TABLES
+from otmon.store.errors import StoreError, StoreFull
+from otmon.store.migrate import migrate, schema_of
+from otmon.store.schema import MIGRATIONS, SCHEMA, TABLES
+from otmon.store.tables import (
+    RECORDS,
+    counters_of,
+    read_part,
+    read_records,
+    write_alerts,
+    write_counters,
+    write_derived,
+    write_records,
+)
 
-_NO_TARGET = (None, None, None, None)
-
-
-class StoreError(Exception):
-    """A database that cannot be read; str() is one line for people."""
-
-
-def _hist(hist: dict[int, int]) -> str:
-    return "{}" if not hist else orjson.dumps(hist, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS).decode()
-
-
-def _operation_row(operation: OperationRecord) -> tuple[Any, ...]:
-    key, counts, size, first_ts_ns, last_ts_ns, first_frame, intervals, responses, verdict, row = operation
-    realm, client, server, transport, port, protocol, unit, code, function, access, target, initiated_by = key
-    units = (None, *unit) if isinstance(unit, tuple) else (unit, None, None)
-    return (
-        *(None, realm, client, server, transport, port, protocol, *units, code, function, access),
-        *(_NO_TARGET if target is None else target),
-        *(initiated_by, counts.attempted, counts.accepted, counts.rejected, counts.partial, counts.unanswered),
-        *(counts.unseen, counts.pending, size, first_ts_ns, last_ts_ns, *first_frame),
-        *(_hist(intervals), _hist(responses), verdict, row),
-    )
+__all__ = ["SiteDatabase", "StoreError", "StoreFull", "create_tables", "write_database"]
 
 
-def _operation(row: Sequence[Any]) -> OperationRecord:
-    unit = row[7] if row[8] is None else (row[8], row[9])
-    target = None if row[13] is None else Target(*row[13:17])
-    key = OperationKey._make((*row[1:7], unit, *row[10:13], target, row[17]))
-    counts = Counts(**dict(zip(Counts.FIELDS, row[18:25], strict=True)))
-    intervals, responses = ({int(k): v for k, v in orjson.loads(text).items()} for text in row[30:32])
-    return OperationRecord._make((key, counts, *row[25:28], tuple(row[28:30]), intervals, responses, *row[32:34]))
-
-
-def _connection_row(connection: ConnectionRecord) -> tuple[Any, ...]:
-    c = connection
-    return (
-        *(None, c.realm, c.client, c.client_port, c.server, c.server_port, c.transport, c.protocol, c.assumed_roles),
-        *(orjson.dumps(c.vlans).decode(), c.first_ts_ns, c.last_ts_ns, *c.first_frame, *c.frames, *c.bytes),
-        *(c.gaps, c.missing_bytes, c.one_sided, c.encrypted_bytes, c.midstream),
-        *(c.malformed_bytes, c.unrecognised_bytes, c.answer),
-    )
-
-
-def _connection(row: Sequence[Any]) -> ConnectionRecord:
-    vlans = tuple(orjson.loads(row[9]))
-    first_frame, frames, sizes = row[12:14], row[14:16], row[16:18]
-    fields = (*row[1:8], bool(row[8]), vlans, row[10], row[11], first_frame, frames, sizes, *row[18:20], bool(row[20]))
-    return ConnectionRecord._make((*fields, row[21], bool(row[22]), *row[23:26]))
-
-
-def _endpoint_rows(site: Site) -> Iterator[tuple[Any, ...]]:
-    for asset in site.assets:
-        roles = orjson.dumps(asset.roles).decode()
-        for endpoint in asset.endpoints:
-            yield *endpoint, asset.id, asset.zone, asset.name, roles
-    spoken_to = {(op.key.realm, address) for op in site.operations for address in (op.key.client, op.key.server)}
-    for realm, address in sorted(spoken_to - site.asset_of.keys()):
-        who = site.who(realm, address)
-        yield realm, address, None, None, None, who["zone"], who["name"], orjson.dumps(who["roles"]).decode()
-
-
-def _insert(db: sqlite3.Connection, table: str, columns: int, rows: Iterable[Sequence[Any]]) -> None:
-    db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * columns)})", rows)
+def create_tables(db: sqlite3.Connection, site_name: str) -> None:
+    """Tables of an empty database, in a transaction that is left open."""
+    # Set before the first table: what retention removes can be given back to the disk.
+    db.executescript("PRAGMA auto_vacuum = INCREMENTAL; BEGIN IMMEDIATE;" + TABLES)
+    meta = {"otmon": __version__, "schema": str(SCHEMA), "site": site_name}
+    db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta.items()))
 
 
 def write_database(path: Path, site: Site, alerts: Iterable[Mapping[str, Any]]) -> None:
@@ -91,16 +52,13 @@ def write_database(path: Path, site: Site, alerts: Iterable[Mapping[str, Any]]) 
     db = sqlite3.connect(path, isolation_level=None)
     try:
         # Nobody reads a new file before it is whole: it needs no journal, and is made safe once, at the end.
-        db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + TABLES)
-        meta = {"otmon": __version__, "schema": str(SCHEMA), "site": site.name}
-        _insert(db, "meta", 2, sorted(meta.items()))
-        _insert(db, "endpoints", 8, _endpoint_rows(site))
-        records = [(None, orjson.dumps(a.as_record(), option=orjson.OPT_SORT_KEYS).decode()) for a in site.assets]
-        db.executemany("INSERT INTO assets (n, record) VALUES (?, ?)", records)
-        _insert(db, "operations", 34, map(_operation_row, site.operations))
-        _insert(db, "connections", 26, map(_connection_row, site.part.connections))
-        records = [(None, orjson.dumps(alert, option=orjson.OPT_SORT_KEYS).decode()) for alert in alerts]
-        db.executemany("INSERT INTO alerts (n, record) VALUES (?, ?)", records)
+        db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        create_tables(db, site.name)
+        write_derived(db, site)
+        write_counters(db, counters_of(site.part))
+        for name, (table, row_of, _) in RECORDS.items():
+            write_records(db, table, row_of, getattr(site.part, name))
+        write_alerts(db, alerts)
         db.execute("COMMIT")
     finally:
         db.close()
@@ -108,23 +66,53 @@ def write_database(path: Path, site: Site, alerts: Iterable[Mapping[str, Any]]) 
         os.fsync(file.fileno())
 
 
+def _open(path: Path) -> sqlite3.Connection:
+    """A snapshot of the database, whoever writes it. Raises sqlite3.Error."""
+    base = f"file:{quote(str(path))}?mode=ro"
+    # The last sensor may have left the file in write-ahead mode: read from a read-only medium it needs to be told that
+    # nothing is missing from it, which holds only while there is no log beside it.
+    modes = [base] if path.with_name(path.name + "-wal").exists() else [base, base + "&immutable=1"]
+    for uri in modes:
+        db = sqlite3.connect(uri, uri=True, isolation_level=None)
+        try:
+            db.execute("BEGIN")
+            schema_of(db)
+            return db
+        except sqlite3.Error as error:
+            db.close()
+            if uri == modes[-1] or not isinstance(error, sqlite3.OperationalError):
+                raise
+    raise AssertionError  # the last mode gives or raises
+
+
 class SiteDatabase:
     """A site database opened for reading; serves as the source of a graph (`otmon.site.graph.Seen`).
 
-    Raises StoreError if the file is none of otmon's or of a newer schema.
+    It shows the moment at which it was opened. Raises StoreError if the file is none of otmon's or of a newer schema;
+    one of an older schema is brought to today's in memory.
     """
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
         try:
-            self.meta: dict[str, str] = dict(self._db.execute("SELECT key, value FROM meta"))
+            self._db = _open(path)
         except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise StoreError(f"{path}: {error}: read it as the sensor's user, or copy its folder first") from None
+            raise StoreError(f"{path}: not a site database of otmon ({error})") from None
+        try:
+            schema = schema_of(self._db)
+            if schema in MIGRATIONS:
+                self._db = _migrated(self._db)
+            elif schema != SCHEMA:
+                raise StoreError(f"{path}: schema {schema}, this otmon reads schemas up to {SCHEMA}")
+            self.meta: dict[str, str] = dict(self._db.execute("SELECT key, value FROM meta"))
+            self.name = self.meta["site"]
+        except (sqlite3.Error, KeyError) as error:
             self._db.close()
             raise StoreError(f"{path}: not a site database of otmon ({error})") from None
-        if self.meta.get("schema") != str(SCHEMA):
+        except StoreError:
             self._db.close()
-            raise StoreError(f"{path}: schema {self.meta.get('schema')}, this otmon reads schema {SCHEMA}")
-        self.name = self.meta["site"]
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -134,32 +122,41 @@ class SiteDatabase:
     ) -> None:
         self._db.close()
 
-    def _rows(self, table: str) -> Iterator[Any]:
-        return iter(self._db.execute(f"SELECT * FROM {table} ORDER BY n"))
-
-    def _records(self, table: str) -> Iterator[dict[str, Any]]:
+    def _json(self, table: str) -> Iterator[dict[str, Any]]:
         for (record,) in self._db.execute(f"SELECT record FROM {table} ORDER BY n"):
             yield orjson.loads(record)
 
     @cached_property
     def assets(self) -> list[Asset]:
         """Devices, by first sight."""
-        return [Asset.from_record(record) for record in self._records("assets")]
+        return [Asset.from_record(record) for record in self._json("assets")]
 
     @cached_property
     def operations(self) -> list[OperationRecord]:
         """In the order of their keys."""
-        return [_operation(row) for row in self._rows("operations")]
+        return list(read_records(self._db, "operations"))
 
     @cached_property
     def connections(self) -> list[ConnectionRecord]:
         """By first frame."""
-        return [_connection(row) for row in self._rows("connections")]
+        return list(read_records(self._db, "connections"))
 
     @cached_property
     def alerts(self) -> list[dict[str, Any]]:
         """Records as in alerts.jsonl."""
-        return list(self._records("alerts"))
+        return list(self._json("alerts"))
+
+    @cached_property
+    def health(self) -> list[dict[str, Any]]:
+        """Records of a sensor's health, the oldest first."""
+        return list(self._json("health"))
+
+    def part(self) -> Part:
+        """Everything as the engine handed it over; episodes only if a sensor wrote the database."""
+        part = read_part(self._db)
+        states = self._db.execute("SELECT state FROM episodes ORDER BY first_ts_ns, id")
+        part.episodes = [restore(state) for (state,) in states]
+        return part
 
     @cached_property
     def asset_of(self) -> dict[Place, Asset]:
@@ -173,3 +170,11 @@ class SiteDatabase:
         zone, name, roles = self._db.execute(query, (address, realm)).fetchone() or (None, None, "[]")
         found = {"zone": zone, "name": name, "roles": orjson.loads(roles)}
         return {"address": address, "asset": asset and asset.id, "realm": realm, **found}
+
+
+def _migrated(old: sqlite3.Connection) -> sqlite3.Connection:
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    old.backup(memory)
+    old.close()
+    migrate(memory)
+    return memory

@@ -1,12 +1,19 @@
-"""Tables of `site.db`. Assets and alerts keep their whole record as JSON, with columns computed from it for SQL."""
+"""Tables of `site.db`, and how an older file gets them.
+
+Assets, alerts and health keep their whole record as JSON, with columns computed from it for SQL. What is counted lies
+in the order of its key, without a second index: the rows of a site are its largest part. A key knows no NULL, so its
+columns hold -1 ('' where a target has no space), which the view `operations` shows as NULL.
+"""
 
 from typing import Final
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
-TABLES: Final = """
+_TABLES_2: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE counters (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE endpoints (
+    n INTEGER PRIMARY KEY,
     realm TEXT NOT NULL, address TEXT NOT NULL, protocol TEXT, unit INTEGER,
     asset TEXT, zone TEXT, name TEXT, roles TEXT NOT NULL
 );
@@ -21,33 +28,63 @@ CREATE TABLE assets (
     first_ts_ns INTEGER GENERATED ALWAYS AS (json_extract(record, '$.first_ts_ns')) VIRTUAL,
     last_ts_ns INTEGER GENERATED ALWAYS AS (json_extract(record, '$.last_ts_ns')) VIRTUAL
 );
-CREATE TABLE operations (
-    n INTEGER PRIMARY KEY,
-    realm TEXT NOT NULL, client TEXT NOT NULL, server TEXT NOT NULL, transport TEXT NOT NULL, port INTEGER,
-    protocol TEXT NOT NULL, unit INTEGER, link_source INTEGER, link_destination INTEGER,
-    function_code INTEGER, function TEXT NOT NULL, access TEXT NOT NULL,
-    target_space TEXT, target_start INTEGER, target_end INTEGER, target_name TEXT, initiated_by TEXT NOT NULL,
+CREATE TABLE operation_rows (
+    realm TEXT NOT NULL, client TEXT NOT NULL, server TEXT NOT NULL, transport TEXT NOT NULL, port INTEGER NOT NULL,
+    protocol TEXT NOT NULL, link_source INTEGER NOT NULL, link_destination INTEGER NOT NULL, unit INTEGER NOT NULL,
+    function_code INTEGER NOT NULL, function TEXT NOT NULL, access TEXT NOT NULL,
+    target_space TEXT NOT NULL, target_start INTEGER NOT NULL, target_end INTEGER NOT NULL, target_name NOT NULL,
+    initiated_by TEXT NOT NULL,
     attempted INTEGER NOT NULL, accepted INTEGER NOT NULL, rejected INTEGER NOT NULL, partial INTEGER NOT NULL,
     unanswered INTEGER NOT NULL, unseen INTEGER NOT NULL, pending INTEGER NOT NULL, bytes INTEGER NOT NULL,
     first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL,
     first_input INTEGER NOT NULL, first_frame INTEGER NOT NULL,
-    intervals TEXT NOT NULL, responses TEXT NOT NULL, verdict TEXT, row TEXT
-);
+    intervals TEXT NOT NULL, responses TEXT NOT NULL, verdict TEXT, row TEXT,
+    PRIMARY KEY (
+        realm, client, server, transport, port, protocol, link_source, link_destination, unit, function_code, function,
+        access, target_space, target_start, target_end, target_name, initiated_by
+    )
+) WITHOUT ROWID;
+CREATE VIEW operations AS SELECT
+    realm, client, server, transport, nullif(port, -1) AS port, protocol, nullif(unit, -1) AS unit,
+    nullif(link_source, -1) AS link_source, nullif(link_destination, -1) AS link_destination,
+    nullif(function_code, -1) AS function_code, function, access, nullif(target_space, '') AS target_space,
+    nullif(target_start, -1) AS target_start, nullif(target_end, -1) AS target_end,
+    nullif(target_name, -1) AS target_name, initiated_by,
+    attempted, accepted, rejected, partial, unanswered, unseen, pending, bytes, first_ts_ns, last_ts_ns,
+    first_input, first_frame, intervals, responses, verdict, row
+FROM operation_rows;
 CREATE TABLE connections (
-    n INTEGER PRIMARY KEY,
-    realm TEXT NOT NULL, client TEXT NOT NULL, client_port INTEGER, server TEXT NOT NULL, server_port INTEGER,
-    transport TEXT NOT NULL, protocol TEXT, assumed_roles INTEGER NOT NULL, vlans TEXT NOT NULL,
-    first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL,
-    first_input INTEGER NOT NULL, first_frame INTEGER NOT NULL,
+    first_ts_ns INTEGER NOT NULL, first_input INTEGER NOT NULL, first_frame INTEGER NOT NULL,
+    realm TEXT NOT NULL, client TEXT NOT NULL, client_port INTEGER NOT NULL, server TEXT NOT NULL,
+    server_port INTEGER NOT NULL, transport TEXT NOT NULL, protocol TEXT,
+    assumed_roles INTEGER NOT NULL, vlans TEXT NOT NULL, last_ts_ns INTEGER NOT NULL,
     frames_client INTEGER NOT NULL, frames_server INTEGER NOT NULL,
     bytes_client INTEGER NOT NULL, bytes_server INTEGER NOT NULL,
     gaps INTEGER NOT NULL, missing_bytes INTEGER NOT NULL, one_sided INTEGER NOT NULL,
     encrypted_bytes INTEGER NOT NULL, midstream INTEGER NOT NULL,
-    malformed_bytes INTEGER NOT NULL, unrecognised_bytes INTEGER NOT NULL, answer TEXT NOT NULL
-);
+    malformed_bytes INTEGER NOT NULL, unrecognised_bytes INTEGER NOT NULL, answer TEXT NOT NULL,
+    PRIMARY KEY (
+        first_ts_ns, first_input, first_frame, realm, client, client_port, server, server_port, transport
+    )
+) WITHOUT ROWID;
+CREATE TABLE hosts (
+    realm TEXT NOT NULL, address TEXT NOT NULL, first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL,
+    frames INTEGER NOT NULL, first_input INTEGER NOT NULL, first_frame INTEGER NOT NULL, PRIMARY KEY (realm, address)
+) WITHOUT ROWID;
+CREATE TABLE bindings (
+    realm TEXT NOT NULL, mac TEXT NOT NULL, address TEXT NOT NULL, ethertype INTEGER NOT NULL, proof INTEGER NOT NULL,
+    first_ts_ns INTEGER NOT NULL, first_input INTEGER NOT NULL, first_frame INTEGER NOT NULL,
+    PRIMARY KEY (realm, mac, address, ethertype, proof)
+) WITHOUT ROWID;
+CREATE TABLE facts (
+    realm TEXT NOT NULL, address TEXT NOT NULL,
+    link_source INTEGER NOT NULL, link_destination INTEGER NOT NULL, unit INTEGER NOT NULL,
+    name TEXT NOT NULL, value TEXT NOT NULL, protocol TEXT NOT NULL,
+    first_input INTEGER NOT NULL, first_frame INTEGER NOT NULL, ts_ns INTEGER NOT NULL, confidence REAL NOT NULL,
+    PRIMARY KEY (realm, address, link_source, link_destination, unit, name, value, protocol)
+) WITHOUT ROWID;
 CREATE TABLE alerts (
-    n INTEGER PRIMARY KEY, record TEXT NOT NULL,
-    id TEXT GENERATED ALWAYS AS (json_extract(record, '$.id')) VIRTUAL,
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, record TEXT NOT NULL,
     kind TEXT GENERATED ALWAYS AS (json_extract(record, '$.kind')) VIRTUAL,
     severity TEXT GENERATED ALWAYS AS (json_extract(record, '$.severity')) VIRTUAL,
     title TEXT GENERATED ALWAYS AS (json_extract(record, '$.title')) VIRTUAL,
@@ -55,4 +92,58 @@ CREATE TABLE alerts (
     first_ts_ns INTEGER GENERATED ALWAYS AS (json_extract(record, '$.first_ts_ns')) VIRTUAL,
     last_ts_ns INTEGER GENERATED ALWAYS AS (json_extract(record, '$.last_ts_ns')) VIRTUAL
 );
+CREATE TABLE episodes (
+    id TEXT PRIMARY KEY, first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL, state TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE health (n INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL, record TEXT NOT NULL);
 """
+TABLES: Final = _TABLES_2
+
+TABLE_NAMES: Final = {
+    1: frozenset({"meta", "endpoints", "assets", "operations", "connections", "alerts"}),
+    2: frozenset(
+        {
+            *("meta", "counters", "endpoints", "assets", "operation_rows", "connections", "hosts", "bindings"),
+            *("facts", "alerts", "episodes", "health"),
+        }
+    ),
+}
+"""What a whole file of each schema has."""
+
+MIGRATIONS: Final = {
+    # Schema 1 kept no hosts, bindings, facts and counters: they begin with the next traffic.
+    1: f"""
+DROP INDEX endpoints_by_address;
+ALTER TABLE meta RENAME TO meta_1;
+ALTER TABLE endpoints RENAME TO endpoints_1;
+ALTER TABLE assets RENAME TO assets_1;
+ALTER TABLE operations RENAME TO operations_1;
+ALTER TABLE connections RENAME TO connections_1;
+ALTER TABLE alerts RENAME TO alerts_1;
+{_TABLES_2}
+INSERT INTO meta SELECT * FROM meta_1;
+INSERT INTO endpoints SELECT NULL, * FROM endpoints_1 ORDER BY rowid;
+INSERT INTO assets (n, record) SELECT n, record FROM assets_1;
+INSERT INTO operation_rows SELECT
+    realm, client, server, transport, ifnull(port, -1), protocol, ifnull(link_source, -1),
+    ifnull(link_destination, -1), ifnull(unit, -1), ifnull(function_code, -1), function, access,
+    ifnull(target_space, ''), ifnull(target_start, -1), ifnull(target_end, -1), ifnull(target_name, -1), initiated_by,
+    attempted, accepted, rejected, partial, unanswered, unseen, pending, bytes, first_ts_ns, last_ts_ns,
+    first_input, first_frame, intervals, responses, verdict, row
+FROM operations_1;
+INSERT OR REPLACE INTO connections SELECT
+    first_ts_ns, first_input, first_frame, realm, client, ifnull(client_port, -1), server, ifnull(server_port, -1),
+    transport, protocol, assumed_roles, vlans, last_ts_ns, frames_client, frames_server, bytes_client, bytes_server,
+    gaps, missing_bytes, one_sided, encrypted_bytes, midstream, malformed_bytes, unrecognised_bytes, answer
+FROM connections_1;
+INSERT OR REPLACE INTO alerts (n, id, record) SELECT n, id, record FROM alerts_1;
+DROP TABLE meta_1;
+DROP TABLE endpoints_1;
+DROP TABLE assets_1;
+DROP TABLE operations_1;
+DROP TABLE connections_1;
+DROP TABLE alerts_1;
+UPDATE meta SET value = '2' WHERE key = 'schema';
+""",
+}
+"""Schema -> what makes the next one of it. A step never changes once it is released: later ones come after it."""

@@ -16,7 +16,10 @@ from tests.site.plant import HOSTILE, Names, parts, plant
 from tests.site.test_part import plain
 
 TITLES = ("one", "'; DROP TABLE assets; --")
-ALERTS = [{"id": "ab" * 10, "severity": "high", "title": title, "count": 3, "first_ts_ns": 5} for title in TITLES]
+ALERTS = [
+    {"id": f"{n:020x}", "severity": "high", "title": title, "count": 3, "first_ts_ns": 5}
+    for n, title in enumerate(TITLES)
+]
 
 
 def dump(path: Path) -> list[str]:

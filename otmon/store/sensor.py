@@ -1,0 +1,271 @@
+"""The site database of a sensor: open for years, added to at checkpoints, safe at any moment.
+
+Every call is one transaction that is on the disk when it returns, or raises and has changed nothing.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from otmon.alerts.episodes import Episode
+from otmon.alerts.keep import as_text, restore
+from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES
+from otmon.model import ConnectionRecord, Counts, OperationRecord
+from otmon.site.part import Part, add_hosts, add_tree, earlier_binding, earlier_fact, united
+from otmon.site.site import Site
+from otmon.store.journal import Journal
+from otmon.store.opening import NAMELESS, lock, open_database, trouble
+from otmon.store.retention import Forgotten, Retention, forget
+from otmon.store.rows import add_histograms, connection_row, operation_row, other_way, text_of
+from otmon.store.tables import (
+    KEYS,
+    RECORDS,
+    counters_of,
+    insert,
+    read_counters,
+    read_operations,
+    read_outline,
+    read_part,
+    write_alerts,
+    write_counters,
+    write_derived,
+    write_records,
+)
+
+_RESERVED: Final = frozenset({"otmon", "schema", "site"})
+
+_SUMS: Final = (*Counts.FIELDS, "bytes")
+_FIRST: Final = ("first_ts_ns", "first_input", "first_frame")
+_EARLIER: Final = f"({', '.join(f'excluded.{name}' for name in _FIRST)}) < ({', '.join(_FIRST)})"
+_ADD_OPERATION: Final = (
+    insert("operation_rows", 33)
+    + f" ON CONFLICT ({', '.join(KEYS['operation_rows'])}) DO UPDATE SET "
+    + ", ".join(
+        [
+            *(f"{name} = {name} + excluded.{name}" for name in _SUMS),
+            *(f"{name} = CASE WHEN {_EARLIER} THEN excluded.{name} ELSE {name} END" for name in _FIRST),
+            "last_ts_ns = max(last_ts_ns, excluded.last_ts_ns)",
+            *(
+                f"{name} = CASE '{{}}' WHEN excluded.{name} THEN {name} WHEN {name} THEN excluded.{name}"
+                f" ELSE add_histograms({name}, excluded.{name}) END"
+                for name in ("intervals", "responses")
+            ),
+            "row = CASE WHEN excluded.verdict IS NULL THEN row ELSE excluded.row END",
+            "verdict = ifnull(excluded.verdict, verdict)",
+        ]
+    )
+)
+_REMOVE_EMPTY: Final = (
+    f"DELETE FROM operation_rows WHERE {' AND '.join(f'{name} = ?' for name in KEYS['operation_rows'])}"
+    " AND attempted <= 0"
+)
+_UNITE: Final[dict[str, tuple[Callable[[Any], Hashable], Callable[[Any, Any], Any]]]] = {
+    # as in otmon.site.part.merge
+    "hosts": (lambda host: host[:2], add_hosts),
+    "bindings": (lambda binding: binding[:5], earlier_binding),
+    "facts": (lambda fact: fact[:6], earlier_fact),
+}
+
+
+class SiteStore:
+    """The database of one sensor, made if there is none. For one thread of one process, which holds the folder.
+
+    Raises StoreError if another otmon holds the folder, or the file is another site's, of a newer schema or not
+    writable. A damaged file is set aside: `notices` says so. Every call may raise StoreFull, which changes nothing.
+    """
+
+    def __init__(self, path: Path, site: str, *, keep: Retention | None = None) -> None:
+        self.path = path
+        self.keep = keep or Retention()
+        self.notices: list[str] = []
+        self._held = lock(path.parent)
+        try:
+            self._db = open_database(path, site, self.notices)
+        except BaseException:
+            os.close(self._held)
+            raise
+        self._db.create_function("add_histograms", 2, add_histograms, deterministic=True)
+        self._journal = Journal(self._db, path)
+
+    @property
+    def site(self) -> str:
+        """The site's name."""
+        return self.meta("site") or NAMELESS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Move the log into the database and let go of the folder. One plain file stays, unless somebody reads it."""
+        self._journal.empty()
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA journal_mode = DELETE")
+        self._db.close()
+        os.close(self._held)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. Raises StoreError or StoreFull, and then it never was."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+            if not isinstance(error, sqlite3.Error):
+                raise
+            self._journal.empty()  # what was written in vain takes room that may be all there was
+            raise trouble(self.path, error) from error
+        if self._journal.log_bytes > MAX_JOURNAL_BYTES:
+            self._journal.move()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except sqlite3.Error as error:
+            raise trouble(self.path, error) from error
+
+    # --- adding ------------------------------------------------------------------------------------------------------
+
+    def add(self, part: Part) -> None:
+        """Add what was seen since the last call: see otmon.site.part.merge. Of episodes `alerts` takes care.
+
+        Two differences: a connection that was handed over before is replaced, and an operation takes the newest
+        verdict that was given (a policy may have changed its mind).
+        """
+        with self._writing() as db:
+            db.executemany(_ADD_OPERATION, map(operation_row, part.operations))
+            # A connection that turned out to be part of a scan, or to speak a control protocol, was taken back.
+            back = (operation_row(op) for op in part.operations if op.counts.attempted < 0)
+            db.executemany(_REMOVE_EMPTY, (row[: len(KEYS["operation_rows"])] for row in back))
+            self._connections(db, part.connections)
+            for name, (key, join) in _UNITE.items():
+                self._unite(db, name, list(united(getattr(part, name), key, join).values()), join)
+            write_counters(db, add_tree(read_counters(db), counters_of(part)))
+        self._journal.move()
+
+    def _connections(self, db: sqlite3.Connection, connections: Sequence[ConnectionRecord]) -> None:
+        rows = list(map(connection_row, connections))
+        key = " AND ".join(f"{name} = ?" for name in KEYS["connections"])
+        db.executemany(f"DELETE FROM connections WHERE {key}", map(other_way, rows))
+        if rows:
+            db.executemany(insert("connections", len(rows[0]), "INSERT OR REPLACE"), rows)
+
+    def _unite(self, db: sqlite3.Connection, name: str, records: list[Any], join: Callable[[Any, Any], Any]) -> None:
+        """Join records with those that are there; what does not change is not written."""
+        table, row_of, record_of = RECORDS[name]
+        key = KEYS[table]
+        query = f"SELECT * FROM {table} WHERE {' AND '.join(f'{column} = ?' for column in key)}"
+        changed = []
+        for record in records:
+            known = db.execute(query, row_of(record)[: len(key)]).fetchone()
+            whole = record if known is None else join(record_of(known), record)
+            if known is None or row_of(whole) != known:
+                changed.append(whole)
+        write_records(db, table, row_of, changed)
+
+    def alerts(self, episodes: Iterable[Episode], records: Iterable[Mapping[str, Any]]) -> None:
+        """Keep these episodes and these alerts (as in alerts.jsonl) as they are now, by id."""
+        states = ((e.id, e.first_ts_ns, e.last_ts_ns, as_text(e)) for e in episodes)
+        with self._writing() as db:
+            db.executemany(insert("episodes", 4, "INSERT OR REPLACE"), states)
+            write_alerts(db, records)
+
+    def describe(self, site: Site, alerts: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Say anew who is who, for readers: endpoints and assets, and alerts whose wording depends on it."""
+        with self._writing() as db:
+            write_derived(db, site)
+            write_alerts(db, alerts)
+        self._journal.move()
+
+    def health(self, record: Mapping[str, Any]) -> None:
+        """Append a record of health; the oldest goes when there are MAX_HEALTH_RECORDS. Needs `ts_ns`."""
+        with self._writing() as db:
+            added = db.execute(
+                "INSERT INTO health (ts_ns, record) VALUES (?, ?)", (record["ts_ns"], text_of(dict(record)))
+            ).lastrowid
+            db.execute("DELETE FROM health WHERE n <= ?", ((added or 0) - MAX_HEALTH_RECORDS,))
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep a small text. Raises ValueError for the keys by which the file is known."""
+        if key in _RESERVED:
+            raise ValueError(f"{key} is not to be set")
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def forget(self, now_ns: int) -> Forgotten:
+        """Remove what `keep` says is too old or too much, and give the room back; what went is counted for good."""
+        with self._writing() as db:
+            gone = forget(db, self.keep, now_ns)
+            if any(gone):
+                write_counters(db, {"forgotten": (self._forgotten() + gone)._asdict()})
+        if any(gone):
+            with suppress(sqlite3.Error):  # it is gone already; the room follows the next time
+                self._db.executescript("PRAGMA incremental_vacuum")  # `execute` gives back one page
+            self._journal.move()
+        return gone
+
+    # --- reading back ------------------------------------------------------------------------------------------------
+
+    def _forgotten(self) -> Forgotten:
+        return Forgotten(**read_counters(self._db).get("forgotten", {}))
+
+    @property
+    def forgotten(self) -> Forgotten:
+        """What `forget` removed since the database was begun."""
+        with self._reading():
+            return self._forgotten()
+
+    def meta(self, key: str) -> str | None:
+        """A small text; None if it was never set."""
+        with self._reading() as db:
+            found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return found[0] if found else None
+
+    def episodes(self, live_since_ns: int | None = None) -> list[Episode]:
+        """Episodes that lasted until `live_since_ns` or longer (None: all), by first occurrence and id."""
+        query = "SELECT state FROM episodes WHERE last_ts_ns >= ? ORDER BY first_ts_ns, id"
+        since = -(1 << 63) if live_since_ns is None else live_since_ns
+        with self._reading() as db:
+            return [restore(state) for (state,) in db.execute(query, (since,))]
+
+    def operations(self) -> Iterator[OperationRecord]:
+        """In the order of their keys, read as they are asked for. Do not add meanwhile."""
+        with self._reading() as db:
+            yield from read_operations(db)
+
+    def part(self) -> Part:
+        """Everything as one Part, records in the order of otmon.site.part.merge."""
+        with self._reading() as db:
+            part = read_part(db)
+        part.episodes = list(self.episodes())
+        return part
+
+    def outline(self) -> Part:
+        """What assets are made of, see `read_outline`; small beside the whole."""
+        with self._reading() as db:
+            return read_outline(db)
+
+    def sizes(self) -> dict[str, int]:
+        """Rows of operations, connections, hosts and alerts. Reads them all: not to be asked often."""
+        tables = {"operations": "operation_rows", "connections": "connections", "hosts": "hosts", "alerts": "alerts"}
+        with self._reading() as db:
+            return {name: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for name, table in tables.items()}
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes this process has written to the database and its log: see Journal. Moves the log to know."""
+        self._journal.move()
+        return self._journal.bytes_written
