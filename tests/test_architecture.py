@@ -8,7 +8,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "otmon"
 FILES = sorted(ROOT.rglob("*.py"))
-ORDER = ("capture", "wire", "stream", "protocols", "site", "policy", "alerts", "store", "outputs", "engine", "cli")
+ORDER = (
+    "capture",
+    "wire",
+    "stream",
+    "protocols",
+    "site",
+    "policy",
+    "alerts",
+    "store",
+    "outputs",
+    "engine",
+    "sensor",
+    "cli",
+)
 SIDE_BY_SIDE = {frozenset({"store", "engine"}), frozenset({"outputs", "engine"})}
 """Sinks do not know the engine, and it does not know them; the command line brings them together."""
 EVERYWHERE = ("otmon.model", "otmon.limits", "otmon.text", "otmon.policy.verdict", "otmon.wire.loads", "otmon.wire.far")

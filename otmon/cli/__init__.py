@@ -14,10 +14,14 @@ from otmon import __version__
 from otmon.cli.alerts import alerts
 from otmon.cli.analyze import analyze
 from otmon.cli.common import INTERRUPTED, USAGE, Stop, complain
+from otmon.cli.doctor import doctor
+from otmon.cli.export import export
 from otmon.cli.learn import learn
 from otmon.cli.policy import policy
+from otmon.cli.service import install_service
 from otmon.cli.show import assets, graph, operations
 from otmon.cli.warm import warm
+from otmon.cli.watch import watch
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -39,7 +43,20 @@ def cli() -> None:
     """
 
 
-for command in (analyze, learn, policy, assets, operations, graph, alerts, warm):
+for command in (
+    analyze,
+    watch,
+    export,
+    learn,
+    policy,
+    assets,
+    operations,
+    graph,
+    alerts,
+    warm,
+    doctor,
+    install_service,
+):
     cli.add_command(command)
 
 
@@ -52,6 +69,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
+        return USAGE
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.filename is None:
+            raise
+        complain(f"{os.fsdecode(error.filename)}: {error.strerror or error}")
         return USAGE
     except click.ClickException as error:
         complain(error.format_message())

@@ -66,6 +66,8 @@ def analyze(
     CAPTURE is pcap or pcapng, as it is or compressed with gzip or zstd; `-` is standard input.
     """
     paths = existing(captures)
+    if fail_on is not None and policy_path is None:
+        note("--fail-on without --policy: only what could not be seen raises alerts")
     from otmon.alerts.record import as_record
     from otmon.capture.errors import CaptureError, safe_path
     from otmon.outputs.folder import FolderError, ResultFolder
@@ -74,6 +76,9 @@ def analyze(
     from otmon.site.site import Site
 
     clock = Clock()
+    from otmon.engine import cache
+
+    cache.choose(paths, note)  # before a policy is read: its names are looked up in what would be compiled
     policy = load(policy_path) if policy_path is not None else None
     try:
         with ResultFolder(folder) as place:

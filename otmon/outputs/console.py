@@ -65,7 +65,7 @@ def _headline(summary: Mapping[str, Any]) -> Text:
     text = Text(f"otmon {summary['otmon']}", style="bold") + Text(", site ") + cell(summary["site"])
     text += cell(", no policy" if policy is None else f", policy {policy['path']}") + Text("\n")
     text += Text(f"{frames.get('captured', 0):,} frames, {frames.get('ot', 0):,} of them with control traffic, from ")
-    names = [entry["path"] for entry in inputs]
+    names = [entry["path"] for entry in inputs] or ["a sensor's database"]
     text += cell(", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""))
     if times:
         text += Text(f"\n{moment(min(times))} to {moment(max(times))}")

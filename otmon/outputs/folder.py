@@ -4,10 +4,13 @@ import ctypes
 import json
 import os
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import quote
 
 FILES: Final = frozenset(
     {
@@ -33,6 +36,18 @@ def is_result(path: Path) -> bool:
     return all(isinstance(mark, dict) and "otmon" in mark for mark in marks)
 
 
+def is_sensors(path: Path) -> bool:
+    """Whether a sensor keeps its database there: years may be in it."""
+    database = path / "site.db"
+    if not database.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT 1 FROM meta WHERE key = 'running'").fetchone() is not None
+    except sqlite3.Error:
+        return False
+
+
 def _check(path: Path, shown: Path) -> None:
     if not path.exists():
         return
@@ -41,6 +56,8 @@ def _check(path: Path, shown: Path) -> None:
     found = sorted(entry.name for entry in path.iterdir())
     if not found:
         return
+    if is_sensors(path):
+        raise FolderError(f"{shown}: holds the database of a sensor (otmon watch); name another folder with --out")
     if not is_result(path):
         raise FolderError(f"{shown}: is not empty and holds no results of otmon; name another folder with --out")
     strange = next((name for name in found if name not in FILES), None)

@@ -4,7 +4,8 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,16 +58,43 @@ def write_results(
     policy: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write every file but messages.jsonl (the engine does) and run.json (last, see `Clock`); gives the summary."""
-    summary = summary_record(site, inputs, alerts, policy)
-    write_lines(folder / "assets.jsonl", (asset.as_record() for asset in site.assets))
-    write_lines(folder / "operations.jsonl", map(operation_record, site.operations))
-    write_lines(folder / "alerts.jsonl", alerts)
-    (folder / "graph.graphml").write_text(graphml(site.graph), encoding="utf-8")
     write_database(folder / "site.db", site, alerts)
-    (folder / "summary.json").write_bytes(document(summary))
+    return write_records(folder, site, inputs, alerts, policy)
+
+
+def write_records(
+    folder: Path,
+    site: Site,
+    inputs: Iterable["InputInfo"],
+    alerts: Sequence[Mapping[str, Any]],
+    policy: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The files beside the database; gives the summary."""
+    summary = summary_record(site, inputs, alerts, policy)
+    with _placed(folder / "assets.jsonl") as path:
+        write_lines(path, (asset.as_record() for asset in site.assets))
+    with _placed(folder / "operations.jsonl") as path:
+        write_lines(path, map(operation_record, site.operations))
+    with _placed(folder / "alerts.jsonl") as path:
+        write_lines(path, alerts)
+    with _placed(folder / "graph.graphml") as path:
+        path.write_text(graphml(site.graph), encoding="utf-8")
+    with _placed(folder / "summary.json") as path:
+        path.write_bytes(document(summary))
     return summary
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[Path]:
+    """A file to be written, which then takes its place in one step; a link there is replaced, not followed."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    yield beside
+    beside.replace(path)
 
 
 def write_run(folder: Path, record: Mapping[str, Any]) -> None:
     """run.json: written last, it marks the folder as whole and otmon's."""
-    (folder / "run.json").write_bytes(document(record))
+    with _placed(folder / "run.json") as path:
+        path.write_bytes(document(record))

@@ -43,7 +43,7 @@ def moment(ts_ns: int) -> str:
 def duration(ns: int) -> str:
     """1.5 s, 20 ms: three digits and the unit that fits."""
     for unit, size in (("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000)):
-        if ns >= size:
+        if ns >= 0.9995 * size:  # else three digits of it would be 1e+03
             return f"{ns / size:.3g} {unit}"
     return f"{ns / 1000:.3g} µs"
 
@@ -180,7 +180,7 @@ def alerts_table(alerts: Sequence[Mapping[str, Any]], limit: int, title: str = "
         table.add_row(
             cell(severity, STYLES[severity]),
             cell(alert["title"]),
-            number(alert["count"]),
+            Text("at least ") + number(alert["count"]) if alert.get("count_at_least") else number(alert["count"]),
             cell(moment(alert["first_ts_ns"])),
         )
     _more(table, limit, len(alerts))

@@ -1,0 +1,48 @@
+"""`otmon export`: the files of a result folder, from the database of a sensor that may be running."""
+
+from pathlib import Path
+
+import click
+
+from otmon.cli.analyze import load
+from otmon.cli.common import DEFAULT_FOLDER, Stop, emit_rich, note, open_results
+
+
+@click.command(epilog="\b\nExamples:\n  otmon export /var/lib/otmon --policy plant.yaml --out results/now\n")
+@click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
+@click.option("--policy", "policy_path", metavar="FILE", type=click.Path(path_type=Path), help="For names and zones.")
+@click.option(
+    *("--out", "folder"),
+    metavar="DIR",
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Result folder; replaces a previous one of otmon, and nothing else.",
+)
+def export(data: Path, policy_path: Path | None, folder: Path) -> None:
+    """Write what `analyze` writes from what a sensor has stored until now.
+
+    DATA is the sensor's data folder, or its site.db. The sensor goes on meanwhile.
+    """
+    from otmon.outputs.console import show_summary
+    from otmon.outputs.folder import FolderError, ResultFolder
+    from otmon.outputs.results import Clock, write_results, write_run
+    from otmon.outputs.tables import moment
+    from otmon.sensor.export import tell
+
+    clock = Clock()
+    policy = load(policy_path) if policy_path is not None else None
+    with open_results(data) as results:
+        if policy is not None and policy.site != results.name:
+            raise Stop(f"{data}: of site {results.name}, and the policy is for {policy.site}")
+        if results.health:
+            note(f"counts are as of the last checkpoint, {moment(results.health[-1]['ts_ns'])}; alerts as of now")
+        site, alerts = tell(results.part(), policy, results.name)
+    named = None if policy is None else {"path": str(policy_path), "sha256": policy.sha256}
+    try:
+        with ResultFolder(folder) as place:
+            summary = write_results(place.work, site, [], alerts, named)
+            write_run(place.work, clock.record(summary["frames"]["captured"], 1, False))
+    except FolderError as error:
+        raise Stop(str(error)) from None
+    emit_rich(lambda out: show_summary(out, site, summary, alerts, folder))

@@ -1,0 +1,85 @@
+"""The policy on disk and the policy in force: a change is taken over if it is sound, and what it means is said."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otmon.model import OperationRecord
+from otmon.policy.errors import PolicyError
+from otmon.policy.load import load_policy
+from otmon.sensor.logs import say
+
+if TYPE_CHECKING:
+    from otmon.policy.judge import Policy
+
+SHOWN: Final = 5
+"""Operations named for each direction of a change."""
+
+
+class Change(NamedTuple):
+    """What another policy would say of operations that were seen."""
+
+    permitted: list[OperationRecord]
+    """Denied before."""
+    denied: list[OperationRecord]
+    """Permitted before."""
+
+    def lines(self) -> Iterator[str]:
+        """For the log."""
+        for word, found in (("newly permitted", self.permitted), ("newly denied", self.denied)):
+            yield f"{len(found):,} of the operations seen are {word} (limits of values are not compared)"
+            for record in found[:SHOWN]:
+                key = record.key
+                yield f"{word}: {key.client} -> {key.server} {key.protocol} {key.function}"
+
+
+def change(old: "Policy", new: "Policy", operations: Iterable[OperationRecord], ts_ns: int) -> Change:
+    """The difference by meaning, as far as traffic shows it."""
+    found = Change([], [])
+    for record in operations:
+        before, after = old.judge(record.key, ts_ns).permit, new.judge(record.key, ts_ns).permit
+        if before != after:
+            (found.permitted if after else found.denied).append(record)
+    return found
+
+
+class Orders:
+    """Watches the file of the policy in force."""
+
+    def __init__(self, path: Path, policy: "Policy") -> None:
+        self.path, self.policy = path, policy
+        self._stamp = self._look()
+        self.broken: str | None = None
+        """What is wrong with the file, while the old policy stays in force."""
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def fresh(self, asked: bool = False) -> "Policy | None":
+        """A policy to be taken over; None if nothing changed, or it is not sound: then `broken` says why."""
+        stamp = self._look()
+        if stamp == self._stamp and not asked:
+            return None
+        self._stamp = stamp
+        if stamp is not None and not self.path.is_file():
+            self.broken = f"{self.path}: is no file"  # a FIFO would be waited on
+            return None
+        try:
+            policy = load_policy(self.path)
+        except PolicyError as error:
+            self.broken = str(error).splitlines()[0]
+            say(logging.ERROR, "policy_broken", f"the policy in force stays: {self.broken}")
+            return None
+        if (policy.site, policy.realms) != (self.policy.site, self.policy.realms):
+            self.broken = f"{self.path}: another site, or other realms: to take it over, restart with another --data"
+            say(logging.ERROR, "policy_broken", f"the policy in force stays: {self.broken}")
+            return None
+        self.broken = None
+        if policy.sha256 == self.policy.sha256:
+            return None
+        return policy

@@ -1,0 +1,51 @@
+"""`otmon export`: from a sensor's database what analysing the same traffic would have written."""
+
+from pathlib import Path
+
+import pytest
+
+from otmon.cli import run
+from otmon.engine import cache
+from otmon.policy import load_policy
+
+ROOT = Path(__file__).parents[2]
+CAPTURE, POLICY = ROOT / "captures" / "plant.pcap", ROOT / "rules" / "plant.yaml"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The data folder of a sensor that saw the plant and is still running."""
+    cache.choose([str(CAPTURE)])
+    from otmon.capture.inputs import open_inputs
+    from otmon.engine.run import Run
+    from otmon.store.sensor import SiteStore
+
+    folder = tmp_path / "data"
+    folder.mkdir()
+    policy = load_policy(POLICY)
+    engine = Run(policy)
+    with SiteStore(folder / "site.db", policy.site) as store:
+        for number, batch in enumerate(open_inputs([str(CAPTURE)], batch_frames=100)):
+            engine.feed(batch)
+            if number % 3 == 0:
+                store.add(engine.harvest(int(batch.records[-1, 2])))
+        engine.finish()
+        part = engine.harvest()
+        store.add(part)
+        store.alerts(part.episodes, [])
+    return folder
+
+
+def test_the_files_are_those_of_analyze(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", str(data), "--policy", str(POLICY), "--out", str(tmp_path / "a")]) == 0
+    assert "1,044 frames" in capsys.readouterr().out
+    assert run(["analyze", str(CAPTURE), "--policy", str(POLICY), "--out", str(tmp_path / "b")]) == 0
+    for name in ("operations.jsonl", "assets.jsonl", "alerts.jsonl", "graph.graphml"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_a_policy_of_another_site_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(POLICY.read_text().replace("site: demo-plant", "site: elsewhere"))
+    assert run(["export", str(data), "--policy", str(other), "--out", str(tmp_path / "a")]) == 2
+    assert "is for elsewhere" in capsys.readouterr().err
