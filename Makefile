@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help venv demo test test-long bench lint types fmt clean
+.PHONY: help venv demo test test-long bench bench-live lint types fmt clean
 
 help:
 	@echo "make demo       install everything into .venv and analyse captures/plant.pcap"
@@ -10,6 +10,7 @@ help:
 	@echo "make test       the tests, under 8 minutes on two cores"
 	@echo "make test-long  the tests that take longer"
 	@echo "make bench      speed and memory, beside tshark"
+	@echo "make bench-live the live sensor in network namespaces (as root)"
 	@echo "make lint types style and types, as CI checks them"
 	@echo "make fmt        format"
 	@echo "make clean      remove what these made"
@@ -44,6 +45,9 @@ test-long: .venv/.tests
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.run
+
+bench-live: .venv/.tests
+	$(BIN)/python -m benchmarks.live.run
 
 lint: .venv/.tests
 	$(BIN)/ruff check .
