@@ -17,6 +17,7 @@ import pytest
 from otmon.alerts.visibility import REASONS
 from otmon.cli import cli
 from otmon.policy.verdict import AlertKind
+from otmon.sensor.span import WORDS
 from otmon.wire.columns import BYTE_BUCKETS, FRAME_BUCKETS
 
 ROOT = Path(__file__).parents[2]
@@ -178,3 +179,10 @@ def test_nothing_in_the_tree_speaks_of_one_machine() -> None:
         if path.is_file():
             text = path.read_bytes()
             assert not [word for word in words if word in text], name
+
+
+def test_every_fault_of_a_mirror_is_explained_with_its_level() -> None:
+    rows = table("span.md", "What the verdict means")
+    assert {name: cells[0] for name, cells in rows.items() if name != "fault"} == {
+        name: words[1] for name, words in WORDS.items()
+    }
