@@ -8,7 +8,6 @@ import click
 from otmon.cli.common import (
     CHECK_FAILED,
     DAMAGED,
-    DEFAULT_FOLDER,
     INTERRUPTED,
     RAN,
     SEVERITIES,
@@ -18,6 +17,7 @@ from otmon.cli.common import (
     emit_rich,
     existing,
     note,
+    out_option,
     progress_bar,
 )
 
@@ -36,14 +36,7 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True)
 @click.option("--policy", "policy_path", metavar="FILE", type=click.Path(path_type=Path), help="Judge by this policy.")
-@click.option(
-    *("--out", "folder"),
-    metavar="DIR",
-    default=DEFAULT_FOLDER,
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Result folder; replaces a previous one of otmon, and nothing else.",
-)
+@out_option
 @click.option("--messages", is_flag=True, help="Also write messages.jsonl: every PDU decoded.")
 @click.option("--hash", "hash_all", is_flag=True, help="Also hash inputs over 64 MiB.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the summary for people.")

@@ -118,6 +118,18 @@ def folder_argument(function: Any) -> Any:
     return click.argument("folder", metavar="[DIR]", default=DEFAULT_FOLDER, type=click.Path(path_type=Path))(function)
 
 
+def out_option(function: Any) -> Any:
+    """--out of commands that write a result folder."""
+    return click.option(
+        *("--out", "folder"),
+        metavar="DIR",
+        default=DEFAULT_FOLDER,
+        show_default=True,
+        type=click.Path(path_type=Path),
+        help="Result folder; replaces a previous one of otmon, and nothing else.",
+    )(function)
+
+
 def form_options(function: Any) -> Any:
     """--json and --csv."""
     function = click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")(function)

@@ -5,20 +5,13 @@ from pathlib import Path
 import click
 
 from otmon.cli.analyze import load
-from otmon.cli.common import DEFAULT_FOLDER, Stop, emit_rich, note, open_results
+from otmon.cli.common import Stop, emit_rich, note, open_results, out_option
 
 
 @click.command(epilog="\b\nExamples:\n  otmon export /var/lib/otmon --policy plant.yaml --out results/now\n")
 @click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
 @click.option("--policy", "policy_path", metavar="FILE", type=click.Path(path_type=Path), help="For names and zones.")
-@click.option(
-    *("--out", "folder"),
-    metavar="DIR",
-    default=DEFAULT_FOLDER,
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Result folder; replaces a previous one of otmon, and nothing else.",
-)
+@out_option
 def export(data: Path, policy_path: Path | None, folder: Path) -> None:
     """Write what `analyze` writes from what a sensor has stored until now.
 

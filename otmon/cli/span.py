@@ -86,6 +86,6 @@ def _rehearse(ring: "Ring | Sniffer") -> None:
     from rich.console import Console
 
     import otmon.outputs.console
-    import otmon.outputs.jsonl  # noqa: F401
+    import otmon.outputs.jsonl  # noqa: F401 # that it is loaded is all
 
     show(Console(file=io.StringIO()), _watch(ring, 0, None))

@@ -19,11 +19,15 @@ from otmon.wire import compact
 from otmon.wire.finish import far_finish_conn
 from otmon.wire.flow import far_reset_conn
 from otmon.wire.net import K1_TRANSPORT
+from otmon.wire.state import both_ways
 
 AT_ONCE: Final = 500
 """Connections closed in one step: about 50 ms."""
 FREE_SHARE: Final = 0.25
 """Of the rows in use, from which on drawing together is worth it."""
+MANY_CONNECTIONS: Final = 0.75 * limits.MAX_CONNECTIONS
+MANY_SHAPES: Final = 0.75 * (limits.MAX_SHAPES - limits.WIDE_SHAPES)
+"""Above these a table is nearly full: a harvest should come soon, and patience is short."""
 CROWDED: Final = 0.5
 """Of the most connections, from which on those that nobody answered are shed."""
 HOSTS_SHARE: Final = 0.5
@@ -53,10 +57,7 @@ class Ageing:
     def crowded(self) -> bool:
         """Whether a table is so full that what it holds should be harvested and forgotten soon."""
         ctl = self._state.ctl
-        return bool(
-            ctl[c.CTL_CONNS] > 0.75 * limits.MAX_CONNECTIONS
-            or ctl[c.CTL_SHAPES] > 0.75 * (limits.MAX_SHAPES - limits.WIDE_SHAPES)
-        )
+        return bool(ctl[c.CTL_CONNS] > MANY_CONNECTIONS or ctl[c.CTL_SHAPES] > MANY_SHAPES)
 
     def step(self, now_ns: int) -> None:
         """Close some connections; draw the table together if that frees much."""
@@ -68,8 +69,12 @@ class Ageing:
             self._drain()
         free = ~self._frames(used)
         if used > CROWDED * limits.MAX_CONNECTIONS:
-            free |= self._unanswered(used, now_ns)
+            unanswered = self._unanswered(used, now_ns)
+            free |= unanswered
+        else:
+            unanswered = np.zeros(used, bool)
         if used > FEW and free.mean() > FREE_SHARE:
+            self.shed += int(np.count_nonzero(unanswered))
             rows = compact.drop_connections(self._state, ~free)
             self._slow.move(rows)
             self._collector.move_connections(rows)
@@ -79,29 +84,26 @@ class Ageing:
 
         They are shed, so that there is room for those that are answered.
         """
-        conns, flows = self._state.conns[:used], self._state.flows[: 2 * used].reshape(used, 2, c.F_WORDS)
+        conns, flows = self._state.conns[:used], both_ways(self._state, used)
         silent = ~(flows[:, :, c.F_BITS] & c.FLOW_PAYLOAD).any(axis=1) & (conns[:, c.C_PROTO] < 0)
         alone = (flows[:, :, c.F_FRAMES] == 0).any(axis=1) & self._frames(used)
         old = now_ns - conns[:, c.C_LAST_TS] > limits.UNANSWERED_NS
-        found = silent & alone & old & (conns[:, c.C_SLOW] == 0)
-        self.shed += int(np.count_nonzero(found))
-        return found
+        return silent & alone & old & (conns[:, c.C_SLOW] == 0)
 
     def _frames(self, used: int) -> Any:
         """Whether each row holds a connection."""
-        flows = self._state.flows[: 2 * used].reshape(used, 2, c.F_WORDS)
-        return flows[:, :, c.F_FRAMES].any(axis=1)
+        return both_ways(self._state, used)[:, :, c.F_FRAMES].any(axis=1)
 
     def _ended(self, used: int, now_ns: int) -> Any:
         """Rows of connections that were closed, or quiet for long, those quiet for longest first."""
         conns = self._state.conns[:used]
         plain, closed = conns[:, c.C_PROTO] < 0, conns[:, c.C_CLOSED] != 0
-        flows = self._state.flows[: 2 * used].reshape(used, 2, c.F_WORDS)
+        flows = both_ways(self._state, used)
         tcp = flows[:, 0, c.F_K1] >> K1_TRANSPORT & 0xFF == c.TRANSPORT_TCP
         answered = tcp & flows[:, :, c.F_FRAMES].all(axis=1)
         patience = np.where(answered, limits.OPEN_IDLE_NS, limits.PLAIN_IDLE_NS)
         patience = np.where(plain, patience, limits.CONTROL_IDLE_NS)
-        if used > 0.75 * limits.MAX_CONNECTIONS:
+        if used > MANY_CONNECTIONS:
             patience = np.where(plain, limits.CROWDED_IDLE_NS, patience)
         patience = np.where(closed, np.minimum(patience, limits.CLOSED_IDLE_NS), patience)
         rows = np.flatnonzero((now_ns - conns[:, c.C_LAST_TS] > patience) & self._frames(used))
@@ -125,7 +127,7 @@ class Ageing:
         used = int(state.ctl[c.CTL_SHAPES])
         last_ts = state.shapes[:used, c.S_LAST_TS]
         old = now_ns - last_ts > limits.SHAPE_IDLE_NS
-        if used > 0.75 * (limits.MAX_SHAPES - limits.WIDE_SHAPES):
+        if used > MANY_SHAPES:
             old |= last_ts < np.partition(last_ts, used // 2)[used // 2]
         old &= ~compact.needed_shapes(state)
         if used > FEW and old.mean() > FREE_SHARE:

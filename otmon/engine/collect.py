@@ -17,6 +17,7 @@ from otmon.protocols import PROTOCOLS
 from otmon.site.part import Part, add_operations
 from otmon.wire import columns as c
 from otmon.wire import linknames
+from otmon.wire.compact import moved_rows
 from otmon.wire.contract import FUNC_SLOTS
 from otmon.wire.histograms import far_settle_marks
 
@@ -92,10 +93,7 @@ class Collector:
 
     def move_shapes(self, rows: Any) -> None:
         """Shapes have other rows now: old -> new, -1: gone, and harvested before."""
-        stay = np.flatnonzero(rows >= 0)
-        told = np.zeros_like(self._told)
-        told[rows[stay]] = self._told[stay]
-        self._told = told
+        self._told = moved_rows(self._told, rows)
 
     def judge_connections(self, now_ns: int) -> None:
         """Judge the plain connections of which enough is known by now; of many, some."""
@@ -157,7 +155,9 @@ class Collector:
         shapes = state.shapes[: int(state.ctl[c.CTL_SHAPES])]
         counts = shapes[:, _COUNTED]
         if len(self._told) < len(state.shapes):
-            self._told = np.concatenate([self._told, np.zeros((len(state.shapes) - len(self._told), 7), np.int64)])
+            self._told = np.concatenate(
+                [self._told, np.zeros((len(state.shapes) - len(self._told), len(_COUNTED)), np.int64)]
+            )
         grown = counts - self._told[: len(shapes)]
         changed = np.flatnonzero(grown.any(axis=1))
         self._told[changed] = counts[changed]

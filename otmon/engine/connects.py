@@ -13,6 +13,7 @@ from otmon.limits import MAX_SERVICES, SCAN_PORTS, SERVICES_IDLE_NS
 from otmon.model import ConnectionRecord, Counts, OperationKey, OperationRecord, Target
 from otmon.policy.verdict import Verdict
 from otmon.site.part import add_operations
+from otmon.wire.compact import moved_keys
 
 
 class _Side(NamedTuple):
@@ -114,8 +115,8 @@ class Connects:
 
     def move(self, rows: Any) -> None:
         """Connections have other rows now: old -> new, -1: gone."""
-        self._told = {int(rows[row]): record for row, record in self._told.items() if rows[row] >= 0}
-        self._alerts = {int(rows[row]): episode for row, episode in self._alerts.items() if rows[row] >= 0}
+        self._told = moved_keys(self._told, rows)
+        self._alerts = moved_keys(self._alerts, rows)
 
     def forget(self, row: int) -> None:
         """The row will be another connection's."""
@@ -157,7 +158,7 @@ class Connects:
         services = self._services[side]
         key = _key(side, None if services.scan else port, services.scan)
         verdict = self._verdict(key, c.first_ts_ns)
-        word, row = (None, None) if verdict is None else (verdict.word, verdict.row)
+        word, row = _said(verdict)
         mine = OperationRecord(key, counts, size, c.first_ts_ns, c.last_ts_ns, c.first_frame, {}, {}, word, row)
         _add(found, mine)
         if not services.scan:
@@ -174,7 +175,7 @@ class Connects:
         for record in told:
             _add(found, record._replace(counts=_negative(record.counts), bytes=-record.bytes))
             verdict = self._verdict(key, record.first_ts_ns)
-            word, row = (None, None) if verdict is None else (verdict.word, verdict.row)
+            word, row = _said(verdict)
             _add(found, record._replace(key=key, verdict=word, row=row))
             if record.verdict != "deny":
                 self._deny(key, verdict, record.key.port, record.counts, record)
@@ -217,6 +218,10 @@ def _target(transport: str, port: int | None) -> Target | None:
 def _key(side: _Side, port: int | None, scan: bool) -> OperationKey:
     function = "scan" if scan else "connect"
     return OperationKey(*side, port, side.transport, None, None, function, "connect", None)
+
+
+def _said(verdict: Verdict | None) -> tuple[str | None, str | None]:
+    return (None, None) if verdict is None else (verdict.word, verdict.row)
 
 
 def _negative(counts: Counts) -> Counts:

@@ -9,6 +9,8 @@ from otmon.engine.names import Names, Pair, frame_ref
 from otmon.model import ConnectionRecord, HostRecord
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
+from otmon.wire.compact import moved_rows
+from otmon.wire.state import both_ways
 
 _REGISTERED = frozenset(port for protocol in PROTOCOLS for port in protocol.ports)
 _FRAMES, _GAPS, _MISSING, _ONE_SIDED, _PROTO, _OTHER, _JUDGED, _WORDS = 0, 2, 3, 4, 5, 6, 7, 8
@@ -49,15 +51,12 @@ class Conversations:
 
     def move(self, rows: Any) -> None:
         """Connections have other rows now: old -> new."""
-        stay = np.flatnonzero(rows >= 0)
-        told = np.zeros_like(self._room())
-        told[rows[stay]] = self._told[stay]
-        self._told = told
+        self._told = moved_rows(self._room(), rows)
 
     def waiting(self, now_ns: int) -> list[int]:
         """Rows of plain and undecided connections to be judged now, those that were answered first."""
         used = int(self._state.ctl[c.CTL_CONNS])
-        conns, flows = self._state.conns[:used], self._state.flows[: 2 * used].reshape(used, 2, c.F_WORDS)
+        conns, flows = self._state.conns[:used], both_ways(self._state, used)
         fresh = self._room()[:used, _JUDGED] == 0
         plain = np.flatnonzero(fresh & (conns[:, c.C_PROTO] < 0) & flows[:, :, c.F_FRAMES].any(axis=1))
         conns, flows = conns[plain], flows[plain]

@@ -5,7 +5,7 @@ episode may have ended; everything else it counts itself, into the `hits` of an 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,15 +17,12 @@ from otmon.model import Counts, Malformed, Message, Op, OperationKey, Target
 from otmon.policy.verdict import Verdict
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
-from otmon.wire.compact import drop_hits
+from otmon.wire.compact import drop_hits, moved_keys
 from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_WHOLE, Protocol
 from otmon.wire.state import add_hit, room_for_episode
 
 if TYPE_CHECKING:
     from otmon.policy.judge import Policy
-
-
-_T = TypeVar("_T")
 
 
 class Judged(NamedTuple):
@@ -334,9 +331,9 @@ class Judge:
     def move_shapes(self, rows: Any) -> None:
         """Shapes have other rows now: old -> new, -1: gone."""
         self._wide, self._known, self._denied = (
-            _moved(self._wide, rows),
-            _moved(self._known, rows),
-            _moved(self._denied, rows),
+            moved_keys(self._wide, rows),
+            moved_keys(self._known, rows),
+            moved_keys(self._denied, rows),
         )
         hit_of = {(int(rows[s]), place, t): hit for (s, place, t), hit in self._hit_of.items() if rows[s] >= 0}
         self._hit_of = hit_of
@@ -373,7 +370,3 @@ class Judge:
             for d in hit.denied:
                 hit.episode.note(d.op.target, counts, row[c.H_FIRST_TS], row[c.H_LAST_TS], (), d.op.unit)
         rows[:, c.H_COUNT : c.H_COUNT + 1 + c.OUTCOME_PENDING] = 0
-
-
-def _moved(kept: dict[int, _T], rows: Any) -> dict[int, _T]:
-    return {int(rows[row]): value for row, value in kept.items() if rows[row] >= 0}

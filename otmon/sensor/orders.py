@@ -67,19 +67,21 @@ class Orders:
             return None
         self._stamp = stamp
         if stamp is not None and not self.path.is_file():
-            self.broken = f"{self.path}: is no file"  # a FIFO would be waited on
+            self._refuse(f"{self.path}: is no file")  # a FIFO would be waited on
             return None
         try:
             policy = load_policy(self.path)
         except PolicyError as error:
-            self.broken = str(error).splitlines()[0]
-            say(logging.ERROR, "policy_broken", f"the policy in force stays: {self.broken}")
+            self._refuse(str(error).splitlines()[0])
             return None
         if (policy.site, policy.realms) != (self.policy.site, self.policy.realms):
-            self.broken = f"{self.path}: another site, or other realms: to take it over, restart with another --data"
-            say(logging.ERROR, "policy_broken", f"the policy in force stays: {self.broken}")
+            self._refuse(f"{self.path}: another site, or other realms: to take it over, restart with another --data")
             return None
         self.broken = None
         if policy.sha256 == self.policy.sha256:
             return None
         return policy
+
+    def _refuse(self, reason: str) -> None:
+        self.broken = reason
+        say(logging.ERROR, "policy_broken", f"the policy in force stays: {reason}")

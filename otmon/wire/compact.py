@@ -4,15 +4,18 @@ Between kernel calls, in NumPy. A sensor that runs for years would otherwise fil
 is new. Row numbers change: whoever keeps some in Python is given the maps (old row -> new row, -1: gone).
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
 from otmon.wire import columns as c
 from otmon.wire.histograms import far_settle_marks
 from otmon.wire.net import K1_V6
-from otmon.wire.state import State
+from otmon.wire.state import State, both_ways
 from otmon.wire.tables import far_rehash
+
+_T = TypeVar("_T")
 
 
 def _renumber(keep: Any) -> tuple[Any, Any]:
@@ -34,10 +37,23 @@ def _reindex(state: State, rows: str, places: str, used: int, words: int = 2) ->
     far_rehash(getattr(state, rows), used, index, int(state.ctl[c.CTL_SEED]), words)
 
 
+def moved_rows(table: Any, rows: Any) -> Any:
+    """A table beside one whose rows moved (old -> new, -1: gone), moved alike; rows that are free are 0."""
+    stay = np.flatnonzero(rows >= 0)
+    moved = np.zeros_like(table)
+    moved[rows[stay]] = table[stay]
+    return moved
+
+
+def moved_keys(kept: Mapping[int, _T], rows: Any) -> dict[int, _T]:
+    """What is kept by row, by the rows as they are now."""
+    return {int(rows[row]): value for row, value in kept.items() if rows[row] >= 0}
+
+
 def drop_connections(state: State, keep: Any) -> Any:
     """Connections `keep` (a bool for each row in use) says stay; the others must be finished. Gives old -> new row."""
     rows, new = _renumber(keep)
-    flows = state.flows[: 2 * len(keep)].reshape(len(keep), 2, c.F_WORDS)
+    flows = both_ways(state, len(keep))
     state.conns[: len(rows)] = state.conns[rows]
     flows[: len(rows)] = flows[rows]
     follow = np.column_stack((2 * new, 2 * new + 1)).ravel()

@@ -175,6 +175,11 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
     return state
 
 
+def both_ways(state: State, used: int) -> Any:
+    """The flows of the first `used` connections, (used, 2, F_WORDS): a view."""
+    return state.flows[: 2 * used].reshape(used, 2, c.F_WORDS)
+
+
 class _Table(NamedTuple):
     rows: str
     places: str | None

@@ -162,3 +162,24 @@ def test_bindings_that_are_known_are_known_in_a_larger_table_too() -> None:
     for batch in open_inputs([str(path)]):
         run.feed(batch)
     assert int(run.state.ctl[c.CTL_BINDINGS]) == len({(b.mac, b.address) for b in run.harvest().bindings}) == 3000
+
+
+def test_what_a_flood_made_is_counted_as_shed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.choose(["-"])
+    from otmon.engine import ageing
+    from otmon.engine.run import Run
+
+    monkeypatch.setattr(ageing, "CROWDED", 0)
+    monkeypatch.setattr(ageing, "FEW", 0)
+    run = Run(None, seed=1)
+    syns = [Session("10.0.3.1", "10.0.4.1", 10_000 + n, 8000).handshake()[0] for n in range(50)]
+    for batch in open_inputs([str(write(scratch() / "syns.pcap", syns))]):
+        run.feed(batch)
+    monkeypatch.setattr(ageing, "FREE_SHARE", 2.0)
+    for _ in range(5):
+        run.age(START_NS + 5 * 10**9)
+    assert run.harvest(START_NS + 5 * 10**9).shed == 0, "not worth drawing the table together: nothing is shed"
+    monkeypatch.setattr(ageing, "FREE_SHARE", 0.25)
+    for _ in range(5):
+        run.age(START_NS + 5 * 10**9)
+    assert run.harvest(START_NS + 5 * 10**9).shed == 50

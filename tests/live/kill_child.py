@@ -10,13 +10,13 @@ from pathlib import Path
 
 from otmon.engine import cache
 
-cache.choose([])
+cache.choose([])  # before all that follows, which is compiled or not as it says
 
-from otmon.capture.ring import Ring  # noqa: E402
-from otmon.policy.load import load_policy  # noqa: E402
-from otmon.sensor.watch import Sensor  # noqa: E402
-from otmon.store.sensor import SiteStore  # noqa: E402
-from tests.live.lab import MONITOR  # noqa: E402
+from otmon.capture.ring import Ring  # noqa: E402 # after the choice
+from otmon.policy.load import load_policy  # noqa: E402 # after the choice
+from otmon.sensor.watch import Sensor  # noqa: E402 # after the choice
+from otmon.store.sensor import SiteStore  # noqa: E402 # after the choice
+from tests.live.lab import MONITOR  # noqa: E402 # after the choice
 
 
 def watch(data: Path, policy_path: Path) -> None:

@@ -19,7 +19,7 @@ from otmon.sensor.watch import Sensor
 from otmon.store.database import SiteDatabase
 from otmon.store.sensor import SiteStore
 from tests.live.fed import Fed
-from tests.live.lab import MONITOR, lab, skip_reason
+from tests.live.lab import MONITOR, skip_reason
 from tests.live.sensor import (
     Watching,
     alerts,
@@ -41,18 +41,6 @@ STOPPED_S = 60
 DAY_NS = 86_400 * 1_000_000_000
 T = 1_795_000_000_000_000_000
 MEMORY_KIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def plant():
-    with lab() as made:
-        yield made
-
-
-@pytest.fixture
-def data():
-    with data_folder() as made:
-        yield made
 
 
 @contextmanager

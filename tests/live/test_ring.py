@@ -19,6 +19,7 @@ from otmon.capture.errors import InterfaceError
 from otmon.capture.interfaces import link_type
 from otmon.capture.ring import Ring
 from tests.live.lab import HOSTS, MONITOR, lab, skip_reason
+from tests.live.sensor import until
 
 pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=str(skip_reason()))
 
@@ -59,15 +60,15 @@ def tagged(data, *tags):
 
 def taken(ring, count, wait_s=2.0):
     """Frames until there are `count`, and whatever else comes within a block's time."""
-    frames, until = [], time.monotonic() + wait_s
-    while time.monotonic() < until:
+    frames, end_s = [], time.monotonic() + wait_s
+    while time.monotonic() < end_s:
         for batch in ring.batches():
             assert batch.input == 7
             assert batch.first_frame == len(frames) + 1
             assert batch.records.flags.c_contiguous
             frames += [batch.data[at : at + (n >> 32)].tobytes() for at, n in batch.records[:, :2].tolist()]
         if len(frames) >= count:
-            until = min(until, time.monotonic() + 0.05)
+            end_s = min(end_s, time.monotonic() + 0.05)
         select.select([ring], [], [], 0.02)
     return frames
 
@@ -310,13 +311,6 @@ def test_an_interface_without_a_link_goes_on_by_itself(ring_on):
             assert ring.resume()
         plant.inject([frame(60)])
         assert taken(ring, 1) == [frame(60)]
-
-
-def until(holds):
-    end_s = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
 
 
 def test_a_clock_set_back_is_listed(plant, ring_on):

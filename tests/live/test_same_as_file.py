@@ -7,17 +7,11 @@ import pytest
 from otmon.capture.inputs import open_inputs
 from otmon.capture.ring import Ring
 from otmon.engine.run import Run
-from tests.live.lab import MONITOR, lab, skip_reason
+from tests.live.lab import MONITOR, skip_reason
 
 pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=str(skip_reason()))
 
 CAPTURES = Path(__file__).parents[2] / "captures"
-
-
-@pytest.fixture(scope="module")
-def plant():
-    with lab() as made:
-        yield made
 
 
 @pytest.mark.parametrize("name", ["plant", "modbus_pymodbus", "dnp3_opendnp3", "s7_snap7"])

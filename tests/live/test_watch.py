@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.lab import HOSTS, MONITOR, lab, skip_reason
+from tests.live.lab import HOSTS, MONITOR, skip_reason
 from tests.live.sensor import (
     CAPTURES,
     POLICY,
@@ -19,7 +19,6 @@ from tests.live.sensor import (
     Watching,
     alerts,
     arguments,
-    data_folder,
     handshake,
     otmon,
     records,
@@ -32,18 +31,6 @@ from tests.live.sensor import (
 )
 
 pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=str(skip_reason()))
-
-
-@pytest.fixture(scope="module")
-def plant():
-    with lab() as made:
-        yield made
-
-
-@pytest.fixture
-def data():
-    with data_folder() as made:
-        yield made
 
 
 @contextmanager
