@@ -42,6 +42,13 @@ class EpisodeKey(NamedTuple):
         return cls(kind, op.realm, op.client, op.server, op.protocol, op.function, row)
 
 
+class Ports(NamedTuple):
+    """Of one TCP or UDP conversation."""
+
+    client: int
+    server: int
+
+
 class _Room:
     """Targets that all episodes together may still list."""
 
@@ -63,6 +70,7 @@ class Episode:
         "detail",
         "first_ts_ns",
         "flags",
+        "flow",
         "frames",
         "key",
         "last_ts_ns",
@@ -108,6 +116,8 @@ class Episode:
         self.units: set[Unit] = set()
         self.frames: list[FrameRef] = []
         """The first MAX_ALERT_FRAMES evidence frames, ascending."""
+        self.flow: Ports | None = None
+        """Of the first of `frames`."""
         self.written: Sequence[tuple[Op, float]] = ()
         """What the first occurrence wrote."""
         self.flags: tuple[str, ...] = ()
@@ -148,7 +158,14 @@ class Episode:
     @property
     def state(self) -> tuple[int, ...]:
         """Changes with anything that its record says of what happened."""
-        return self.count, self.first_ts_ns, self.last_ts_ns, self.other_targets, *self.total.as_dict().values()
+        happened = self.first_ts_ns, self.last_ts_ns, self.other_targets, self.at_least
+        return self.count, *happened, *self.total.as_dict().values()
+
+    def become(self, other: "Episode") -> None:
+        """Another process went on with it: be as it is there. What was noted of it here stays (`detail`)."""
+        for name in self.__slots__:
+            if name not in ("_room", "detail"):
+                setattr(self, name, getattr(other, name))
 
     @property
     def function(self) -> str:
@@ -168,6 +185,7 @@ class Episode:
         last_ts_ns: int,
         frames: Iterable[FrameRef] = (),
         unit: Unit = None,
+        flow: Ports | None = None,
     ) -> None:
         """Add occurrences on one target, in any order. `unit` if it is not that of the first occurrence."""
         held = self.targets.get(target)
@@ -187,11 +205,13 @@ class Episode:
         unit = unit if unit is not None or self.op is None else self.op.unit
         if unit is not None and len(self.units) < MAX_EPISODE_TARGETS:
             self.units.add(unit)
-        self.evidence(frames)
+        self.evidence(frames, flow)
 
-    def evidence(self, frames: Iterable[FrameRef]) -> None:
-        """Keep the first MAX_ALERT_FRAMES of all that were ever given."""
+    def evidence(self, frames: Iterable[FrameRef], flow: Ports | None = None) -> None:
+        """Keep the first MAX_ALERT_FRAMES of all that were ever given, and the ports of the very first."""
         for frame in frames:
+            if not self.frames or frame < self.frames[0]:
+                self.flow = flow
             if frame in self.frames or (len(self.frames) >= MAX_ALERT_FRAMES and frame > self.frames[-1]):
                 continue
             self.frames = sorted([*self.frames, frame])[:MAX_ALERT_FRAMES]
@@ -211,7 +231,7 @@ class Episode:
         self.total.add(other.others)
         self.count += other.others.attempted
         self.units |= other.units
-        self.evidence(other.frames)
+        self.evidence(other.frames, other.flow)
 
     def as_record(self, site: Any) -> dict[str, Any]:
         """One line of alerts.jsonl (otmon.alerts.record, which reads episodes and is therefore imported late)."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from otmon.alerts.episodes import Episode, EpisodeKey
+from otmon.alerts.episodes import Episode, EpisodeKey, Ports
 from otmon.model import Counts, Op, OperationKey, Target, Unit
 from otmon.policy.verdict import Verdict
 
@@ -19,6 +19,7 @@ def as_text(episode: Episode) -> str:
         "detail": episode.detail,
         "first_ts_ns": episode.first_ts_ns,
         "flags": episode.flags,
+        "flow": episode.flow,
         "frames": episode.frames,
         "key": episode.key,
         "last_ts_ns": episode.last_ts_ns,
@@ -51,6 +52,8 @@ def restore(text: str) -> Episode:
     episode.other_targets = state["other_targets"]
     episode.hold({_target(target): Counts(*counts) for target, counts in state["targets"]})
     episode.units = {_unit(unit) for unit in state["units"]}
+    flow = state.get("flow")  # older databases have none
+    episode.flow = None if flow is None else Ports(*flow)
     episode.frames = [(number, frame) for number, frame in state["frames"]]
     episode.written = tuple((_op(op), _float(value)) for op, value in state["written"])
     episode.flags = tuple(state["flags"])

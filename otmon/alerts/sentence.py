@@ -105,12 +105,18 @@ DARK: Final[dict[str, str]] = {
     "tagged_one_way": "The mirror on {protocol} shows a VLAN tag in one direction alone of {connections}",
     "doubled": "The mirror on {protocol} shows {frames} twice",
     "switch_loss": "The switch lost frames of the mirror on {protocol}: {bytes} of conversations never came ({gaps})",
+    "job_ended": "A process of the sensor on {protocol} ended by force and began anew: {frames} are in no count",
     "policy_broken": "The policy file was changed and is not sound, so the one before stays in force: {error}",
     "disk_full": "The site database could not be written: {error}",
+    "sink_stopped": "Nothing is delivered to {protocol} until somebody mends it: {error}",
+    "sink_away": "Nothing could be delivered to {protocol} for five minutes; it is tried again: {error}",
+    "sink_refused": "{protocol} refused {records} for good: `otmon elastic dead list` says why",
+    "spool_shed": "{records} of {protocol} waited too long or too many to be delivered and were given up",
     "folded": "{messages} touched so many targets that these are not listed one by one; each was judged",
     "internal": "{frames} could not be read because of a fault in otmon",
 }
 """Reason -> what could not be seen. Figures come from the episode's detail."""
+DARK_ON_A_PORT: Final = "{bytes} between {client} and {server} on a port of a control protocol {are} none of it"
 OUTCOMES: Final[dict[Outcome, str]] = {
     "accepted": "accepted",
     "partial": "partly accepted",
@@ -226,12 +232,29 @@ def _deed(episode: Episode, op: OperationKey, place_words: str) -> str:
     return deed if place_words or "{place}" not in deed else WITHOUT_PLACE
 
 
+CONFLICT: Final = "overlap_conflict"
+_CONFLICT: Final = (
+    "{sender} sent {receiver} bytes of a {protocol} connection that came before with another content{times}. "
+    "The device may have taken either of them"
+)
+
+
+def _conflict(episode: Episode, client: str, server: str) -> str:
+    """Nobody asked for anything: the stream itself contradicts itself."""
+    from_client = episode.op is None or episode.op.initiated_by == "client"
+    sender, receiver = (client, server) if from_client else (server, client)
+    times = "" if episode.count <= 1 else f", {episode.count:,} times"
+    return _CONFLICT.format(sender=sender, receiver=receiver, protocol=episode.key.protocol, times=times)
+
+
 def sentence(episode: Episode, site: Names) -> str:
     """Who did what to which part of whom, with what outcome, and what the policy says there. Safe text."""
     key = episode.key
     client, server = (someone(identify(site, key.realm, address)) for address in (key.client, key.server))
     if episode.op is None:
         return safe_text(_stop(dark(episode, client, server)), MAX_TITLE_CHARS)
+    if episode.function == CONFLICT:
+        return safe_text(_stop(_conflict(episode, client, server)), MAX_TITLE_CHARS)
     words = _place(episode)
     if not words and episode.function == "connect" and episode.op.port is not None:
         words = f"{'IP protocol' if key.protocol == 'ip' else 'port'} {episode.op.port}"
@@ -258,10 +281,13 @@ def dark(episode: Episode, client: str, server: str) -> str:
     for name in ("bytes", "gaps", "frames", "connections"):
         figures[name] = plural(int(episode.detail.get(name, 0)), name[:-1])
     figures["messages"] = plural(int(episode.detail.get("frames", 0)), "message")
+    figures["records"] = plural(int(episode.detail.get("frames", 0)), "record")
     figures["datagrams"] = str(episode.detail.get("frames", 0))
     figures["are"], figures["were"] = ("is", "was") if episode.detail.get("bytes") == 1 else ("are", "were")
     figures.setdefault("layers", "unknown layers")
     figures.setdefault("error", "no reason known")
     figures.setdefault("conduits", "")
     template = DARK.get(episode.key.function, "{bytes} between {client} and {server} could not be seen")
+    if episode.function == "unrecognised" and episode.key.protocol in ("tcp", "udp"):
+        template = DARK_ON_A_PORT
     return template.format(**{**figures, "client": client, "server": server, "protocol": episode.key.protocol})

@@ -25,8 +25,13 @@ REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
     "tagged_one_way": ("visibility", "info"),
     "doubled": ("visibility", "low"),
     "switch_loss": ("visibility", "medium"),
+    "job_ended": ("visibility", "high"),
     "policy_broken": ("visibility", "medium"),
     "disk_full": ("visibility", "high"),
+    "sink_stopped": ("visibility", "medium"),
+    "sink_away": ("visibility", "medium"),
+    "sink_refused": ("visibility", "medium"),
+    "spool_shed": ("visibility", "medium"),
     "malformed": ("protocol", "low"),
     "unrecognised": ("protocol", "low"),
 }

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from otmon.outputs.fitted import Fitted
 from otmon.outputs.summary import damage
 from otmon.outputs.tables import (
     STYLES,
@@ -74,12 +74,11 @@ def _headline(summary: Mapping[str, Any]) -> Text:
     return text
 
 
-def _protocols(summary: Mapping[str, Any]) -> Table | Text:
+def _protocols(summary: Mapping[str, Any]) -> Fitted | Text:
     if not summary["protocols"]:
         return Text("\nNo control protocol was seen.")
-    table = new_table(
-        "Protocols", "protocol", "PDUs", "exceptions", "malformed", "functions", right=("PDUs", "exceptions")
-    )
+    columns = ("protocol", "PDUs", "exceptions", "malformed", "functions")
+    table = new_table("Protocols", *columns, right=("PDUs", "exceptions"), spare=("malformed", "exceptions"))
     for name, counts in sorted(summary["protocols"].items()):
         functions = [
             (int(function.get("requests", 0)) + int(function.get("responses", 0)), str(function.get("name", key)))

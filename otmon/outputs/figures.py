@@ -18,6 +18,29 @@ class Interface(NamedTuple):
     bytes: int
 
 
+class Delivery(NamedTuple):
+    """One sink; counters since its ledger was begun."""
+
+    sink: str
+    state: str
+    """well, away (it is tried again), stopped (somebody must mend something), ended (nobody delivers)."""
+    delivered: int
+    dead: int
+    """Records it will never take."""
+    waiting: int
+    behind_s: float | None
+    """Age of the oldest record that waits; None: none does."""
+
+
+class Spooled(NamedTuple):
+    """What a stream of the spool holds; `shed` since the database was begun."""
+
+    stream: str
+    records: int
+    bytes: int
+    shed: int
+
+
 @dataclass(slots=True)
 class Figures:
     """Counters are since the start of the process; what lies in the database is as of the last checkpoint."""
@@ -51,3 +74,5 @@ class Figures:
     clock_steps: int = 0
     policy: bool = False
     """A policy is in force."""
+    delivery: list[Delivery] = field(default_factory=list)
+    spool: list[Spooled] = field(default_factory=list)

@@ -16,6 +16,7 @@ FILES: Final = frozenset(
     {
         *("summary.json", "run.json", "assets.jsonl", "operations.jsonl", "alerts.jsonl", "messages.jsonl"),
         *("graph.graphml", "site.db", "site.db-wal", "site.db-shm", "site.db-journal", "evidence"),
+        *("delivery.db", "delivery.db-wal", "delivery.db-shm", ".delivery.db.lock"),
     }
 )
 """What otmon writes; a folder with anything else in it is not replaced."""
@@ -48,6 +49,26 @@ def is_sensors(path: Path) -> bool:
         return False
 
 
+def _rows(database: Path, table: str) -> int:
+    if not database.is_file():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as db:
+            return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    except sqlite3.Error:
+        return 0  # none of ours, or older than spools
+
+
+def undelivered(path: Path) -> int:
+    """Records in a folder's spool."""
+    return _rows(path / "site.db", "spool")
+
+
+def dead_letters(path: Path) -> int:
+    """Records that were refused for good and are kept with the reason."""
+    return _rows(path / "delivery.db", "dead")
+
+
 def _check(path: Path, shown: Path) -> None:
     if not path.exists():
         return
@@ -56,6 +77,16 @@ def _check(path: Path, shown: Path) -> None:
     found = sorted(entry.name for entry in path.iterdir())
     if not found:
         return
+    if waiting := undelivered(path):
+        raise FolderError(
+            f"{shown}: {waiting:,} records there wait to be delivered: `otmon deliver {shown}` does it, or name another"
+            " folder with --out"
+        )
+    if refused := dead_letters(path):
+        raise FolderError(
+            f"{shown}: {refused:,} records there were refused for good: `otmon elastic dead list {shown}` shows them,"
+            " `dead drop` forgets them; or name another folder with --out"
+        )
     if is_sensors(path):
         raise FolderError(f"{shown}: holds the database of a sensor (otmon watch); name another folder with --out")
     if not is_result(path):

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import orjson
 
+from otmon.outputs.sink import Outgoing
+
 _RECORDS_AT_ONCE: Final = 1024
 _LINE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
@@ -19,6 +21,18 @@ def line(record: Mapping[str, Any]) -> bytes:
 def document(record: Mapping[str, Any]) -> bytes:
     """One record for people: indented, keys sorted, newline at the end."""
     return orjson.dumps(record, option=_LINE | orjson.OPT_INDENT_2)
+
+
+def envelope(one: Outgoing) -> dict[str, Any]:
+    """A record as sinks send it: with what it is, of whom, and which of them."""
+    return {
+        "stream": one.stream,
+        "sequence": one.sequence,
+        "id": one.id,
+        "site": one.site,
+        "sensor": one.sensor,
+        "record": one.record,
+    }
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:

@@ -52,9 +52,36 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[Figures], float | None]], ...]] =
     ("otmon_policy_in_force", "1: traffic is judged by a policy.", lambda f: float(f.policy)),
 )
 """None: not known, and left out."""
+_Family = type[GaugeMetricFamily] | type[CounterMetricFamily]
+_DELIVERY: Final[tuple[tuple[str, str, str, _Family, Callable[[Figures], dict[str, float]]], ...]] = (
+    ("otmon_delivery_up", "1: the output takes what it is sent.", "sink", GaugeMetricFamily,
+     lambda f: {d.sink: float(d.state == "well") for d in f.delivery}),
+    ("otmon_delivery_delivered", "Records an output has taken.", "sink", CounterMetricFamily,
+     lambda f: {d.sink: d.delivered for d in f.delivery}),
+    ("otmon_delivery_refused", "Records an output will never take.", "sink", CounterMetricFamily,
+     lambda f: {d.sink: d.dead for d in f.delivery}),
+    ("otmon_delivery_waiting", "Records that wait for an output.", "sink", GaugeMetricFamily,
+     lambda f: {d.sink: d.waiting for d in f.delivery}),
+    ("otmon_delivery_behind_seconds", "Age of the oldest record that waits for an output.", "sink", GaugeMetricFamily,
+     lambda f: {d.sink: d.behind_s or 0.0 for d in f.delivery}),
+    ("otmon_spool_records", "Records in the spool.", "stream", GaugeMetricFamily,
+     lambda f: {s.stream: s.records for s in f.spool}),
+    ("otmon_spool_bytes", "Bytes in the spool.", "stream", GaugeMetricFamily,
+     lambda f: {s.stream: s.bytes for s in f.spool}),
+    ("otmon_spool_shed", "Records removed from the spool undelivered.", "stream", CounterMetricFamily,
+     lambda f: {s.stream: s.shed for s in f.spool}),
+)  # fmt: skip
+"""(name, help, label, kind, values by label)."""
+
+
+def _full_name(name: str, kind: _Family) -> str:
+    return f"{name}_total" if kind is CounterMetricFamily else name
+
+
 NAMES: Final = (
     *(f"{row[0]}_total" for row in (*_INTERFACE, *_LABELLED, *_COUNTERS)),
     *(row[0] for row in _GAUGES),
+    *(_full_name(name, kind) for name, _, _, kind, _ in _DELIVERY),
     "otmon_interface_up",
     "otmon_build_info",
 )
@@ -92,6 +119,11 @@ def families(figures: Figures) -> Iterator[Metric]:
     for name, text, gauge_of in _GAUGES:
         if (value := gauge_of(figures)) is not None:
             yield GaugeMetricFamily(name, text, value=value)
+    for name, text, label, kind, values_of in _DELIVERY:
+        family = kind(name, text, labels=[label])
+        for key, number in values_of(figures).items():
+            family.add_metric([key], number)
+        yield family
     build = GaugeMetricFamily("otmon_build_info", "Version of otmon.", labels=["version"])
     build.add_metric([__version__], 1)
     yield build

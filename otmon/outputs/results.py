@@ -4,7 +4,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from otmon import __version__
 from otmon.outputs.jsonl import document, write_lines
 from otmon.outputs.summary import summary_record
-from otmon.site.export import graphml
+from otmon.site.export import graphml_pieces
 from otmon.site.records import operation_record
 from otmon.site.site import Site
 from otmon.store.database import write_database
@@ -56,9 +56,10 @@ def write_results(
     inputs: Iterable["InputInfo"],
     alerts: Sequence[Mapping[str, Any]],
     policy: Mapping[str, str] | None = None,
+    spooled: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write every file but messages.jsonl (the engine does) and run.json (last, see `Clock`); gives the summary."""
-    write_database(folder / "site.db", site, alerts)
+    write_database(folder / "site.db", site, alerts, spooled=spooled)
     return write_records(folder, site, inputs, alerts, policy)
 
 
@@ -77,8 +78,8 @@ def write_records(
         write_lines(path, map(operation_record, site.operations))
     with _placed(folder / "alerts.jsonl") as path:
         write_lines(path, alerts)
-    with _placed(folder / "graph.graphml") as path:
-        path.write_text(graphml(site.graph), encoding="utf-8")
+    with _placed(folder / "graph.graphml") as path, path.open("w", encoding="utf-8") as file:
+        file.writelines(graphml_pieces(site.graph))
     with _placed(folder / "summary.json") as path:
         path.write_bytes(document(summary))
     return summary

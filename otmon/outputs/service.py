@@ -2,11 +2,15 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
+from ipaddress import ip_address
 from pathlib import Path
 from string import Template
 from typing import Final
+
+from otmon.text import safe_text
 
 UNIT: Final = Path("/etc/systemd/system/otmon.service")
 CACHE: Final = Path("/var/cache")
@@ -22,6 +26,16 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_./:@=+,-]+")
 
 class ServiceError(Exception):
     """The service cannot be made like this; str() is one line that says what to do."""
+
+
+def _address(host: str) -> str | None:
+    """A host as IPAddressAllow= takes it; None for a name."""
+    if host == "localhost":
+        return host
+    try:
+        return str(ip_address(host.partition("%")[0]))
+    except ValueError:
+        return None
 
 
 def _path(path: Path) -> str:
@@ -54,6 +68,10 @@ class Service:
     program: Path
     config: Path | None = None
     """A configuration file, which names the interfaces itself."""
+    hosts: tuple[str, ...] = ()
+    """Where its outputs are: addresses and names."""
+    credentials: tuple[tuple[str, Path], ...] = ()
+    """(output, file of root's that it needs): systemd hands over a copy, named as the output."""
 
     def __post_init__(self) -> None:
         for name in self.interfaces:
@@ -85,7 +103,30 @@ class Service:
             cache_base=CACHE,
             data_path=_path(self.data),
             data_mount=_path(self.data),
+            network=self._network(),
+            credentials="".join(f"{line}\n" for line in self._credentials()),
         )
+
+    def _network(self) -> str:
+        """Whom it may speak with."""
+        names = [host for host in self.hosts if _address(host) is None]
+        if names:
+            return (
+                f"# No IPAddressDeny=: {safe_text(', '.join(dict.fromkeys(names)), 500)} is a name, whose address may\n"
+                "# change, and somebody must be asked for it. With addresses alone in the configuration nothing else\n"
+                "# is let through. Landlock holds otmon to the outputs' TCP ports."
+            )
+        allowed = " ".join(dict.fromkeys(["localhost", *filter(None, map(_address, self.hosts))]))
+        return f"# Nothing but this machine and the addresses of outputs.\nIPAddressDeny=any\nIPAddressAllow={allowed}"
+
+    def _credentials(self) -> Iterator[str]:
+        """Secrets that lie in files of root's. Raises ServiceError."""
+        if self.credentials:
+            yield ""
+            yield "# Secrets of outputs that root alone can read: systemd hands over a copy at each start."
+        for name, path in self.credentials:
+            _path(path)
+            yield f"LoadCredential={name}:{str(path).replace('%', '%%')}"
 
     def before(self, user_exists: bool) -> list[list[str]]:
         """Commands, in order, to run as root before the unit is written."""

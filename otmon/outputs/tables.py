@@ -5,11 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from otmon.model import OperationRecord, Target
+from otmon.outputs.fitted import Fitted
 from otmon.policy.verdict import SEVERITIES
 from otmon.site.assets import Asset
 from otmon.site.graph import Graph
@@ -48,24 +47,20 @@ def duration(ns: int) -> str:
     return f"{ns / 1000:.3g} µs"
 
 
-def new_table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
-    """A light table; columns named in `right` are numbers."""
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    numbers = set(right)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    return table
+def new_table(title: str, *columns: str, right: Sequence[str] = (), spare: Sequence[str] = ()) -> Fitted:
+    """An empty table, see `Fitted`."""
+    return Fitted(title, columns, right, spare)
 
 
-def _more(table: Table, shown: int, total: int) -> None:
+def _more(table: Fitted, shown: int, total: int) -> None:
     if total > shown:
         table.caption = f"… and {total - shown:,} more (all of them with --json or --csv, and in the result folder)"
-        table.caption_justify = "left"
 
 
-def assets_table(assets: Sequence[Asset], limit: int, title: str = "Assets") -> Table:
+def assets_table(assets: Sequence[Asset], limit: int, title: str = "Assets") -> Fitted:
     """Address, name, zone, roles, what it is, since when."""
-    table = new_table(title, "address", "name", "zone", "roles", "vendor and model", "speaks", "first seen")
+    columns = ("address", "name", "zone", "roles", "vendor and model", "speaks", "first seen")
+    table = new_table(title, *columns, spare=("first seen", "speaks", "zone"))
     for asset in assets[:limit]:
         base = [e.address for e in asset.endpoints if e.protocol is None or asset.parent is not None]
         what = " ".join(filter(None, map(asset.best, ("vendor", "model", "firmware"))))
@@ -108,7 +103,7 @@ def target_text(target: Target | None) -> str:
     return " ".join(filter(None, (target.space, target.name, interval)))
 
 
-def operations_table(operations: Sequence[OperationRecord], limit: int, title: str = "Operations") -> Table:
+def operations_table(operations: Sequence[OperationRecord], limit: int, title: str = "Operations") -> Fitted:
     """Busiest first."""
     columns = (
         "client",
@@ -122,7 +117,8 @@ def operations_table(operations: Sequence[OperationRecord], limit: int, title: s
         "period",
         "verdict",
     )
-    table = new_table(title, *columns, right=("attempted", "accepted", "period"))
+    spare = ("accepted", "period", "unit", "protocol", "attempted")
+    table = new_table(title, *columns, right=("attempted", "accepted", "period"), spare=spare)
     busiest = sorted(operations, key=lambda operation: -operation.counts.attempted)[:limit]
     for operation in busiest:
         key, counts = operation.key, operation.counts
@@ -145,11 +141,10 @@ def operations_table(operations: Sequence[OperationRecord], limit: int, title: s
     return table
 
 
-def conduits_table(graph: Graph, limit: int) -> Table:
+def conduits_table(graph: Graph, limit: int) -> Fitted:
     """Who speaks what with whom, busiest first: edges of one pair and protocol added up."""
-    table = new_table(
-        "Busiest conduits", "from", "to", "protocol", "functions", "attempted", "denied", right=["attempted"]
-    )
+    columns = ("from", "to", "protocol", "functions", "attempted", "denied")
+    table = new_table("Busiest conduits", *columns, right=["attempted"], spare=("attempted", "functions"))
     labels = {node.id: (f"{node.label} ({node.zone})" if node.zone else node.label) for node in graph.nodes}
     found: dict[tuple[str, str, str], list[tuple[int, str, bool]]] = defaultdict(list)
     for edge in graph.edges:
@@ -171,9 +166,11 @@ def conduits_table(graph: Graph, limit: int) -> Table:
     return table
 
 
-def alerts_table(alerts: Sequence[Mapping[str, Any]], limit: int, title: str = "Alerts") -> Table:
+def alerts_table(alerts: Sequence[Mapping[str, Any]], limit: int, title: str = "Alerts") -> Fitted:
     """Worst first, one sentence each."""
-    table = new_table(title, "severity", "what happened", "times", "first", right=["times"])
+    decided = any("decision" in alert for alert in alerts)
+    columns = ("severity", "what happened", "times", "first", *(["decision"] if decided else []))
+    table = new_table(title, *columns, right=["times"], spare=["first", "times"])
     worst = sorted(alerts, key=lambda alert: WORST_FIRST.index(alert["severity"]))
     for alert in worst[:limit]:
         severity = alert["severity"]
@@ -182,6 +179,16 @@ def alerts_table(alerts: Sequence[Mapping[str, Any]], limit: int, title: str = "
             cell(alert["title"]),
             Text("at least ") + number(alert["count"]) if alert.get("count_at_least") else number(alert["count"]),
             cell(moment(alert["first_ts_ns"])),
+            *([cell(_decided(alert))] if decided else []),
         )
     _more(table, limit, len(alerts))
     return table
+
+
+def _decided(alert: Mapping[str, Any]) -> str:
+    """`accepted until 2027-01-01 by A. Mayer`."""
+    found = alert.get("decision")
+    if found is None:
+        return ""
+    until = "" if found["until_ns"] is None else f" until {moment(found['until_ns'])[:10]}"
+    return f"{found['state']}{until} by {found['by']}"

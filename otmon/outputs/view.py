@@ -7,18 +7,25 @@ from io import StringIO
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console, Group, RenderableType
+from rich.containers import Lines
 from rich.table import Table
 from rich.text import Text
 
 from otmon import __version__
 from otmon.outputs.console import BLIND
-from otmon.outputs.figures import Figures
+from otmon.outputs.figures import Delivery, Figures
 from otmon.outputs.tables import STYLES, WORST_FIRST, cell
 
 WIDE: Final = 110
 """Columns from which on addresses stand beside names."""
 ROOMY: Final = 34
 """Lines from which on sections are set apart by empty ones."""
+CONDUITS_SHARE: Final = 3
+"""Of the lines for alerts and conduits, one in so many is for conduits, if alerts need the others."""
+BEGINNING: Final = 2
+"""Lines of a sentence that come before the next alert: at 80 columns who did what to whom, and what came of it."""
+LISTED: Final = 64
+"""Alerts that may be shown."""
 _RULER: Final = Console(file=StringIO())
 """Only measures."""
 _STATE: Final = {"up": "green", "down": "yellow", "gone": "bold red"}
@@ -138,6 +145,7 @@ def status_line(scene: Scene) -> str:
     rate, now = rates(scene), scene.now
     lost = sum(i.dropped + i.interface_drops for i in now.interfaces)
     down = [f"{i.name} {i.state}" for i in now.interfaces if i.state != "up"]
+    down += [f"{one.sink} {one.state}, {one.waiting:,} wait" for one in now.delivery if one.state != "well"]
     alerts = ", ".join(f"{now.alerts[name]:,} {name}" for name in WORST_FIRST if now.alerts.get(name))
     parts = [
         _clock(scene.ts_ns),
@@ -159,18 +167,20 @@ def draw(scene: Scene, width: int, height: int) -> RenderableType:
     interfaces = scene.now.interfaces[: max(1, height // 8)]
     log = list(scene.log)[-max(1, height // 12) :]
     blind_rows = min(len(blind), max(2, height // 6)) or 1
-    fixed = 3 + len(interfaces) + 1 + blind_rows + 1 + len(log) + 1 + 2 + 5 * gap
+    outputs = [_output(one) for one in scene.now.delivery[: max(1, height // 8)]]
+    fixed = 3 + len(interfaces) + len(outputs) + 1 + blind_rows + 1 + len(log) + 1 + 2 + 5 * gap
     left = max(2, height - fixed)
-    conduits = min(max(len(scene.conduits), 1), max(2, left // 2, left - max(len(scene.alerts), 1)))
+    told = _told(scene, width)
+    wanted = max(1, sum(len(lines) for _, lines in told))
+    conduits = min(max(len(scene.conduits), 1), max(2, left // CONDUITS_SHARE, left - wanted))
     conduits = min(conduits, left - 1)
-    alerts = left - conduits
     parts: list[RenderableType] = [_title(scene, width), _rates(scene)]
     sections: list[RenderableType] = [
-        _interfaces(scene, len(interfaces)),
+        Group(_interfaces(scene, len(interfaces)), *outputs),
         _conduits(scene, conduits, width),
-        _alerts(scene, alerts, width),
+        _alerts(scene, told, left - conduits, width),
         _blind(blind, blind_rows),
-        _known(scene),
+        _known(scene, width),
     ]
     for section in sections:
         parts.extend([Text(), section] if gap else [section])
@@ -244,45 +254,84 @@ def _interfaces(scene: Scene, rows: int) -> Table:
     return table
 
 
+def _output(one: Delivery) -> Text:
+    """One line for a sink: how it is, and what waits for it."""
+    behind = "" if one.behind_s is None else f", the oldest for {_lasted(one.behind_s)}"
+    text = cell(f"to {one.sink}: {one.state}", "green" if one.state == "well" else "bold red")
+    text += Text(f", {one.delivered:,} delivered, {one.waiting:,} wait{behind}")
+    return text + Text(f", {one.dead:,} refused for good", "bold red") if one.dead else text
+
+
 def _conduits(scene: Scene, rows: int, width: int) -> Table:
-    numbers = ("operations/s", "frames/s")
+    """Where there is little room, names come before operations."""
+    numbers = ("operations/s", "frames/s") if width >= WIDE else ("frames/s",)
     table = _section("from", "to", "protocol", *numbers, wide=["from", "to"], right=numbers)
     for conduit in scene.conduits[:rows]:
+        operations = [quantity(conduit.operations_s) if conduit.operations_s else ""] if width >= WIDE else []
         table.add_row(
             cell(conduit.source.text(width < WIDE)),
             cell(conduit.target.text(width < WIDE)),
             cell(conduit.protocol),
-            quantity(conduit.operations_s) if conduit.operations_s else "",
+            *operations,
             quantity(conduit.frames_s),
         )
     if not scene.conduits:
-        table.add_row(Text("quiet", "dim"), "", "", "", "")
+        table.add_row(Text("quiet", "dim"))
     return table
 
 
-def _alerts(scene: Scene, rows: int, width: int) -> Table:
-    """Worst first, the newest of each severity first; sentences run over lines as long as there are any."""
+def _told(scene: Scene, width: int) -> list[tuple[Mapping[str, Any], Lines]]:
+    """Alerts as lines of words, the worst first, of each severity the newest first."""
+    newest = sorted(scene.alerts, key=lambda alert: -alert["first_ts_ns"])
+    worst = sorted(newest, key=lambda alert: WORST_FIRST.index(alert["severity"]))
+    return [(alert, cell(alert["title"]).wrap(_RULER, _alert_room(width))) for alert in worst[:LISTED]]
+
+
+def _alert_room(width: int) -> int:
+    """Columns for the sentence of an alert."""
+    return max(10, width - len("critical  12:00:00  "))
+
+
+def _alerts(scene: Scene, told: Sequence[tuple[Mapping[str, Any], Lines]], rows: int, width: int) -> Table:
+    """Sentences run over lines, as many as there are."""
+    room = _alert_room(width)
     counts = [(name, scene.now.alerts.get(name, 0)) for name in WORST_FIRST]
-    told = ", ".join(f"{number:,} {name}" for name, number in counts if number)
-    room = max(10, width - len("critical  12:00:00  "))
-    title = Text(f"what happened{f' ({told} since the start)' if told else ''}")
+    new = ", ".join(f"{number:,} {name}" for name, number in counts if number)
+    title = Text(f"what happened{f' ({new} since the start)' if new else ''}")
     title.truncate(room, overflow="ellipsis")
     table = _section("alert", "first", title.plain)
-    table.columns[2].ratio, table.columns[2].no_wrap = 1, False
-    newest = sorted(scene.alerts, key=lambda alert: -alert["first_ts_ns"])
-    shown = sorted(newest, key=lambda alert: WORST_FIRST.index(alert["severity"]))[:rows]
-    spare = rows - len(shown)
-    for alert in shown:
-        severity, title = alert["severity"], cell(alert["title"])
-        more = len(title.wrap(_RULER, room)) - 1
-        if more > spare:
-            title.truncate(room, overflow="ellipsis")
-        else:
-            spare -= max(0, more)
-        table.add_row(cell(severity, STYLES[severity]), _clock(alert["first_ts_ns"])[:-1], title)
-    if not scene.alerts:
-        table.add_row(Text("none", "green"), "", "")
+    table.columns[2].ratio = 1
+    for (alert, lines), most in zip(told, _shares([len(lines) for _, lines in told], rows), strict=False):
+        shown = list(lines) if len(lines) <= most else [*lines[: most - 1], _cut(lines[most - 1], room)]
+        severity = alert["severity"]
+        table.add_row(cell(severity, STYLES[severity]), _clock(alert["first_ts_ns"])[:-1], Text("\n").join(shown))
+    if not told:
+        table.add_row(Text("none", "green"))
     return table
+
+
+def _shares(wanted: Sequence[int], rows: int) -> list[int]:
+    """Lines for each sentence: at first the beginnings of as many as there is room for, then more of the worst."""
+    shares: list[int] = []
+    for lines in wanted:
+        if rows <= 0:
+            break
+        shares.append(min(lines, BEGINNING, rows))
+        rows -= shares[-1]
+    for number, lines in enumerate(wanted[: len(shares)]):
+        more = min(lines - shares[number], rows)
+        shares[number], rows = shares[number] + more, rows - more
+    return shares
+
+
+def _cut(line: Text, room: int) -> Text:
+    """A line after which more would come, with whole words."""
+    line.rstrip()
+    while line.cell_len + 2 > room and " " in line.plain:
+        line = line[: line.plain.rindex(" ")]
+    line.rstrip()
+    line.truncate(room - 2, overflow="ellipsis")
+    return line + Text(" …")
 
 
 def _blind(lines: Sequence[str], rows: int) -> Table:
@@ -296,7 +345,7 @@ def _blind(lines: Sequence[str], rows: int) -> Table:
     return table
 
 
-def _known(scene: Scene) -> Text:
+def _known(scene: Scene, width: int) -> Text:
     now = scene.now
     stored = now.stored
     text = Text.assemble(
@@ -307,7 +356,10 @@ def _known(scene: Scene) -> Text:
         (octets(now.database_bytes), "bold"), " stored",
     )  # fmt: skip
     if scene.newcomers:
-        text += Text("\nnewest: ", "bold") + cell("; ".join(_newcomer(one) for one in scene.newcomers))
+        named = [_newcomer(one) for one in scene.newcomers]
+        while len(named) > 1 and len("newest: ") + cell("; ".join(named)).cell_len > width:
+            named.pop()
+        text += Text("\nnewest: ", "bold") + cell("; ".join(named))
     return text
 
 

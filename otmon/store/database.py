@@ -6,7 +6,7 @@ while it writes.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +16,14 @@ from urllib.parse import quote
 import orjson
 
 from otmon import __version__
+from otmon.alerts.decisions import Signed
 from otmon.alerts.keep import restore
 from otmon.model import ConnectionRecord, OperationRecord
 from otmon.site.assets import Asset, by_place
 from otmon.site.evidence import Place
 from otmon.site.part import Part
 from otmon.site.site import Site
+from otmon.store import decisions, spool
 from otmon.store.errors import StoreError, StoreFull
 from otmon.store.migrate import migrate, schema_of
 from otmon.store.schema import MIGRATIONS, SCHEMA, TABLES
@@ -47,8 +49,13 @@ def create_tables(db: sqlite3.Connection, site_name: str) -> None:
     db.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta.items()))
 
 
-def write_database(path: Path, site: Site, alerts: Iterable[Mapping[str, Any]]) -> None:
-    """A new database at `path`; `alerts` are records as in alerts.jsonl. Same content, same logical dump."""
+def write_database(
+    path: Path, site: Site, alerts: Iterable[Mapping[str, Any]], *, spooled: Collection[str] = ()
+) -> None:
+    """A new database at `path`; `alerts` are records as in alerts.jsonl. Same content, same logical dump.
+
+    `spooled`: the streams of which everything waits in it to be delivered, in its final state.
+    """
     db = sqlite3.connect(path, isolation_level=None)
     try:
         # Nobody reads a new file before it is whole: it needs no journal, and is made safe once, at the end.
@@ -59,11 +66,27 @@ def write_database(path: Path, site: Site, alerts: Iterable[Mapping[str, Any]]) 
         for name, (table, row_of, _) in RECORDS.items():
             write_records(db, table, row_of, getattr(site.part, name))
         write_alerts(db, alerts)
+        if spooled:
+            _spool_all(db, site, spooled)
         db.execute("COMMIT")
     finally:
         db.close()
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _spool_all(db: sqlite3.Connection, site: Site, streams: Collection[str]) -> None:
+    spool.begin(db, spool.FINAL)
+    if "alert" in streams:
+        # A later run over more of the same traffic finds an alert more often: that is a later revision of it.
+        db.execute("UPDATE alerts SET revision = max(1, count)")
+        spool.append_alerts(db, None)
+    if "asset" in streams:
+        spool.append_assets(db, site.name, site.assets)
+    if "operation" in streams:
+        spool.append(
+            db, "operation", (spool.operation_entry(site.name, op, "final", site.who) for op in site.operations)
+        )
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -145,6 +168,18 @@ class SiteDatabase:
     def alerts(self) -> list[dict[str, Any]]:
         """Records as in alerts.jsonl."""
         return list(self._json("alerts"))
+
+    def decisions(self, now_ns: int) -> dict[str, dict[str, Any]]:
+        """Alert -> the latest decision about it that holds now."""
+        return decisions.in_force(self._db, now_ns)
+
+    def look_at(self, signed: Signed) -> None:
+        """Raises DecisionError if a file of decisions cannot be taken."""
+        decisions.look(self._db, self.name, signed)
+
+    def took(self, digest: str) -> bool:
+        """Whether the file of decisions with this signature was taken."""
+        return decisions.taken(self._db, digest)
 
     @cached_property
     def health(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from otmon.limits import DATABASE_CACHE_KIB, MAX_JOURNAL_BYTES
 from otmon.store.database import create_tables
-from otmon.store.errors import StoreBusy, StoreError, StoreFull
+from otmon.store.errors import StoreBusy, StoreError, StoreFull, StoreHeld
 from otmon.store.migrate import migrate, schema_of
 from otmon.store.schema import SCHEMA, TABLE_NAMES
 
@@ -50,7 +50,7 @@ def lock(folder: Path) -> int:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(held)
-        raise StoreError(f"{folder}: in use by another otmon: stop that one or choose another --data") from None
+        raise StoreHeld(f"{folder}: in use by another otmon: stop that one or choose another --data") from None
     return held
 
 

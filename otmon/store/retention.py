@@ -4,7 +4,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from otmon.limits import EPISODE_QUIET_NS, KEEP_BYTES, KEEP_CONNECTIONS, KEEP_HOSTS, KEEP_NS
+from otmon.limits import EPISODE_QUIET_NS, KEEP_BINDINGS, KEEP_BYTES, KEEP_CONNECTIONS, KEEP_FACTS, KEEP_HOSTS, KEEP_NS
+from otmon.store import decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Retention:
     max_connections: int = KEEP_CONNECTIONS
     max_hosts: int = KEEP_HOSTS
     """Addresses that sent something: forged ones are cheap."""
+    max_bindings: int = KEEP_BINDINGS
+    max_facts: int = KEEP_FACTS
 
 
 class Forgotten(NamedTuple):
@@ -27,6 +30,8 @@ class Forgotten(NamedTuple):
     alerts: int = 0
     operations: int = 0
     hosts: int = 0
+    bindings: int = 0
+    facts: int = 0
 
     def __add__(self, other: object) -> "Forgotten":
         """Sum of each."""
@@ -36,6 +41,8 @@ class Forgotten(NamedTuple):
 
 
 _TABLE: Final = {"connections": "connections", "alerts": "alerts", "operations": "operation_rows", "hosts": "hosts"}
+_SINCE: Final = {"bindings": "first_ts_ns", "facts": "ts_ns"}
+"""When these were learnt; they have no last time."""
 _BY_SIZE: Final = ("connections", "alerts", "operations")
 """What goes for size, the least valuable first."""
 _SHARE: Final = 16
@@ -56,8 +63,21 @@ def _oldest(db: sqlite3.Connection, kind: str, number: int, end_ns: int) -> int:
     return _before(db, kind, found[0] + 1 if found else end_ns) if number else 0
 
 
+def _of_nobody(db: sqlite3.Connection, kind: str, end_ns: int) -> int:
+    """Remove what was learnt before of addresses that are not remembered themselves."""
+    known = "(realm, address) IN (SELECT realm, address FROM hosts)"
+    return db.execute(f"DELETE FROM {kind} WHERE {_SINCE[kind]} < ? AND NOT {known}", (end_ns,)).rowcount
+
+
+def _earliest(db: sqlite3.Connection, kind: str, number: int) -> int:
+    """Remove the `number` that were learnt first (all of one moment together)."""
+    query = f"SELECT {_SINCE[kind]} FROM {kind} ORDER BY {_SINCE[kind]} LIMIT 1 OFFSET ?"
+    found = db.execute(query, (number - 1,)).fetchone() if number > 0 else None
+    return db.execute(f"DELETE FROM {kind} WHERE {_SINCE[kind]} <= ?", found).rowcount if found else 0
+
+
 def _rows(db: sqlite3.Connection, kind: str) -> int:
-    return int(db.execute(f"SELECT count(*) FROM {_TABLE[kind]}").fetchone()[0])
+    return int(db.execute(f"SELECT count(*) FROM {_TABLE.get(kind, kind)}").fetchone()[0])
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
@@ -71,17 +91,23 @@ def used_bytes(db: sqlite3.Connection) -> int:
 def forget(db: sqlite3.Connection, keep: Retention, now_ns: int) -> Forgotten:
     """Remove what is too old or too much, in the transaction that is open. An alert that goes on is never removed."""
     end_ns = now_ns - keep.keep_ns
-    gone = dict.fromkeys(_TABLE, 0)
+    gone = dict.fromkeys((*_TABLE, *_SINCE), 0)
     for kind in _TABLE:
         gone[kind] += _before(db, kind, min(end_ns, now_ns - EPISODE_QUIET_NS) if kind == "alerts" else end_ns)
     for kind, most in (("connections", keep.max_connections), ("hosts", keep.max_hosts)):
         gone[kind] += _oldest(db, kind, max(0, _rows(db, kind) - most), now_ns)
+    for kind, most in (("bindings", keep.max_bindings), ("facts", keep.max_facts)):
+        gone[kind] += _of_nobody(db, kind, end_ns)
+        gone[kind] += _earliest(db, kind, _rows(db, kind) - most)
+    # What waits for sinks has a bound of its own: history does not go for it.
+    (waiting,) = db.execute("SELECT ifnull(sum(bytes), 0) FROM streams").fetchone()
     for kind in _BY_SIZE:
         end_ns = now_ns - EPISODE_QUIET_NS if kind == "alerts" else now_ns
         share = _rows(db, kind) // _SHARE + 1
-        while used_bytes(db) > keep.max_bytes:
+        while used_bytes(db) - waiting > keep.max_bytes:
             removed = _oldest(db, kind, share, end_ns)
             gone[kind] += removed
             if not removed:
                 break
+    db.execute(decisions.FORGET)
     return Forgotten(**gone)

@@ -7,7 +7,7 @@ columns hold -1 ('' where a target has no space), which the view `operations` sh
 
 from typing import Final
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 
 _TABLES_2: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -97,7 +97,29 @@ CREATE TABLE episodes (
 ) WITHOUT ROWID;
 CREATE TABLE health (n INTEGER PRIMARY KEY, ts_ns INTEGER NOT NULL, record TEXT NOT NULL);
 """
-TABLES: Final = _TABLES_2
+_TABLES_3: Final = """
+ALTER TABLE alerts ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE spool (
+    n INTEGER PRIMARY KEY, stream TEXT NOT NULL, sequence INTEGER NOT NULL, id TEXT NOT NULL, ts_ns INTEGER NOT NULL,
+    record TEXT NOT NULL
+);
+CREATE UNIQUE INDEX spool_by_sequence ON spool (stream, sequence);
+CREATE TABLE streams (
+    stream TEXT PRIMARY KEY, sequence INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    shed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE told (id TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE decisions (
+    n INTEGER PRIMARY KEY, file TEXT NOT NULL, alert TEXT NOT NULL, decision TEXT NOT NULL, person TEXT NOT NULL,
+    ts_ns INTEGER NOT NULL, taken_ns INTEGER NOT NULL, until_ns INTEGER, note TEXT NOT NULL, ticket TEXT
+);
+CREATE INDEX decisions_by_file ON decisions (file);
+"""
+"""The spool: what waits for sinks. `streams`: the last sequence number, what waits and what was shed of each stream;
+`told`: what was last spooled of an asset. `decisions`: what people decided about alerts, and the signature of the file
+that said so.
+"""
+TABLES: Final = _TABLES_2 + _TABLES_3
 
 TABLE_NAMES: Final = {
     1: frozenset({"meta", "endpoints", "assets", "operations", "connections", "alerts"}),
@@ -108,6 +130,7 @@ TABLE_NAMES: Final = {
         }
     ),
 }
+TABLE_NAMES[3] = TABLE_NAMES[2] | {"spool", "streams", "told", "decisions"}
 """What a whole file of each schema has."""
 
 MIGRATIONS: Final = {
@@ -144,6 +167,9 @@ DROP TABLE operations_1;
 DROP TABLE connections_1;
 DROP TABLE alerts_1;
 UPDATE meta SET value = '2' WHERE key = 'schema';
+""",
+    2: f"""{_TABLES_3}
+UPDATE meta SET value = '3' WHERE key = 'schema';
 """,
 }
 """Schema -> what makes the next one of it. A step never changes once it is released: later ones come after it."""

@@ -5,22 +5,26 @@ Every call is one transaction that is on the disk when it returns, or raises and
 
 import os
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from otmon.alerts.decisions import Signed
 from otmon.alerts.episodes import Episode
 from otmon.alerts.keep import as_text, restore
-from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES
-from otmon.model import ConnectionRecord, Counts, OperationRecord
-from otmon.site.part import Part, add_hosts, add_tree, earlier_binding, earlier_fact, united
+from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES, SUMMARY_NS, SUMMARY_ROWS
+from otmon.model import ConnectionRecord, OperationKey, OperationRecord
+from otmon.site.part import Part, Records, add_hosts, add_tree, earlier_binding, earlier_fact, united
 from otmon.site.site import Site
+from otmon.store import decisions, spool
+from otmon.store.errors import StoreGone
 from otmon.store.journal import Journal
 from otmon.store.opening import NAMELESS, lock, open_database, trouble
 from otmon.store.retention import Forgotten, Retention, forget
 from otmon.store.rows import add_histograms, connection_row, operation_row, other_way, text_of
+from otmon.store.statements import ADD_OPERATION, KNOWN, REMOVE_EMPTY
 from otmon.store.tables import (
     KEYS,
     RECORDS,
@@ -38,37 +42,20 @@ from otmon.store.tables import (
 
 _RESERVED: Final = frozenset({"otmon", "schema", "site"})
 
-_SUMS: Final = (*Counts.FIELDS, "bytes")
-_FIRST: Final = ("first_ts_ns", "first_input", "first_frame")
-_EARLIER: Final = f"({', '.join(f'excluded.{name}' for name in _FIRST)}) < ({', '.join(_FIRST)})"
-_ADD_OPERATION: Final = (
-    insert("operation_rows", 33)
-    + f" ON CONFLICT ({', '.join(KEYS['operation_rows'])}) DO UPDATE SET "
-    + ", ".join(
-        [
-            *(f"{name} = {name} + excluded.{name}" for name in _SUMS),
-            *(f"{name} = CASE WHEN {_EARLIER} THEN excluded.{name} ELSE {name} END" for name in _FIRST),
-            "last_ts_ns = max(last_ts_ns, excluded.last_ts_ns)",
-            *(
-                f"{name} = CASE '{{}}' WHEN excluded.{name} THEN {name} WHEN {name} THEN excluded.{name}"
-                f" ELSE add_histograms({name}, excluded.{name}) END"
-                for name in ("intervals", "responses")
-            ),
-            "row = CASE WHEN excluded.verdict IS NULL THEN row ELSE excluded.row END",
-            "verdict = ifnull(excluded.verdict, verdict)",
-        ]
-    )
-)
-_REMOVE_EMPTY: Final = (
-    f"DELETE FROM operation_rows WHERE {' AND '.join(f'{name} = ?' for name in KEYS['operation_rows'])}"
-    " AND attempted <= 0"
-)
+_SPOOLED: Final = "spooled"
+"""Meta key: the streams that were spooled when the database was opened last."""
 _UNITE: Final[dict[str, tuple[Callable[[Any], Hashable], Callable[[Any, Any], Any]]]] = {
     # as in otmon.site.part.merge
     "hosts": (lambda host: host[:2], add_hosts),
     "bindings": (lambda binding: binding[:5], earlier_binding),
     "facts": (lambda fact: fact[:6], earlier_fact),
 }
+
+
+def _revision(db: sqlite3.Connection, name: str) -> int:
+    """Of an alert; 0: there is none yet."""
+    (revision,) = db.execute("SELECT revision FROM alerts WHERE id = ?", (name,)).fetchone() or (0,)
+    return int(revision)
 
 
 class SiteStore:
@@ -78,10 +65,14 @@ class SiteStore:
     writable. A damaged file is set aside: `notices` says so. Every call may raise StoreFull, which changes nothing.
     """
 
-    def __init__(self, path: Path, site: str, *, keep: Retention | None = None) -> None:
+    def __init__(self, path: Path, site: str, *, keep: Retention | None = None, spooled: Collection[str] = ()) -> None:
         self.path = path
+        self.spooled = frozenset(spooled)
+        """Streams that somebody takes."""
         self.keep = keep or Retention()
         self.notices: list[str] = []
+        self.who: spool.Who | None = None
+        """Who the ends of a spooled operation are, as far as it is known."""
         self._held = lock(path.parent)
         try:
             self._db = open_database(path, site, self.notices)
@@ -90,6 +81,40 @@ class SiteStore:
             raise
         self._db.create_function("add_histograms", 2, add_histograms, deterministic=True)
         self._journal = Journal(self._db, path)
+        self._file = self._identity()
+        self._begin_spooling()
+
+    def _begin_spooling(self) -> None:
+        """Alerts that were found while nobody took alerts are spooled as soon as somebody does."""
+        now = " ".join(sorted(self.spooled))
+        before = self.meta(_SPOOLED) or ""
+        if now == before:
+            return
+        with self._writing() as db:
+            spool.begin(db)
+            if "alert" in self.spooled and "alert" not in before.split():
+                spool.append_alerts(db, None)
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_SPOOLED, now))
+
+    def begin_spool_anew(self) -> None:
+        """The ledger is of a later state of this database, which was put back from a copy: nothing of it holds."""
+        with self._writing() as db:
+            spool.begin_anew(db)
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def look(self) -> None:
+        """Raises StoreGone if the file at `path` is no longer the one that is open."""
+        if self._identity() != self._file:
+            raise StoreGone(
+                f"{self.path}: removed or replaced while it was in use: what was seen since then is lost; "
+                "start again to begin a new one (otmon install-service makes the folder anew)"
+            )
 
     @property
     def site(self) -> str:
@@ -146,17 +171,31 @@ class SiteStore:
         verdict that was given (a policy may have changed its mind).
         """
         with self._writing() as db:
-            db.executemany(_ADD_OPERATION, map(operation_row, part.operations))
+            if "operation" in self.spooled:
+                seen: dict[OperationKey, OperationRecord] = {}
+                for op in part.operations:
+                    if op.counts.attempted > 0:
+                        seen.setdefault(op.key, op)  # there may be several rows of one: it is new once
+                fresh = (op for op in seen.values() if not self._knows(db, op))
+                spool.append(db, "operation", (spool.operation_entry(self.site, op, "new", self.who) for op in fresh))
+            if "point" in self.spooled:
+                spool.append(db, "point", (spool.point_entry(self.site, point) for point in part.points))
+            db.executemany(ADD_OPERATION, map(operation_row, part.operations))
             # A connection that turned out to be part of a scan, or to speak a control protocol, was taken back.
             back = (operation_row(op) for op in part.operations if op.counts.attempted < 0)
-            db.executemany(_REMOVE_EMPTY, (row[: len(KEYS["operation_rows"])] for row in back))
+            db.executemany(REMOVE_EMPTY, (row[: len(KEYS["operation_rows"])] for row in back))
             self._connections(db, part.connections)
             for name, (key, join) in _UNITE.items():
                 self._unite(db, name, list(united(getattr(part, name), key, join).values()), join)
             write_counters(db, add_tree(read_counters(db), counters_of(part)))
         self._journal.move()
 
-    def _connections(self, db: sqlite3.Connection, connections: Sequence[ConnectionRecord]) -> None:
+    @staticmethod
+    def _knows(db: sqlite3.Connection, operation: OperationRecord) -> bool:
+        key = operation_row(operation)[: len(KEYS["operation_rows"])]
+        return db.execute(KNOWN, key).fetchone() is not None
+
+    def _connections(self, db: sqlite3.Connection, connections: Records[ConnectionRecord]) -> None:
         rows = list(map(connection_row, connections))
         key = " AND ".join(f"{name} = ?" for name in KEYS["connections"])
         db.executemany(f"DELETE FROM connections WHERE {key}", map(other_way, rows))
@@ -181,13 +220,21 @@ class SiteStore:
         states = ((e.id, e.first_ts_ns, e.last_ts_ns, as_text(e)) for e in episodes)
         with self._writing() as db:
             db.executemany(insert("episodes", 4, "INSERT OR REPLACE"), states)
-            write_alerts(db, records)
+            self._alerts(db, list(records))
+
+    def _alerts(self, db: sqlite3.Connection, records: Sequence[Mapping[str, Any]]) -> None:
+        names = [record["id"] for record in records]
+        before = {name: _revision(db, name) for name in names} if "alert" in self.spooled else {}
+        write_alerts(db, records)
+        spool.append_alerts(db, [name for name, revision in before.items() if _revision(db, name) != revision])
 
     def describe(self, site: Site, alerts: Iterable[Mapping[str, Any]] = ()) -> None:
         """Say anew who is who, for readers: endpoints and assets, and alerts whose wording depends on it."""
         with self._writing() as db:
             write_derived(db, site)
-            write_alerts(db, alerts)
+            self._alerts(db, list(alerts))
+            if "asset" in self.spooled:
+                spool.append_assets(db, self.site, site.assets)
         self._journal.move()
 
     def health(self, record: Mapping[str, Any]) -> None:
@@ -197,6 +244,10 @@ class SiteStore:
                 "INSERT INTO health (ts_ns, record) VALUES (?, ?)", (record["ts_ns"], text_of(dict(record)))
             ).lastrowid
             db.execute("DELETE FROM health WHERE n <= ?", ((added or 0) - MAX_HEALTH_RECORDS,))
+            if "sensor" in self.spooled:
+                ts_ns = int(record["ts_ns"])
+                name = spool.digest(self.site, spool.name(db), "sensor", added)
+                spool.append(db, "sensor", [spool.Entry(name, ts_ns, record)])
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small text. Raises ValueError for the keys by which the file is known."""
@@ -216,6 +267,65 @@ class SiteStore:
                 self._db.executescript("PRAGMA incremental_vacuum")  # `execute` gives back one page
             self._journal.move()
         return gone
+
+    # --- the spool ---------------------------------------------------------------------------------------------------
+
+    def audit(self, record: Mapping[str, Any]) -> None:
+        """Spool what was done with the sensor (docs/records/audit.schema.json), if anybody takes it."""
+        if "audit" in self.spooled:
+            with self._writing() as db:
+                spool.append_audit(db, self.site, record)
+
+    def decide(self, signed: Signed, now_ns: int) -> None:
+        """Keep a file of decisions about alerts, and tell of each. Raises DecisionError, and nothing was kept."""
+        with self._writing() as db:
+            decisions.take(db, self.site, signed, now_ns)
+            if "audit" in self.spooled:
+                for decision in signed.decisions:
+                    spool.append_audit(db, self.site, decisions.audit_record(decision, now_ns))
+
+    def summarise(self, now_ns: int) -> int:
+        """Spool the next operations that were seen since the last round of summaries; gives how many.
+
+        A round goes through all operations in the order of their keys, SUMMARY_ROWS at a call, so that a million of
+        them neither hold up frames nor are written at once; the next one begins SUMMARY_NS after it began.
+        """
+        if "operation" not in self.spooled:
+            return 0
+        with self._writing() as db:
+            state = read_counters(db).get("summaries") or {"since_ns": now_ns, "began_ns": now_ns, "after": None}
+            if state["after"] is None:
+                if now_ns - state["began_ns"] < SUMMARY_NS:
+                    write_counters(db, {"summaries": state})
+                    return 0
+                state = {"since_ns": state["began_ns"], "began_ns": now_ns, "after": []}
+            found = list(read_operations(db, state["after"], SUMMARY_ROWS))
+            state["after"] = list(operation_row(found[-1])[: len(KEYS["operation_rows"])]) if found else None
+            write_counters(db, {"summaries": state})
+            seen = (op for op in found if op.last_ts_ns > state["since_ns"])
+            return spool.append(
+                db, "operation", (spool.operation_entry(self.site, op, "summary", self.who) for op in seen)
+            )
+
+    def relieve(self, delivered: Mapping[str, int], before_ts_ns: int, max_bytes: int) -> dict[str, int]:
+        """Remove from the spool what every sink has (stream -> sequence number), then what is too old or too much.
+
+        Gives how many records of each stream went undelivered.
+        """
+        with self._writing() as db:
+            spool.prune(db, delivered)
+            return spool.shed(db, max_bytes, before_ts_ns)
+
+    @property
+    def spool_name(self) -> str:
+        """Names the spool whose sequence numbers count."""
+        with self._reading() as db:
+            return spool.name(db)
+
+    def waiting(self) -> dict[str, spool.Waiting]:
+        """What the spool holds, by stream."""
+        with self._reading() as db:
+            return spool.waiting(db)
 
     # --- reading back ------------------------------------------------------------------------------------------------
 
@@ -246,17 +356,20 @@ class SiteStore:
         with self._reading() as db:
             yield from read_operations(db)
 
-    def part(self) -> Part:
-        """Everything as one Part, records in the order of otmon.site.part.merge."""
+    def part(self, in_place: bool = False) -> Part:
+        """Everything as one Part, records in the order of otmon.site.part.merge.
+
+        `in_place`: operations and connections stay in the database and are read as they are gone through; there may be
+        more of them than memory holds. Do not add meanwhile.
+        """
         with self._reading() as db:
-            part = read_part(db)
+            part = read_part(db, self._reading if in_place else None)
         part.episodes = list(self.episodes())
         return part
 
     def outline(self) -> Part:
         """What assets are made of, see `read_outline`; small beside the whole."""
-        with self._reading() as db:
-            return read_outline(db)
+        return read_outline(self._reading)
 
     def sizes(self) -> dict[str, int]:
         """Rows of operations, connections, hosts and alerts. Reads them all: not to be asked often."""

@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
@@ -75,8 +76,8 @@ def write_counters(db: sqlite3.Connection, documents: Mapping[str, Any]) -> None
 def write_alerts(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]]) -> None:
     """Alerts as in alerts.jsonl: one that is known keeps its place."""
     db.executemany(
-        "INSERT INTO alerts (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record"
-        " WHERE record <> excluded.record",
+        "INSERT INTO alerts (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record,"
+        " revision = revision + 1 WHERE record <> excluded.record",
         ((record["id"], text_of(record)) for record in records),
     )
 
@@ -86,8 +87,7 @@ def _endpoint_rows(site: Site) -> Iterator[Row]:
         roles = orjson.dumps(asset.roles).decode()
         for endpoint in asset.endpoints:
             yield *endpoint, asset.id, asset.zone, asset.name, roles
-    spoken_to = {(op.key.realm, address) for op in site.operations for address in (op.key.client, op.key.server)}
-    for realm, address in sorted(spoken_to - site.asset_of.keys()):
+    for realm, address in sorted(site.spoken - site.asset_of.keys()):
         who = site.who(realm, address)
         yield realm, address, None, None, None, who["zone"], who["name"], orjson.dumps(who["roles"]).decode()
 
@@ -111,35 +111,72 @@ def write_derived(db: sqlite3.Connection, site: Site) -> None:
     _rewrite(db, "assets", ("record",), ((text_of(asset.as_record()),) for asset in site.assets))
 
 
-def read_records(db: sqlite3.Connection, name: str) -> Iterator[Any]:
-    """Records of one field of a Part, in the order of `otmon.site.part.merge`."""
+Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
+"""Gives the database, and says what is wrong with it."""
+
+
+class Stored(Generic[_T]):
+    """Records that stay in the database and are read each time they are gone through. Do not write meanwhile."""
+
+    def __init__(self, reading: Reading, query: str, record_of: Callable[[Row], _T]) -> None:
+        self._reading, self._query, self._record_of = reading, query, record_of
+
+    def __iter__(self) -> Iterator[_T]:
+        """In the order of the query."""
+        with self._reading() as db:
+            yield from map(self._record_of, db.execute(self._query))
+
+    def __len__(self) -> int:
+        """Counted anew."""
+        with self._reading() as db:
+            return int(db.execute(f"SELECT count(*) FROM ({self._query})").fetchone()[0])
+
+
+def _ordered(name: str) -> tuple[str, Callable[[Row], Any]]:
+    """Query and reader of one field of a Part, in the order of `otmon.site.part.merge`."""
     table, _, record_of = RECORDS[name]
-    return map(record_of, db.execute(f"SELECT * FROM {table} ORDER BY {', '.join(KEYS[table])}"))
+    return f"SELECT * FROM {table} ORDER BY {', '.join(KEYS[table])}", record_of
 
 
-def read_operations(db: sqlite3.Connection) -> Iterator[OperationRecord]:
-    """In the order of their keys, read as they are asked for."""
-    return read_records(db, "operations")
+def read_records(db: sqlite3.Connection, name: str) -> Iterator[Any]:
+    """Records of one field of a Part."""
+    query, record_of = _ordered(name)
+    return map(record_of, db.execute(query))
+
+
+def read_operations(db: sqlite3.Connection, after: Sequence[Any] = (), limit: int = -1) -> Iterator[OperationRecord]:
+    """In the order of their keys, read as they are asked for; `limit` of them that come after a key."""
+    table, _, record_of = RECORDS["operations"]
+    columns = ", ".join(KEYS[table])
+    beyond = f"WHERE ({columns}) > ({','.join('?' * len(after))})" if after else ""
+    return map(record_of, db.execute(f"SELECT * FROM {table} {beyond} ORDER BY {columns} LIMIT ?", (*after, limit)))
 
 
 _WITHOUT_TARGET: Final = KEYS["operation_rows"][:12]
 _OUTLINE: Final = (
-    f"SELECT {', '.join(_WITHOUT_TARGET)}, '', -1, -1, -1, initiated_by, sum(attempted), sum(accepted), sum(rejected),"
-    " sum(partial), sum(unanswered), sum(unseen), sum(pending), sum(bytes), min(first_ts_ns), max(last_ts_ns), 0, 0,"
-    f" '{{}}', '{{}}', verdict, NULL FROM operation_rows GROUP BY {', '.join(_WITHOUT_TARGET)}, initiated_by, verdict"
+    f"SELECT {', '.join(_WITHOUT_TARGET)}, '', -1, -1, -1, min(initiated_by),"
+    " sum(attempted), sum(accepted), sum(rejected), sum(partial), sum(unanswered), sum(unseen), sum(pending),"
+    " sum(bytes), min(first_ts_ns), max(last_ts_ns), 0, 0, '{}', '{}', max(ifnull(verdict, 'permit')), NULL"
+    f" FROM operation_rows GROUP BY {', '.join(_WITHOUT_TARGET)}"
 )
+"""In the order of the primary key, so that nothing has to be sorted. Denied: every one of them was."""
 
 
-def read_outline(db: sqlite3.Connection) -> Part:
-    """What assets are made of: operations without their targets, hosts, bindings and facts."""
-    part = Part(operations=[rows.operation(row) for row in db.execute(_OUTLINE)])
-    for name in ("hosts", "bindings", "facts"):
-        setattr(part, name, list(read_records(db, name)))
+def read_outline(reading: Reading) -> Part:
+    """What assets are made of: hosts, bindings and facts, and operations without their targets, which stay there."""
+    part = Part(operations=Stored(reading, _OUTLINE, rows.operation))
+    with reading() as db:
+        for name in ("hosts", "bindings", "facts"):
+            setattr(part, name, list(read_records(db, name)))
     return part
 
 
-def read_part(db: sqlite3.Connection) -> Part:
-    """Everything but episodes."""
+LONG: Final = frozenset({"operations", "connections"})
+"""Records of which there may be a million."""
+
+
+def read_part(db: sqlite3.Connection, in_place: Reading | None = None) -> Part:
+    """Everything but episodes; `in_place`: what is long stays in the database, and is read there."""
     counters = read_counters(db)
     totals = counters.get("totals", {})
     part = Part(
@@ -151,5 +188,8 @@ def read_part(db: sqlite3.Connection) -> Part:
     for name in COUNTERS:
         setattr(part, name, counters.get(name, {}))
     for name in RECORDS:
-        setattr(part, name, list(read_records(db, name)))
+        if in_place is not None and name in LONG:
+            setattr(part, name, Stored(in_place, *_ordered(name)))
+        else:
+            setattr(part, name, list(read_records(db, name)))
     return part

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otmon.alerts import keep
-from otmon.alerts.episodes import Episode, EpisodeKey, Episodes
+from otmon.alerts.episodes import Episode, EpisodeKey, Episodes, Ports
 from otmon.alerts.record import as_record
 from otmon.limits import MAX_EPISODE_TARGETS_HELD
 from otmon.model import Counts, Op, Target
@@ -21,7 +21,7 @@ _targets = st.none() | st.builds(Target, st.sampled_from(["coil", "M"]), _few, _
 _counts = st.builds(lambda n, m: Counts(attempted=n + m, accepted=n, rejected=m), _few, _few)
 _frames = st.lists(st.tuples(_few, st.integers(1, 60)), max_size=20)
 _times = st.integers(T0, T0 + HOUR)
-_notes = st.tuples(_targets, _counts, _times, _times, _frames, _units)
+_notes = st.tuples(_targets, _counts, _times, _times, _frames, _units, st.none() | st.builds(Ports, _few, _few))
 _values = st.floats() | st.integers(0, 2**63 - 1) | st.booleans()
 _verdicts = st.builds(
     Verdict,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otmon.alerts.attack import BY_ACCESS, BY_FUNCTION, BY_KIND, TECHNIQUES, attack_ids
-from otmon.alerts.record import as_record
+from otmon.alerts.episodes import Ports
+from otmon.alerts.record import OPTIONAL, as_record
 from otmon.alerts.visibility import REASONS, Dark, visibility
 from otmon.limits import MAX_ALERT_TARGETS
 from otmon.model import Op, Target
@@ -26,6 +27,7 @@ def example() -> dict[str, Any]:
     verdict = Verdict(False, None, "value", "high", "scada-polls-plcs", "Row scada-polls-plcs allows 0-100 there.")
     target = Target("holding_register", 45, 45)
     made = episode(operation(target=target), verdict)
+    made.flow = Ports(49152, 502)
     made.written = [(Op(6, "write_single_register", "write", 1, target), 900)]
     return as_record(made, Site())
 
@@ -36,8 +38,9 @@ def test_the_example_is_a_record_the_code_writes() -> None:
 
 def test_the_schema_is_one_and_knows_every_field() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    always = sorted(SCHEMA["properties"].keys() - {"count_at_least"})
-    assert always == sorted(SCHEMA["required"]) == sorted(example()) == list(example())
+    always = sorted(SCHEMA["properties"].keys() - OPTIONAL)
+    assert always == sorted(SCHEMA["required"])
+    assert sorted([*always, "client_port", "server_port"]) == sorted(example()) == list(example())
     with pytest.raises(jsonschema.ValidationError):
         VALID.validate({**example(), "more": 1})
 
@@ -65,6 +68,43 @@ def test_findings_are_valid() -> None:
         "a", [Dark(reason, "r", "a", "b", "", T0, T0, (0, 1), layers={"x": 1}) for reason in REASONS]
     ):
         VALID.validate(as_record(one, Site()))
+
+
+def test_a_finding_says_what_could_not_be_seen_and_where() -> None:
+    (one,) = visibility("a", [Dark("gap", "r", "a", "b", "modbus", T0, T0, (0, 1), bytes=3, gaps=1)])
+    assert as_record(one, Site())["finding"] == {
+        "reason": "gap",
+        "protocol": "modbus",
+        "interface": None,
+        "bytes": 3,
+        "connections": 1,
+        "frames": 0,
+        "gaps": 1,
+    }
+    (one,) = visibility("a", [Dark("shed", "r", "*", "*", "", T0, T0, None, frames=2)])
+    assert as_record(one, Site())["finding"] == {
+        "reason": "shed",
+        "protocol": None,
+        "interface": None,
+        "bytes": 0,
+        "connections": 1,
+        "frames": 2,
+        "gaps": 0,
+    }
+
+
+def test_ports_are_those_of_the_first_evidence() -> None:
+    made = episode(operation())
+    made.flow = Ports(49152, 502)
+    made.evidence([(0, 9)], Ports(50001, 502))
+    assert as_record(made, Site())["client_port"] == 49152
+    made.evidence([(0, 3)], Ports(50000, 503))
+    assert (as_record(made, Site())["client_port"], as_record(made, Site())["server_port"]) == (50000, 503)
+    made.absorb(later := episode(operation()))
+    later.absorb(made)
+    assert as_record(made, Site())["client_port"] == as_record(later, Site())["client_port"] == 50000
+    made.op = operation()._replace(function="scan")
+    assert not as_record(made, Site()).keys() & {"client_port", "server_port"}
 
 
 def test_dnp3_units_are_pairs() -> None:

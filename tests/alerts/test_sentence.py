@@ -111,6 +111,17 @@ def test_what_a_server_does_unasked() -> None:
     )
 
 
+def test_a_stream_that_contradicts_itself_names_no_row() -> None:
+    verdict = Verdict(False, "overlap_conflict", "protocol", "high")
+    for initiated_by, first, second in (("client", "HMI-2 (10.0.2.11, supervision)", PLC), ("server", PLC, "HMI-2")):
+        op = operation("modbus", "overlap_conflict", "write", target=None)._replace(initiated_by=initiated_by)
+        said = sentence(episode(op, verdict), Site())
+        assert said.startswith(f"{first} sent {second}")
+        assert said.endswith("bytes of a modbus connection that came before with another content. The device may have "
+                             "taken either of them.")  # fmt: skip
+        assert "Row" not in said
+
+
 def functions_of(tables: ModuleType) -> set[str]:
     """Names of all functions in the tables of a protocol."""
     found = set()

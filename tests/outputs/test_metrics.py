@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from otmon.outputs import pageserver
-from otmon.outputs.figures import Figures, Interface
+from otmon.outputs.figures import Delivery, Figures, Interface, Spooled
 from otmon.outputs.metrics import NAMES, Metrics
 from otmon.outputs.pageserver import MAX_CLIENTS, MAX_REQUEST_BYTES, PATIENCE_S, PageServer
 
@@ -25,6 +25,8 @@ FIGURES = Figures(
     alerts={"high": 1},
     synchronised=None,
     clock_offset_ns=-1_500_000,
+    delivery=[Delivery("elastic", "well", 12, 1, 0, None), Delivery("syslog", "away", 0, 0, 5, 61.5)],
+    spool=[Spooled("alert", 5, 2048, 0), Spooled("operation", 0, 0, 9)],
 )
 
 
@@ -54,6 +56,15 @@ def test_figures_are_metrics() -> None:
         "otmon_copies_total": 2,
         "otmon_operations": 3,
         "otmon_clock_offset_seconds": -0.0015,
+        "otmon_delivery_up{sink=elastic}": 1,
+        "otmon_delivery_up{sink=syslog}": 0,
+        "otmon_delivery_delivered_total{sink=elastic}": 12,
+        "otmon_delivery_refused_total{sink=elastic}": 1,
+        "otmon_delivery_waiting{sink=syslog}": 5,
+        "otmon_delivery_behind_seconds{sink=syslog}": 61.5,
+        "otmon_delivery_behind_seconds{sink=elastic}": 0,
+        "otmon_spool_bytes{stream=alert}": 2048,
+        "otmon_spool_shed_total{stream=operation}": 9,
     }
     assert {name: found.get(name) for name in expected} == expected
     assert "otmon_clock_synchronised" not in found  # not known
@@ -66,7 +77,7 @@ def test_every_metric_is_named_and_has_labels_of_the_sensor_alone() -> None:
     mine = {name.partition("{")[0] for name in found if name.startswith("otmon_")}
     assert mine == set(NAMES)
     labels = {match for name in found for match in re.findall(r"[{,](\w+)=", name)}
-    assert labels == {"interface", "bucket", "protocol", "severity", "version"}
+    assert labels == {"interface", "bucket", "protocol", "severity", "version", "sink", "stream"}
 
 
 def test_every_metric_is_documented() -> None:

@@ -26,7 +26,7 @@ from tests.site.plant import FRAMES, HOSTILE, OT_BYTES, Names
 from tests.store.test_database import dump
 
 RECORDS = Path(__file__).parents[2] / "docs" / "records"
-KINDS = ("summary", "asset", "operation", "alert", "message", "run", "health")
+KINDS = ("summary", "asset", "operation", "alert", "message", "run", "health", "audit", "point")
 POLICY = {"path": "rules/plant.yaml", "sha256": "ab" * 32}
 
 

@@ -53,6 +53,36 @@ def test_it_has_the_least_privileges() -> None:
     assert "MemoryDenyWriteExecute= must stay off: " in PLAIN.unit()
 
 
+def outputs(*hosts: str, credentials: tuple[tuple[str, Path], ...] = ()) -> Service:
+    config = Path("/etc/otmon/sensor.yaml")
+    return Service(("eth1",), None, Path("/d"), "otmon", Path("/bin/true"), config, hosts, credentials)
+
+
+def test_without_outputs_nothing_leaves_the_machine() -> None:
+    unit = settings(PLAIN.unit())
+    assert (unit["IPAddressDeny"], unit["IPAddressAllow"]) == (["any"], ["localhost"])
+    assert "LoadCredential" not in unit
+
+
+def test_addresses_of_outputs_are_let_through_and_no_others() -> None:
+    unit = settings(outputs("10.1.2.3", "localhost", "fd00::1", "10.1.2.3", "fe80::1%eth0").unit())
+    assert unit["IPAddressDeny"] == ["any"]
+    assert unit["IPAddressAllow"] == ["localhost 10.1.2.3 fd00::1 fe80::1"]
+
+
+def test_with_a_name_there_is_no_list_and_the_unit_says_why() -> None:
+    text = outputs("10.1.2.3", "siem.example").unit()
+    assert not {"IPAddressDeny", "IPAddressAllow"} & settings(text).keys()
+    assert "# No IPAddressDeny=: siem.example is a name, whose address may" in text
+
+
+def test_secrets_of_roots_are_handed_over() -> None:
+    unit = settings(outputs(credentials=(("elastic", Path("/etc/o/key")), ("webhook", Path("/etc/a b%c")))).unit())
+    assert unit["LoadCredential"] == ["elastic:/etc/o/key", "webhook:/etc/a b%%c"]
+    with pytest.raises(ServiceError, match="a unit needs an absolute path"):
+        outputs(credentials=(("elastic", Path("/etc/a\nUser=root")),)).unit()
+
+
 def test_a_policy_is_not_needed() -> None:
     assert "--policy" not in PLAIN.unit().replace("--policy /etc/otmon/plant.yaml", "", 1)
     unit = settings(Service(("eth1",), None, Path("/d"), "otmon", Path("/bin/true")).unit())
@@ -121,7 +151,9 @@ def test_kernels_made_for_everybody_to_read_are_still_private(tmp_path: Path, mo
 def test_systemd_takes_it_and_finds_it_well_confined(tmp_path: Path) -> None:
     file = tmp_path / "otmon.service"
     odd = Service(("eth1", "eth2.5"), Path("/etc/o %n/p$x.yaml"), Path("/srv/a b%c$d"), "nobody", Path("/bin/true"))
-    for service in (odd, PLAIN):
+    named = outputs("10.1.2.3", "siem.example", credentials=(("webhook", Path("/etc/a b%c")),))
+    literal = outputs("10.1.2.3", "fd00::1", credentials=(("elastic", Path("/etc/otmon/key")),))
+    for service in (odd, named, literal, PLAIN):
         file.write_text(service.unit())
         done = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False)
         said = [line for line in done.stderr.splitlines() if "otmon.service" in line and "ethtool" not in line]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from otmon.outputs.figures import Figures, Interface
+from otmon.outputs.figures import Delivery, Figures, Interface
 from otmon.outputs.view import Conduit, Newcomer, Party, Scene, draw, octets, quantity, rates, status_line
 
 T0 = 1_793_537_580 * 10**9
@@ -79,6 +79,32 @@ def test_everything_is_on_the_screen(width: int, height: int) -> None:
         assert "10.0.2.12 (supervision)" in text
 
 
+STOPPED = (
+    "HMI-1 (10.0.2.10, supervision) stopped the CPU of PLC-2 (10.0.1.12, control); accepted. "
+    "Row engineering-programs-plcs allows it only on mon, tue 08:00-17:00."
+)
+
+
+@pytest.mark.parametrize(("height", "whole"), [(24, 0), (40, 2), (50, 4)])
+def test_at_80_columns_sentences_run_over_lines_and_words_stay_whole(height: int, whole: int) -> None:
+    one = scene(8, 0)
+    one.alerts = [
+        {"severity": severity, "first_ts_ns": T0, "title": f"{n}: {STOPPED}"}
+        for n, severity in enumerate(("high", "critical", "medium", "medium"))
+    ]
+    lines = shown(one, 80, height)
+    assert len(lines) <= height
+    begin = next(n for n, line in enumerate(lines) if line.startswith("alert"))
+    end = next(n for n, line in enumerate(lines) if line.startswith("could not be seen"))
+    told = [line[20:].strip() for line in lines[begin + 1 : end] if line.strip()]
+    assert set(" ".join(told).replace(" …", "").split()) <= {*STOPPED.split(), "0:", "1:", "2:", "3:"}
+    text = " ".join(told)
+    assert f"1: {STOPPED.partition('; ')[0]}" in text
+    assert text.count(STOPPED) == whole
+    assert any(line.startswith("PLC 1 (supervision)   ") for line in lines)
+    assert not any("operations/s" in line for line in lines)
+
+
 def test_an_empty_network_looks_like_one() -> None:
     empty = Figures(0.0)
     text = "\n".join(shown(Scene(empty, empty, "default", T0, 3.0), 80, 24))
@@ -99,6 +125,19 @@ def test_a_line_for_those_without_a_terminal() -> None:
         "12:53:00Z  20.5 k frames/s  375 OT PDUs/s  18 Mbit/s  15 frames lost  14 assets"
         "  new alerts: 3 critical, 1 medium  span1 gone"
     )
+
+
+def test_each_output_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Delivery("syslog", "away", 0, 2, 5, 3661.0)
+    monkeypatch.setattr(NOW, "delivery", [Delivery("elastic", "well", 12, 0, 0, None), away])
+    for width, height in ((80, 24), (160, 50)):
+        lines = shown(scene(), width, height)
+        assert len(lines) <= height
+        assert "to elastic: well, 12 delivered, 0 wait" in map(str.rstrip, lines)
+        assert any(
+            line.startswith("to syslog: away, 0 delivered, 5 wait, the oldest for 1:01:01, 2 ref") for line in lines
+        )
+    assert status_line(scene()).endswith("span1 gone  syslog away, 5 wait")
 
 
 def test_rates_of_one_look_are_nothing() -> None:

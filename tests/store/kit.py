@@ -57,7 +57,19 @@ def deltas(part: Part, number: int, seed: int) -> list[Part]:
 
 def episode_view(episode: Episode) -> dict[str, Any]:
     """Everything that counts in an episode."""
-    names = ("site", "key", "verdict", "op", "first_ts_ns", "last_ts_ns", "count", "other_targets", "units", "frames")
+    names = (
+        "site",
+        "key",
+        "verdict",
+        "op",
+        "first_ts_ns",
+        "last_ts_ns",
+        "count",
+        "other_targets",
+        "units",
+        "frames",
+        "flow",
+    )
     view = {name: getattr(episode, name) for name in (*names, "flags", "detail", "id")}
     view["targets"] = [(target, counts.as_dict()) for target, counts in episode.targets.items()]
     view["written"] = [(op, repr(value)) for op, value in episode.written]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from otmon.limits import EPISODE_QUIET_NS
-from otmon.model import HostRecord, OperationRecord
+from otmon.model import Binding, Fact, HostRecord, OperationRecord
 from otmon.site.part import Part
 from otmon.store.retention import Forgotten, Retention, used_bytes
 from otmon.store.sensor import SiteStore
@@ -108,3 +108,30 @@ def test_forged_addresses_do_not_fill_the_disk(tmp_path: Path) -> None:
         store.add(Part(hosts=hosts))
         assert store.forget(NOW).hosts == 250
         assert {host.last_ts_ns for host in store.part().hosts} == {T0 + n for n in range(250, 300)}
+
+
+def test_what_is_known_of_an_address_goes_with_it(tmp_path: Path) -> None:
+    hosts = [HostRecord("default", f"10.0.0.{n}", T0, T0 + n * DAY, 1, (0, 1)) for n in range(10)]
+    facts = [Fact("default", h.address, None, "model", "X", "modbus", (0, 1), T0, 0.9) for h in hosts]
+    bindings = [Binding("default", f"02:00:00:00:00:0{n}", f"10.0.0.{n}", 0x806, True, T0, (0, 1)) for n in range(10)]
+    with SiteStore(tmp_path / "site.db", "default", keep=Retention(keep_ns=5 * DAY)) as store:
+        store.add(Part(hosts=hosts, facts=facts, bindings=bindings))
+        assert store.forget(T0 + 10 * DAY) == Forgotten(hosts=5, bindings=5, facts=5)
+        part = store.part()
+    kept = {f"10.0.0.{n}" for n in range(5, 10)}
+    assert {fact.address for fact in part.facts} == {binding.address for binding in part.bindings} == kept
+
+
+def test_invented_identities_do_not_fill_the_disk(tmp_path: Path) -> None:
+    keep = Retention(keep_ns=1 << 62, max_facts=50, max_bindings=20)
+    with SiteStore(tmp_path / "site.db", "default", keep=keep) as store:
+        facts = [Fact("default", "10.0.0.1", None, "model", f"{n}", "modbus", (0, 1), T0 + n, 0.9) for n in range(300)]
+        bindings = [
+            Binding("default", f"02:00:00:00:{n >> 8:02x}:{n & 255:02x}", "10.0.0.1", 0x806, True, T0 + n, (0, 1))
+            for n in range(300)
+        ]
+        store.add(Part(facts=facts, bindings=bindings))
+        assert store.forget(NOW) == Forgotten(bindings=280, facts=250)
+        part = store.part()
+    assert {fact.ts_ns - T0 for fact in part.facts} == set(range(250, 300))
+    assert {binding.first_ts_ns - T0 for binding in part.bindings} == set(range(280, 300))

@@ -68,7 +68,7 @@ def test_every_version_is_migrated(path: Path, tmp_path: Path) -> None:
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = shutil.copy(VERSIONS[0], tmp_path / "site.db")
     before = copy.read_bytes()
-    steps = {1: schema.MIGRATIONS[1] + "INSERT INTO nowhere VALUES (1);"}
+    steps = schema.MIGRATIONS | {1: schema.MIGRATIONS[1] + "INSERT INTO nowhere VALUES (1);"}
     monkeypatch.setattr("otmon.store.migrate.MIGRATIONS", steps)
     with pytest.raises(StoreError, match="nowhere"):
         open_database(copy, site().name, [])

@@ -1,0 +1,271 @@
+"""`delivery.db`: how far each sink has come, and what it will never take.
+
+Beside the site database and written by whoever delivers alone, so that neither the sensor nor the delivery ever waits
+for the other's lock.
+"""
+
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from otmon.limits import MAX_DEAD
+from otmon.outputs.sink import Outgoing
+from otmon.store.rows import text_of
+
+NAME: Final = "delivery.db"
+_BUSY_S: Final = 5.0
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS cursors (
+    sink TEXT NOT NULL, stream TEXT NOT NULL, spool TEXT NOT NULL, done INTEGER NOT NULL, sent INTEGER NOT NULL,
+    PRIMARY KEY (sink, stream)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead (
+    n INTEGER PRIMARY KEY, sink TEXT NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL, id TEXT NOT NULL,
+    ts_ns INTEGER NOT NULL, at_ns INTEGER NOT NULL, reason TEXT NOT NULL, record TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS sinks (
+    sink TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL, since_ns INTEGER NOT NULL,
+    looked_ns INTEGER NOT NULL, delivered INTEGER NOT NULL, dead INTEGER NOT NULL, dropped INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used; str() is one line for people."""
+
+
+class Cursor(NamedTuple):
+    """How far a sink has come in a stream."""
+
+    done: int = 0
+    """Everything up to this sequence number was answered."""
+    sent: int = 0
+    """Everything up to this one may have been sent."""
+
+
+class State(NamedTuple):
+    """How a sink is."""
+
+    state: str
+    """well, away (it is tried again), stopped (somebody must mend something)."""
+    reason: str
+    since_ns: int
+    looked_ns: int
+    """When it was last heard of: whoever delivers writes this every few seconds."""
+    delivered: int
+    dead: int
+    """Records it will never take, ever."""
+    dropped: int
+    """Of these, those not kept any more."""
+
+
+class Dead(NamedTuple):
+    """A record that a sink will never take."""
+
+    n: int
+    sink: str
+    stream: str
+    sequence: int
+    id: str
+    ts_ns: int
+    at_ns: int
+    reason: str
+    record: str
+
+
+class Ledger:
+    """For one thread. Raises LedgerError."""
+
+    def __init__(self, path: Path, spool: str = "", *, readonly: bool = False) -> None:
+        """`spool`: the name of the spool that sequence numbers count; another one's cursors mean nothing here."""
+        self.path, self._spool, self._readonly = path, spool, readonly
+        try:
+            source = f"{path.resolve().as_uri()}?mode=ro" if readonly else str(path)
+            self._db = sqlite3.connect(source, uri=readonly, isolation_level=None, timeout=_BUSY_S)
+            if not readonly:
+                try:
+                    self._ready()
+                except sqlite3.DatabaseError as error:
+                    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                        raise
+                    self._begin_anew()
+        except sqlite3.Error as error:
+            raise LedgerError(f"{path}: {error}: its folder must be this user's, with room on the disk") from None
+
+    def _ready(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(_TABLES)
+        self._db.execute("SELECT * FROM cursors").fetchall()
+
+    def _begin_anew(self) -> None:
+        """The file is damaged: it is set aside. What it said was delivered may come again, and is looked up first."""
+        self._db.close()
+        aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+        self.path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        logging.getLogger("otmon").warning("%s: damaged: set aside as %s, a new one is begun", self.path, aside.name)
+        self._db = sqlite3.connect(str(self.path), isolation_level=None, timeout=_BUSY_S)
+        self._ready()
+        self._db.execute("PRAGMA user_version = 1")
+
+    @property
+    def lost(self) -> bool:
+        """Whether an earlier ledger of this folder was damaged: what is not known to be delivered may have been."""
+        return self._rows("PRAGMA user_version") == [(1,)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._readonly:
+            with suppress(sqlite3.Error):  # one plain file is left, unless somebody reads it
+                self._db.execute("PRAGMA journal_mode = DELETE")
+        self._db.close()
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            if self._readonly and "no such table" in str(error):
+                return []  # its writer is about to make them
+            raise LedgerError(f"{self.path}: cannot be read ({error})") from None
+
+    def cursor(self, sink: str, stream: str) -> Cursor:
+        """Of this spool; the beginning if nothing of it was sent."""
+        query = "SELECT done, sent FROM cursors WHERE sink = ? AND stream = ? AND spool = ?"
+        found = self._rows(query, sink, stream, self._spool)
+        return Cursor(*found[0]) if found else Cursor()
+
+    def cursors(self) -> dict[tuple[str, str], Cursor]:
+        """(sink, stream) -> cursor."""
+        query = "SELECT sink, stream, done, sent FROM cursors WHERE spool = ? ORDER BY sink, stream"
+        return {(sink, stream): Cursor(*both) for sink, stream, *both in self._rows(query, self._spool)}
+
+    def _write(self, *steps: tuple[str, Iterable[Sequence[object]]]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement, rows in steps:
+                self._db.executemany(statement, rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise LedgerError(f"{self.path}: not written ({error}): free space on its disk") from None
+
+    def begin(self, sink: str, streams: Iterable[str]) -> None:
+        """These streams are delivered to the sink, if nothing of them was yet: what waits for it can be told."""
+        self._write((_SENT, [(sink, stream, self._spool, 0) for stream in streams]))
+
+    def sending(self, sink: str, stream: str, until: int) -> None:
+        """Before a batch goes out: what ends here may have arrived from now on."""
+        self._write((_SENT, [(sink, stream, self._spool, until)]))
+
+    def answered(
+        self, sink: str, stream: str, until: int, delivered: int, dead: Sequence[tuple[Outgoing, str]] = ()
+    ) -> None:
+        """Everything up to `until` was answered: `delivered` of it taken, `dead` (record, reason) never will be."""
+        now_ns = time.time_ns()
+        graves = [
+            (sink, one.stream, one.sequence, one.id, one.ts_ns, now_ns, reason, text_of(one.record))
+            for one, reason in dead
+        ]
+        self._write(
+            ("UPDATE cursors SET done = max(done, ?) WHERE sink = ? AND stream = ?", [(until, sink, stream)]),
+            ("INSERT INTO dead VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", graves),
+            (_COUNT, [(sink, "well", "", now_ns, now_ns, delivered, len(graves), 0)]),
+            *self._bury(sink if graves else None),
+        )
+
+    def _bury(self, sink: str | None) -> list[tuple[str, list[tuple[object, ...]]]]:
+        """Dead letters over the cap go, the oldest first, counted."""
+        if sink is None:
+            return []
+        over = "SELECT n FROM dead WHERE sink = ? ORDER BY n DESC LIMIT -1 OFFSET ?"
+        count = f"UPDATE sinks SET dropped = dropped + (SELECT count(*) FROM ({over})) WHERE sink = ?"
+        return [
+            (count, [(sink, MAX_DEAD, sink)]),
+            (f"DELETE FROM dead WHERE n IN ({over})", [(sink, MAX_DEAD)]),
+        ]
+
+    def say(self, sink: str, state: str, reason: str = "") -> None:
+        """How the sink is now."""
+        now_ns = time.time_ns()
+        self._write((_COUNT, [(sink, state, reason, now_ns, now_ns, 0, 0, 0)]))
+
+    def states(self) -> dict[str, State]:
+        """sink -> how it is."""
+        return {row[0]: State(*row[1:]) for row in self._rows("SELECT * FROM sinks ORDER BY sink")}
+
+    # --- dead letters ------------------------------------------------------------------------------------------------
+
+    def dead(self, numbers: Sequence[int] = ()) -> list[Dead]:
+        """All, or those with these numbers, the oldest first."""
+        rows = map(Dead._make, self._rows("SELECT * FROM dead ORDER BY n"))
+        return [row for row in rows if not numbers or row.n in numbers]
+
+    def letters(self) -> dict[str, int]:
+        """sink -> dead letters that are kept."""
+        return dict(self._rows("SELECT sink, count(*) FROM dead GROUP BY sink"))
+
+    def drop(self, letters: Iterable[Dead]) -> None:
+        """Forget these."""
+        self._write(("DELETE FROM dead WHERE n = ?", [(letter.n,) for letter in letters]))
+
+
+_SENT: Final = (
+    "INSERT INTO cursors VALUES (?, ?, ?, 0, ?) ON CONFLICT (sink, stream) DO UPDATE SET"
+    " done = CASE WHEN spool = excluded.spool THEN done ELSE 0 END,"
+    " sent = CASE WHEN spool = excluded.spool THEN max(sent, excluded.sent) ELSE excluded.sent END,"
+    " spool = excluded.spool"
+)
+_COUNT: Final = (
+    "INSERT INTO sinks VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sink) DO UPDATE SET"
+    " since_ns = CASE WHEN state = excluded.state THEN since_ns ELSE excluded.since_ns END,"
+    " state = excluded.state, reason = excluded.reason, looked_ns = excluded.looked_ns,"
+    " delivered = delivered + excluded.delivered, dead = dead + excluded.dead"
+)
+
+
+def hold(folder: Path, wait_s: float = 0.0) -> int:
+    """Descriptor that holds a folder's delivery until it is closed. Raises LedgerError if another one does."""
+    held = os.open(folder / f".{NAME}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    end_s = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return held
+        except OSError:
+            if time.monotonic() >= end_s:
+                os.close(held)
+                raise LedgerError(f"{folder}: another otmon delivers from there already") from None
+            time.sleep(0.1)
+
+
+def cursors(folder: Path, spool: str) -> dict[tuple[str, str], Cursor]:
+    """(sink, stream) -> cursor, of a folder's ledger; none if there is none. Raises LedgerError."""
+    if not (folder / NAME).exists():
+        return {}
+    with Ledger(folder / NAME, spool, readonly=True) as ledger:
+        return ledger.cursors()
+
+
+def delivered(folder: Path, spool: str, wanted: Mapping[str, frozenset[str]]) -> dict[str, int]:
+    """stream -> sequence number up to which each of the sinks that want it was answered. `wanted`: sink -> streams."""
+    found = cursors(folder, spool)
+    streams = {stream for taken in wanted.values() for stream in taken}
+    return {
+        stream: min(found.get((sink, stream), Cursor()).done for sink, taken in wanted.items() if stream in taken)
+        for stream in sorted(streams)
+    }

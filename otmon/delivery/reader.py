@@ -1,0 +1,71 @@
+"""Reads the spool while the sensor writes it: one short read at a time, nothing held open in between."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import orjson
+
+from otmon.limits import MAX_BATCH_BYTES
+from otmon.outputs.sink import Outgoing
+from otmon.store import spool
+from otmon.store.errors import StoreError
+
+_BUSY_S: Final = 5.0
+
+
+class SpoolReader:
+    """The spool of a site database. For one thread. Raises StoreError if it cannot be read (now)."""
+
+    def __init__(self, path: Path, sensor: str) -> None:
+        self.path, self._sensor = path, sensor
+        db = None
+        try:
+            db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_S)
+            self.site = str(db.execute("SELECT value FROM meta WHERE key = 'site'").fetchone()[0])
+            self.name = spool.name(db)
+            self._db = db
+        except (sqlite3.Error, TypeError) as error:
+            if db is not None:
+                db.close()
+            raise StoreError(f"{path}: its spool cannot be read ({error})") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: its spool cannot be read ({error})") from None
+
+    def read(self, stream: str, after: int, limit: int) -> list[Outgoing]:
+        """Up to `limit` records of a stream (MAX_BATCH_BYTES of them) after a sequence number, in order."""
+        query = (
+            "SELECT sequence, id, ts_ns, record, length(record) FROM spool WHERE stream = ? AND sequence > ?"
+            " ORDER BY sequence LIMIT ?"
+        )
+        return list(self._within(stream, self._rows(query, stream, after, limit)))
+
+    def _within(self, stream: str, rows: list[Any]) -> Iterator[Outgoing]:
+        room = MAX_BATCH_BYTES
+        for number, (sequence, name, ts_ns, record, size) in enumerate(rows):
+            room -= size
+            if number and room < 0:
+                return
+            yield Outgoing(stream, sequence, name, ts_ns, self.site, self._sensor, orjson.loads(record))
+
+    def waiting(self) -> dict[str, spool.Waiting]:
+        """What each stream holds."""
+        try:
+            return spool.waiting(self._db)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: its spool cannot be read ({error})") from None

@@ -1,0 +1,61 @@
+"""How delivery from a folder stands, for people and for the sensor's health."""
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from otmon.delivery.ledger import NAME, Cursor, Ledger
+from otmon.store import spool
+from otmon.store.errors import StoreError
+
+
+def report(
+    folder: Path, now_ns: int | None = None, wanted: Mapping[str, frozenset[str]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """`sinks`: how each is, `letters` of the dead still kept; `waiting`: what each stream holds. Raises StoreError.
+
+    `wanted`: the streams a sink takes, where that is known; else those count of which it was sent something.
+    """
+    path = folder / "site.db"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
+            waiting, name = spool.waiting(db), spool.name(db)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: its spool cannot be read ({error})") from None
+    sinks = []
+    if (folder / NAME).is_file():
+        with Ledger(folder / NAME, name, readonly=True) as ledger:
+            states, cursors, letters = ledger.states(), ledger.cursors(), ledger.letters()
+        begun = {(sink, stream): Cursor() for sink, streams in wanted.items() for stream in streams}
+        sinks = [
+            {
+                "sink": sink,
+                **state._asdict(),
+                "letters": letters.get(sink, 0),
+                **_behind(sink, waiting, begun | cursors, now_ns or time.time_ns()),
+            }
+            for sink, state in states.items()
+        ]
+    streams = [{"stream": stream, **found._asdict()} for stream, found in waiting.items()]
+    return {"sinks": sinks, "waiting": streams}
+
+
+def _behind(
+    sink: str, waiting: dict[str, spool.Waiting], cursors: dict[tuple[str, str], Cursor], now_ns: int
+) -> dict[str, Any]:
+    """Records that wait for a sink, and how old the oldest of a stream is of which it lacks all that waits."""
+    number, oldest = 0, None
+    for stream, found in waiting.items():
+        done = cursors.get((sink, stream))
+        if done is None:
+            continue
+        lacks = min(found.records, max(0, found.last - done.done))
+        number += lacks
+        if lacks and found.oldest_ts_ns is not None:
+            oldest = min(found.oldest_ts_ns, oldest or found.oldest_ts_ns)
+    return {"waiting": number, "behind_s": None if oldest is None else max(0.0, (now_ns - oldest) / 1e9)}

@@ -1,0 +1,62 @@
+"""Tables that leave out their least important columns where a terminal is narrow, and so break no word."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+_UNBOUNDED: Final = 10_000
+
+
+class Fitted:
+    """A light table; columns named in `right` are numbers, those in `spare` go first, in this order.
+
+    What is left out is said below.
+    """
+
+    def __init__(self, title: str, columns: Sequence[str], right: Sequence[str], spare: Sequence[str]) -> None:
+        self.title, self.columns, self._right, self._spare = title, list(columns), set(right), list(spare)
+        self.rows: list[tuple[RenderableType, ...]] = []
+        self.caption = ""
+
+    def add_row(self, *cells: RenderableType) -> None:
+        """One cell for each column."""
+        self.rows.append(cells)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """As many columns as there is room for."""
+        gone: list[str] = []
+        table = self._table(gone)
+        for name in self._spare:
+            # A column is at least as wide as the longest word in it.
+            if Measurement.get(console, options.update(width=_UNBOUNDED), table).minimum <= options.max_width:
+                break
+            gone.append(name)
+            table = self._table(gone)
+        yield table
+        if gone:
+            left_out = ", ".join(name for name in self.columns if name in gone)
+            yield Text(f" Not shown for want of room: {left_out}", "italic dim")
+
+    def _table(self, gone: Sequence[str]) -> Table:
+        table = Table(
+            title=self.title or None,
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=bool(gone),
+            caption=self.caption or None,
+            caption_justify="left",
+        )
+        shown = [number for number, name in enumerate(self.columns) if name not in gone]
+        for number in shown:
+            name = self.columns[number]
+            table.add_column(name, justify="right" if name in self._right else "left", overflow="fold")
+        for cells in self.rows:
+            table.add_row(*(cells[number] for number in shown))
+        return table

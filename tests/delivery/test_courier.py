@@ -1,0 +1,153 @@
+"""Beside a sensor: whoever delivers is killed, the sensor is killed, the other end hangs, another sensor comes."""
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from otmon.delivery.courier import Courier
+from otmon.delivery.ledger import LedgerError, hold
+from otmon.outputs.sink import DONE, Answer, Outgoing
+from otmon.store.spool import STREAMS
+from tests.delivery.kit import SENSOR, Spool
+
+
+class FileSink:
+    """Takes an id once, in a database, since it is in another process each time."""
+
+    name, streams = "file", frozenset(STREAMS)
+
+    def __init__(self, folder: Path, hang_s: float = 0.0) -> None:
+        self.path, self.hang_s = folder / "taken.db", hang_s
+        with self.open() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS taken (id TEXT PRIMARY KEY, pid INTEGER)")
+
+    def open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=30)
+
+    def deliver(self, batch: Sequence[Outgoing], repeated: bool) -> Sequence[Answer]:
+        if self.hang_s:
+            time.sleep(self.hang_s)
+        with self.open() as db:
+            db.executemany("INSERT OR IGNORE INTO taken VALUES (?, ?)", ((one.id, os.getpid()) for one in batch))
+        return [DONE for _ in batch]
+
+    def close(self) -> None:
+        pass
+
+    def taken(self) -> list[str]:
+        with self.open() as db:
+            return sorted(row[0] for row in db.execute("SELECT id FROM taken"))
+
+    def pids(self) -> set[int]:
+        with self.open() as db:
+            return {row[0] for row in db.execute("SELECT DISTINCT pid FROM taken")}
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otmon.delivery.courier.AGAIN_S", 0.2)
+    monkeypatch.setattr("otmon.delivery.shipper.IDLE_S", 0.1)
+
+
+def until(true: Callable[[], object], timeout_s: float = 60.0) -> float:
+    began_s = time.monotonic()
+    while not true():
+        assert time.monotonic() - began_s < timeout_s, "it never came to be"
+        time.sleep(0.02)
+    return time.monotonic() - began_s
+
+
+def begun(spool: Spool, sink: FileSink) -> Courier:
+    courier = Courier(spool.path, lambda: [sink], SENSOR, {})
+    courier.begin(lambda: None)
+    courier.go()
+    return courier
+
+
+def test_what_is_left_goes_out_at_the_end(tmp_path: Path) -> None:
+    spool, sink = Spool(tmp_path), FileSink(tmp_path)
+    courier = begun(spool, sink)
+    spool.append("alert", 10)
+    until(lambda: len(sink.taken()) == 10)
+    spool.append("alert", 3_000)
+    began_s = time.monotonic()
+    courier.end()
+    assert time.monotonic() - began_s < 5.5
+    assert sink.taken() == sorted(spool.ids["alert"])
+    assert not courier.alive()
+
+
+def test_whoever_delivers_is_killed_again_and_again(tmp_path: Path) -> None:
+    spool, sink = Spool(tmp_path), FileSink(tmp_path)
+    courier = begun(spool, sink)
+    killed: set[int] = set()
+    for _ in range(5):
+        spool.append("alert", 20)
+        until(lambda: len(sink.taken()) == spool.made)
+        (pid,) = sink.pids() - killed
+        os.kill(pid, signal.SIGKILL)
+        killed.add(pid)
+        assert courier.alive()
+    spool.append("alert", 20)
+    until(lambda: len(sink.taken()) == spool.made)
+    courier.end()
+    assert sink.taken() == sorted(spool.ids["alert"])
+
+
+@pytest.mark.parametrize("hang_s", [0.0, 60.0])
+def test_the_sensor_is_killed_and_another_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hang_s: float
+) -> None:
+    """Also where the other end hangs: nobody waits for it longer than for what is left."""
+    monkeypatch.setattr("otmon.delivery.courier.LEFT_S", 1.0)
+    spool, sink = Spool(tmp_path), FileSink(tmp_path, hang_s)
+    spool.append("alert", 10)
+    pid = os.fork()
+    if not pid:
+        with suppress(BaseException):
+            begun(spool, sink)
+            time.sleep(600)
+        os._exit(1)
+    until(lambda: held(tmp_path))
+    if not hang_s:
+        until(sink.taken)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    gone_s = until(lambda: not held(tmp_path))
+    assert gone_s < 10, "1 s for what is left, on a machine that does other things too"
+    spool.append("alert", 10)
+    another = FileSink(tmp_path)
+    courier = begun(spool, another)
+    until(lambda: len(another.taken()) == 20)
+    courier.end()
+    assert another.taken() == sorted(spool.ids["alert"])
+
+
+def held(folder: Path) -> bool:
+    try:
+        os.close(hold(folder))
+    except LedgerError:
+        return True
+    return False
+
+
+def test_a_database_that_is_locked_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otmon.delivery.reader._BUSY_S", 0.1)
+    spool, sink = Spool(tmp_path), FileSink(tmp_path)
+    spool.db.execute("PRAGMA journal_mode = DELETE")
+    spool.append("alert", 10)
+    courier = Courier(spool.path, lambda: [sink], SENSOR, {})
+    courier.begin(lambda: None)  # before the lock, of which a fork would believe that it is its own
+    spool.db.execute("BEGIN EXCLUSIVE")
+    courier.go()
+    time.sleep(1)
+    assert sink.taken() == []
+    spool.db.execute("COMMIT")
+    until(lambda: len(sink.taken()) == 10)
+    courier.end()

@@ -1,0 +1,95 @@
+"""A folder is delivered, by one at a time, and what everybody has leaves it."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from otmon.delivery.ledger import NAME, LedgerError, hold
+from otmon.delivery.once import deliver_all, states
+from otmon.store import spool
+from otmon.store.errors import StoreError
+from tests.delivery.kit import SENSOR, FakeSink, Spool
+
+
+def filled(folder: Path, name: str = spool.FINAL) -> Spool:
+    made = Spool(folder, name)
+    made.append("alert", 20)
+    made.append("asset", 10)
+    return made
+
+
+def test_what_everybody_has_leaves_the_spool(tmp_path: Path) -> None:
+    made = filled(tmp_path)
+    well, away = FakeSink("well", spool.STREAMS), FakeSink("away", ("alert",))
+    away.mood = "away"
+    assert deliver_all(tmp_path, [well, away], SENSOR, patience_s=0) == {"well": 0, "away": 20}
+    assert len(made.there()) == 20, "assets only one of them wanted"
+    away.mood = "ok"
+    assert deliver_all(tmp_path, [well, away], SENSOR) == {"well": 0, "away": 0}
+    assert made.there() == set()
+    assert well.taken() == sorted(made.ids["alert"] + made.ids["asset"])
+    assert away.taken() == sorted(made.ids["alert"])
+    assert {one.state for one in states(tmp_path).values()} == {"well"}
+
+
+def test_of_a_sensors_spool_nothing_is_removed(tmp_path: Path) -> None:
+    """It may have other sinks, which nobody named here."""
+    made = filled(tmp_path, "a sensor's")
+    sink = FakeSink("well", spool.STREAMS)
+    assert deliver_all(tmp_path, [sink], SENSOR) == {"well": 0}
+    assert len(made.there()) == 30
+    calls = len(sink.calls)
+    assert deliver_all(tmp_path, [sink], SENSOR) == {"well": 0}
+    assert len(sink.calls) == calls, "and nothing is sent again"
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    filled(tmp_path)
+    held = hold(tmp_path)
+    with pytest.raises(LedgerError, match="another otmon delivers"):
+        deliver_all(tmp_path, [FakeSink("well", spool.STREAMS)], SENSOR)
+    os.close(held)
+    assert deliver_all(tmp_path, [FakeSink("well", spool.STREAMS)], SENSOR) == {"well": 0}
+
+
+def test_a_link_is_no_lock(tmp_path: Path) -> None:
+    (tmp_path / f".{NAME}.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        hold(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_sink_that_refuses_is_asked_once(tmp_path: Path) -> None:
+    filled(tmp_path)
+    sink = FakeSink("closed", spool.STREAMS)
+    sink.mood = "refused"
+    assert deliver_all(tmp_path, [sink], SENSOR) == {"closed": 30}
+    assert len(sink.calls) == 1
+    assert states(tmp_path)["closed"][:2] == ("stopped", "refused")
+
+
+def test_a_locked_spool_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = filled(tmp_path)
+    made.db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    monkeypatch.setattr("otmon.delivery.reader._BUSY_S", 0.1)
+    made.db.execute("PRAGMA journal_mode = DELETE")
+    made.db.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="locked"):
+        deliver_all(tmp_path, [FakeSink("well", spool.STREAMS)], SENSOR)
+
+
+def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otmon.delivery.ledger._BUSY_S", 0.1)
+    made = filled(tmp_path)
+    sink = FakeSink("well", spool.STREAMS)
+    deliver_all(tmp_path, [sink], SENSOR)
+    made.append("alert", 5)
+    other = sqlite3.connect(tmp_path / NAME, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(LedgerError, match="locked"):
+        deliver_all(tmp_path, [sink], SENSOR)
+    other.execute("ROLLBACK")
+    assert deliver_all(tmp_path, [sink], SENSOR) == {"well": 0}
+    assert len(sink.taken()) == 35

@@ -1,0 +1,36 @@
+"""Tables on a narrow terminal: what is least important goes, words stay whole."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from otmon.outputs.tables import new_table
+
+WORDS = ("10.0.1.11:502", "read_holding_registers", "permit", "historian")
+
+
+def shown(width: int) -> str:
+    table = new_table("Operations", "server", "function", "verdict", "period", right=["period"], spare=["period"])
+    table.add_row("10.0.1.11:502", "read_holding_registers", "permit", "1.5 s historian")
+    table.caption = "… and 7 more"
+    out = Console(file=StringIO(), width=width)
+    out.print(table)
+    return out.file.getvalue()  # type: ignore[attr-defined] # a StringIO
+
+
+def test_a_wide_one_shows_all() -> None:
+    text = shown(100)
+    assert all(word in text for word in (*WORDS, "Operations", "period", "… and 7 more"))
+    assert "Not shown" not in text
+
+
+def test_a_narrow_one_leaves_out_and_says_so() -> None:
+    text = shown(52)
+    assert all(word in text for word in WORDS[:3])
+    assert "historian" not in text
+    assert "Not shown for want of room: period" in text
+    assert max(map(len, text.splitlines())) <= 52
+
+
+def test_nothing_is_lost_where_even_that_does_not_fit() -> None:
+    assert "verdict" in shown(30)
