@@ -27,6 +27,9 @@ CLOCK_STEP_NS: Final = 1_000_000_000
 """The machine's clock was set back if a frame is earlier by more (frames of several cores differ by microseconds)."""
 MAX_CLOCK_STEPS: Final = 256
 """Steps of the machine's clock that are listed one by one; all are counted."""
+MAX_JOBS: Final = 16
+"""Processes of one sensor: each frame is offered to the ring of every one (0.1 us each). Tables of the compiled path
+are so many times smaller in each."""
 SNIFF_QUEUE_BYTES: Final = 4 * 1024 * 1024
 """Frames waiting where there is no ring; beyond, they are counted as dropped."""
 
@@ -111,7 +114,9 @@ SERVICES_IDLE_NS: Final = 86_400 * 1_000_000_000
 SCAN_PORTS: Final = 64
 """More service ports than this between a pair are one `scan` operation."""
 MAX_FACTS: Final = 65_536
-"""Attributes of devices that a run remembers."""
+"""Attributes of devices that a run has told, so that each is told once."""
+FACTS_ANEW_NS: Final = 86_400 * 1_000_000_000
+"""A sensor tells them anew each day, or once that table is full: what was forgotten since is known again."""
 MAX_ASSETS: Final = 20_000
 MAX_ENDPOINTS_PER_ASSET: Final = 256
 """Protocol sub-addresses listed of one asset: 247 Modbus units fit, a sweep of 65,536 DNP3 addresses does not."""
@@ -132,3 +137,45 @@ KEEP_CONNECTIONS: Final = 1_000_000
 MAX_UNSAVED: Final = 50_000
 """Records of each kind that wait while the disk is full (about 100 MB in all)."""
 KEEP_HOSTS: Final = 100_000
+KEEP_BINDINGS: Final = 200_000
+"""Two for each host: by ARP and as the source of frames."""
+KEEP_FACTS: Final = 200_000
+"""Ten for each of 20,000 assets; what devices really say comes back when facts are told anew."""
+
+# --- values of points ------------------------------------------------------------------------------------------------
+POINT_SAMPLE_NS: Final = 60 * 1_000_000_000
+"""How often the values of a message that comes again and again are looked at, if anybody takes them."""
+POINTS_PER_S: Final = 20
+"""Values a second on average, for checkpoints may write 20 kB a second; of more, each is looked at less often."""
+POINT_VALUES: Final = 125
+"""Values of one message: as many registers as one can hold. Which ones of more, its time decides."""
+MAX_POINTS: Final = 20_000
+"""Points that wait for a checkpoint."""
+MAX_POINT_REQUESTS: Final = 4_096
+"""Requests kept until their response comes, for the addresses of what was read."""
+
+# --- delivery --------------------------------------------------------------------------------------------------------
+SUMMARY_NS: Final = 86_400 * 1_000_000_000
+"""How often an operation that goes on is told again to sinks."""
+SUMMARY_ROWS: Final = 2_000
+"""Operations looked at for that at a time (a few milliseconds)."""
+SPOOL_BYTES: Final = 1024 * 1024 * 1024
+"""Records that wait for sinks: about a million alerts, or months of a quiet plant."""
+SPOOL_NS: Final = 30 * 86_400 * 1_000_000_000
+"""What is older and is no alert is not delivered any more."""
+MAX_BATCH_RECORDS: Final = 1_000
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+"""Of records in a batch, before they are made documents (Elasticsearch advises 5-15 MB, and takes at most 100 MB)."""
+MAX_DEAD: Final = 10_000
+"""Records kept that a sink will never take, for each sink; the oldest go first, counted."""
+MAX_BACKOFF_S: Final = 300.0
+"""Longest wait before a sink is tried again (elasticsearch-py's helpers: 600)."""
+
+# --- what leaves otmon -----------------------------------------------------------------------------------------------
+ELASTIC_KEYWORD_CHARS: Final = 1024
+"""Longer values of a keyword are cut, in UTF-16 units (`ignore_above` of ECS; Lucene would take 32,766 bytes)."""
+ELASTIC_TEXT_CHARS: Final = 8_192
+ELASTIC_LIST_VALUES: Final = 256
+"""Values of one field in one document."""
+ELASTIC_DETAILS: Final = 32
+"""Particulars of one audit record."""

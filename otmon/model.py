@@ -61,6 +61,15 @@ class Message(NamedTuple):
     """Protocol's own top-level record fields: link_source, userdata, exception..."""
 
 
+class Value(NamedTuple):
+    """A value of the process that a message shows or sets."""
+
+    access: Literal["read", "write"]
+    target: Target
+    value: float | str
+    """Text (safe) where it is no number."""
+
+
 class OperationKey(NamedTuple):
     """An operation with its endpoints: what baseline, policy, replay and graph speak of. Addresses are text."""
 
@@ -149,6 +158,22 @@ class OperationRecord(NamedTuple):
     """permit, deny; None without a policy."""
     row: str | None
     """The policy row that permits or denies."""
+
+
+class PointRecord(NamedTuple):
+    """A value seen at one point, which is all that stands before it."""
+
+    realm: str
+    client: str
+    server: str
+    protocol: str
+    unit: Unit
+    access: Literal["read", "write"]
+    target: Target
+    value: float | str
+    ts_ns: int
+    messages: int
+    """How many of its shape, this one included, came since the one before that was looked at."""
 
 
 class ConnectionRecord(NamedTuple):

@@ -18,11 +18,12 @@ ORDER = (
     "alerts",
     "store",
     "outputs",
+    "delivery",
     "engine",
     "sensor",
     "cli",
 )
-SIDE_BY_SIDE = {frozenset({"store", "engine"}), frozenset({"outputs", "engine"})}
+SIDE_BY_SIDE = {frozenset({"store", "engine"}), frozenset({"outputs", "engine"}), frozenset({"delivery", "engine"})}
 """Sinks do not know the engine, and it does not know them; the command line brings them together."""
 EVERYWHERE = ("otmon.model", "otmon.limits", "otmon.text", "otmon.policy.verdict", "otmon.wire.loads", "otmon.wire.far")
 """What all stages share: verdicts are plain values; `loads` and `far` say how kernels run, compiled or not."""

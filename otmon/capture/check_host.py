@@ -157,9 +157,12 @@ def folder_checks(data: Path) -> list[Check]:
     if data.exists() and not data.is_dir():
         return [Check(place, "folder", "wrong", "not a folder", "Name another one with --data.")]
     if not data.exists():
-        means = "It is not there yet."
-        mend = f"install -d -m 750 {place}"
-        return [Check(place, "folder", "wrong", "missing", means, mend)]
+        parent = next(folder for folder in data.absolute().parents if folder.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            means = f"It is not there yet, and this user cannot make it in {_shown(parent)}."
+            return [Check(place, "folder", "wrong", "missing", means, f"install -d -m 750 {place}")]
+        found = "not there yet: otmon watch or otmon install-service makes it"
+        return [Check(place, "folder", "ok", found), *_suits(parent, _file_system(parent.resolve())), _space(parent)]
     writable = os.access(data, os.R_OK | os.W_OK | os.X_OK)
     checks = [
         Check(place, "folder", "ok", f"writable, of user {data.stat().st_uid}")

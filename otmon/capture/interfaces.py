@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,9 @@ _IFF_UP: Final = 0x1
 _IFF_RUNNING: Final = 0x40
 _DROP_COUNTERS: Final = ("rx_dropped", "rx_missed_errors")
 
+NO_PERMISSION: Final = "no permission to capture: run as root, or give the process the capability CAP_NET_RAW"
+
+LINKTYPE_ETHERNET: Final = 1
 _LINK_TYPES: Final = {
     1: 1,  # ARPHRD_ETHER
     772: 1,  # ARPHRD_LOOPBACK: Ethernet headers with addresses of zeros
@@ -42,6 +46,25 @@ def _ask(sock: socket.socket, request: int, interface: str) -> bytes:
     except OSError:
         there = ", ".join(name for _, name in socket.if_nameindex()) or "none"
         raise InterfaceError(interface, f"no such network interface; there are: {there}") from None
+
+
+def look_for(interfaces: Iterable[str]) -> None:
+    """What a ring would say of them at once, without what it takes to make one.
+
+    Raises InterfaceError if one is not there, or nobody may listen here.
+    """
+    names = [name for _, name in socket.if_nameindex()]
+    for interface in interfaces:
+        if interface not in names:
+            raise InterfaceError(interface, f"no such network interface; there are: {', '.join(sorted(names))}")
+        if hasattr(socket, "AF_PACKET"):
+            try:
+                # Protocol 0: nothing arrives.
+                socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+            except PermissionError:
+                raise InterfaceError(interface, NO_PERMISSION) from None
+            except OSError:
+                return  # a ring says what else is wrong
 
 
 def index(sock: socket.socket, interface: str) -> int:

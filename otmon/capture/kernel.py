@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any, Final
 
+PR_SET_PDEATHSIG: Final = 1
 PR_SET_DUMPABLE: Final = 4
 PR_CAPBSET_READ: Final = 23
 PR_CAPBSET_DROP: Final = 24

@@ -189,8 +189,14 @@ def _temporary_files(data: Path) -> Measure:
 
 
 def _folders(path: Path) -> list[Path]:
-    """Where a file or folder is read from, and where it really lies if it is a symbolic link."""
-    return [path] if path.is_dir() else [path.parent, path.resolve().parent]
+    """Where a file or folder is read from, and where it really lies if it is a symbolic link.
+
+    Nothing for a file of root's that root has read: file permissions keep this user away from it.
+    """
+    try:
+        return [path] if path.is_dir() else [path.parent, path.resolve().parent]
+    except PermissionError:
+        return []
 
 
 def _python() -> list[Path]:

@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -31,11 +31,9 @@ _PACKET_DROP_MEMBERSHIP: Final = 2
 _PACKET_RX_RING: Final = 5
 _PACKET_STATISTICS: Final = 6
 _PACKET_VERSION: Final = 10
-_PACKET_FANOUT: Final = 18
 _PACKET_IGNORE_OUTGOING: Final = 23
 _TPACKET_V3: Final = 2
 _PROMISCUOUS: Final = 1
-_FANOUT_HASH_DEFRAG: Final = 0x8000 << 16
 _ALL_PROTOCOLS: Final = 3
 _SO_ATTACH_FILTER: Final = 26
 _MEMBERSHIP: Final = struct.Struct("iHH8s")
@@ -47,6 +45,9 @@ _FRAME_BYTES: Final = 2048
 """Only has to divide a block: version 3 packs frames without gaps."""
 _REFUSE_ALL: Final = ((0x06, 0, 0, 0),)
 """Filter program: return 0."""
+_NEXT, _HELD, _PLACE_SIZE = 0, 1, 2
+"""The next block to read; frames counted before it while it is being read, else NOT_HELD."""
+_NOT_HELD: Final = -1
 
 _REASONS: Final = {
     errno.EPERM: "no permission to capture: run as root, or give the process the capability CAP_NET_RAW",
@@ -73,8 +74,11 @@ class Ring:
     """Captures what arrives at one interface, in promiscuous mode; what the machine itself sends is left out.
 
     `number` is the input's number in the batches. The kernel keeps `blocks` of `block_bytes` (a multiple of 4,096), and
-    hands over a block when it is full or `timeout_ms` old. Rings with one `fanout` number share the traffic: both
-    directions of a conversation go to the same one. `bpf` is a classic filter program (otmon.capture.bpf).
+    hands over a block when it is full or `timeout_ms` old. `bpf` is a classic filter program (otmon.capture.bpf; of
+    several rings that share an interface: otmon.capture.share).
+
+    A forked process can read the ring instead: what was read stands in memory that both share. The counters of
+    `statistics` are read in one process only.
 
     Raises InterfaceError: no such interface, no permission, no memory, not Linux on a little-endian machine.
     """
@@ -87,7 +91,6 @@ class Ring:
         blocks: int = RING_BLOCKS,
         block_bytes: int = RING_BLOCK_BYTES,
         timeout_ms: int = 50,
-        fanout: int | None = None,
         bpf: Sequence[tuple[int, int, int, int]] = (),
     ) -> None:
         self.interface = interface
@@ -100,12 +103,12 @@ class Ring:
         self._number = number
         self._blocks = blocks
         self._block_bytes = block_bytes
-        self._fanout = fanout
-        self._block = 0
-        """The next one to read."""
         self._records = np.empty((block_bytes // tpacket.FRAME_MIN_BYTES, REC_COLUMNS), np.int64)
-        self._state = np.zeros(tpacket.STATE_SIZE, np.int64)
-        self._clock = np.zeros(ck.CLOCK_SIZE, np.int64)
+        words = np.frombuffer(mmap.mmap(-1, mmap.PAGESIZE), np.int64)
+        self._state, self._clock, self._place, _ = np.split(
+            words, np.cumsum((tpacket.STATE_SIZE, ck.CLOCK_SIZE, _PLACE_SIZE))
+        )
+        self._place[_HELD] = _NOT_HELD
         self._link_names: list[str] = []
         self._totals = RingStatistics(0, 0, 0)
         self._interface_drops = 0
@@ -153,10 +156,6 @@ class Ring:
             self._attach(bpf)
         sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
         self._bind()
-        if self._fanout is not None:
-            # As a number it would not fit into the signed one that Python takes.
-            option = struct.pack("I", self._fanout & 0xFFFF | _FANOUT_HASH_DEFRAG)
-            sock.setsockopt(_SOL_PACKET, _PACKET_FANOUT, option)
 
     def _attach(self, bpf: Sequence[tuple[int, int, int, int]]) -> None:
         program = ctypes.create_string_buffer(b"".join(_INSTRUCTION.pack(*line) for line in bpf))
@@ -186,22 +185,38 @@ class Ring:
 
         A block goes back to the kernel when the next batch is asked for or the iterator is closed. One at a time.
         """
-        owner, state, records = self._owner, self._state, self._records
+        owner, state, records, place = self._owner, self._state, self._records, self._place
         for _ in range(len(owner)):
-            block = self._block
+            block = int(place[_NEXT])
             if not owner[block] & 1:
                 self._clear_error()
                 break
             state[tpacket.BEGIN], state[tpacket.END] = block * self._block_bytes, (block + 1) * self._block_bytes
             state[tpacket.LEFT], state[tpacket.ROWS] = tpacket.UNOPENED, 0
+            place[_HELD] = self._clock[ck.FRAMES]
             try:
                 rows = self._walk()
                 if rows:
                     ck.far_settle(records, rows, rows, 1, self._clock)
                     yield Batch(self._data, records[:rows], self._number, int(self._clock[ck.FRAMES]) - rows + 1)
             finally:
-                owner[block] = 0
-                self._block = (block + 1) % self._blocks
+                self._give_back(owner, block)
+
+    def _give_back(self, owner: Any, block: int) -> None:
+        owner[block] = 0
+        self._place[_NEXT] = (block + 1) % self._blocks
+        self._place[_HELD] = _NOT_HELD
+
+    def take_over(self) -> None:
+        """Go on after another process that died reading. The block it held is given back unread: its frames are
+        counted in `info`, and may be what it died of.
+        """
+        held, block = int(self._place[_HELD]), int(self._place[_NEXT])
+        if held == _NOT_HELD:
+            return
+        if self._owner[block] & 1:
+            self._clock[ck.FRAMES] = held + tpacket.count(self._data, block * self._block_bytes)
+        self._give_back(self._owner, block)
 
     def _clear_error(self) -> None:
         """So that poll tells of it once, not for ever."""
@@ -268,13 +283,10 @@ class Ring:
         return f"{safe_path(self.interface)}: {what}"
 
     def resume(self) -> bool:
-        """Listen again after the interface was removed and made anew; needs no privileges. False: not there (yet).
-
-        Linux binds a ring with `fanout` only once: such a ring has to be opened anew.
-        """
+        """Listen again after the interface was removed and made anew; needs no privileges. False: not there (yet)."""
         if self.state() != "gone":
             return True
-        if self._fanout is not None or self._socket.fileno() < 0:
+        if self._socket.fileno() < 0:
             return False
         try:
             self._bind()

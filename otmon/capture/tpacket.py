@@ -126,4 +126,9 @@ def walk(buf: Any, state: Any, records: Any) -> int:
     return status
 
 
+def count(buf: Any, begin: int) -> int:
+    """Frames of the block that begins there, as the kernel has written it."""
+    return int.from_bytes(buf[begin + _COUNT : begin + _COUNT + 4].tobytes(), "little")
+
+
 far_walk = far("walk_ring", "i(bwr)", walk)

@@ -1,15 +1,12 @@
 """Packet sockets, tried and closed again: what `otmon watch` will need, and nothing is received."""
 
-import os
 import socket
 import struct
 from typing import Final
 
 _SOL_PACKET: Final = 263
-_ADD_MEMBERSHIP, _RX_RING, _VERSION, _FANOUT = 1, 5, 10, 18
-_MR_PROMISC, _TPACKET_V3, _FANOUT_HASH = 1, 2, 0
-_UNUSED: Final = 0x88B5
-"""An ethertype for experiments (IEEE 802): only sockets that receive something can share."""
+_ADD_MEMBERSHIP, _RX_RING, _VERSION = 1, 5, 10
+_MR_PROMISC, _TPACKET_V3 = 1, 2
 _BLOCK_BYTES, _FRAME_BYTES = 1 << 20, 2048
 """Numbers from linux/if_packet.h; the ring as packet_mmap describes it."""
 
@@ -38,17 +35,6 @@ def ring(mebibytes: int) -> str | None:
             made.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
             wish = struct.pack("7I", _BLOCK_BYTES, mebibytes, _FRAME_BYTES, frames, 50, 0, 0)
             made.setsockopt(_SOL_PACKET, _RX_RING, wish)
-        except OSError as error:
-            return _reason(error)
-    return None
-
-
-def fanout(name: str) -> str | None:
-    """Why several processes cannot share an interface; None if they can. Raises OSError without CAP_NET_RAW."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as made:
-        try:
-            made.bind((name, _UNUSED))
-            made.setsockopt(_SOL_PACKET, _FANOUT, struct.pack("I", os.getpid() & 0xFFFF | _FANOUT_HASH << 16))
         except OSError as error:
             return _reason(error)
     return None

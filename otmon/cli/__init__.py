@@ -14,7 +14,9 @@ from otmon import __version__
 from otmon.cli.alerts import alerts
 from otmon.cli.analyze import analyze
 from otmon.cli.common import INTERRUPTED, USAGE, Stop, complain
+from otmon.cli.deliver import deliver
 from otmon.cli.doctor import doctor
+from otmon.cli.elastic import elastic
 from otmon.cli.export import export
 from otmon.cli.learn import learn
 from otmon.cli.policy import policy
@@ -47,6 +49,8 @@ for command in (
     analyze,
     watch,
     export,
+    deliver,
+    elastic,
     learn,
     policy,
     assets,

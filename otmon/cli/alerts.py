@@ -1,10 +1,12 @@
-"""`otmon alerts list`: the alerts of a result folder."""
+"""`otmon alerts`: the alerts of a result folder, and what people decided about them."""
 
+import time
 from pathlib import Path
 
 import click
 
 from otmon.cli.common import SEVERITIES, emit, emit_json, emit_rich, folder_argument, form_options, open_results
+from otmon.cli.decide import import_decisions, sign_decisions
 
 _COLUMNS = (
     *(
@@ -21,13 +23,17 @@ _COLUMNS = (
         "client.name",
     ),
     *("client.zone", "server.endpoint", "server.name", "server.zone", "operation.protocol", "operation.function"),
-    *("operation.access", "attack", "first_ts_ns", "last_ts_ns"),
+    *("operation.access", "attack", "first_ts_ns", "last_ts_ns", "decision.state", "decision.by", "decision.note"),
 )
 
 
 @click.group()
 def alerts() -> None:
-    """Show the alerts of a run."""
+    """Show the alerts of a run, and take over what was decided about them."""
+
+
+alerts.add_command(import_decisions)
+alerts.add_command(sign_decisions)
 
 
 @alerts.command(
@@ -40,7 +46,12 @@ def list_alerts(folder: Path, severity: str, form: str | None) -> None:
     """List alerts, worst first: what happened, how often, when."""
     wanted = SEVERITIES[SEVERITIES.index(severity) :]
     with open_results(folder) as results:
-        found = [alert for alert in results.alerts if alert["severity"] in wanted]
+        decided = results.decisions(time.time_ns())
+        found = [
+            alert | ({"decision": decided[alert["id"]]} if alert["id"] in decided else {})
+            for alert in results.alerts
+            if alert["severity"] in wanted
+        ]
     if form == "json":
         emit_json(found)
     elif form == "csv":

@@ -20,6 +20,7 @@ from otmon.cli.common import (
     out_option,
     progress_bar,
 )
+from otmon.cli.deliver import deliver_folder, elastic_option, sinks
 
 if TYPE_CHECKING:
     from otmon.policy.judge import Policy
@@ -44,6 +45,7 @@ Examples:
     "--fail-on", metavar="SEVERITY", type=click.Choice(SEVERITIES), help="Exit with 1 on such an alert or worse."
 )
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes to use.")
+@elastic_option
 def analyze(
     captures: tuple[str, ...],
     policy_path: Path | None,
@@ -53,12 +55,14 @@ def analyze(
     as_json: bool,
     fail_on: str | None,
     jobs: int,
+    elastic: str | None,
 ) -> int:
     """Inventory, operations, graph and alerts from captures.
 
     CAPTURE is pcap or pcapng, as it is or compressed with gzip or zstd; `-` is standard input.
     """
     paths = existing(captures)
+    outputs = sinks(elastic)
     if fail_on is not None and policy_path is None:
         note("--fail-on without --policy: only what could not be seen raises alerts")
     from otmon.alerts.record import as_record
@@ -90,7 +94,8 @@ def analyze(
             site = Site(result.part, policy)
             alerts = [as_record(episode, site) for episode in result.part.episodes]
             named = None if policy is None else {"path": safe_path(str(policy_path)), "sha256": policy.sha256}
-            summary = write_results(place.work, site, result.inputs, alerts, named)
+            spooled = frozenset().union(*(sink.streams for sink in outputs))
+            summary = write_results(place.work, site, result.inputs, alerts, named, spooled)
             write_run(place.work, clock.record(summary["frames"].get("captured", 0), jobs, result.interrupted))
     except FolderError as error:
         raise Stop(str(error)) from None
@@ -101,9 +106,10 @@ def analyze(
     for entry in summary["inputs"]:
         if (line := damage(entry)) is not None:
             complain(line)
+    waits = bool(outputs) and deliver_folder(folder, outputs) > 0
     if result.interrupted:
         complain(f"interrupted: partial results are in {folder}")
-    return _exit_code(summary, fail_on, result.interrupted)
+    return _exit_code(summary, fail_on, result.interrupted) or (CHECK_FAILED if waits else RAN)
 
 
 def load(path: Path) -> "Policy":

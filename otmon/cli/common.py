@@ -92,7 +92,7 @@ def existing(paths: Iterable[str]) -> list[str]:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int | None], None] | None]:
+def progress_bar(doing: str = "reading") -> Iterator[Callable[[int, int | None], None] | None]:
     """A callback (done, in all or None) that draws a bar on stderr; None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -107,7 +107,7 @@ def progress_bar() -> Iterator[Callable[[int, int | None], None] | None]:
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (TextColumn(doing), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

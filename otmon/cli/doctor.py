@@ -15,6 +15,7 @@ _EPILOG = """\b
 Examples:
   otmon doctor
   otmon doctor eth1 --data /var/lib/otmon
+  otmon doctor --config /etc/otmon/sensor.yaml
   otmon doctor eth1 eth2 --json
   otmon doctor span eth1 --seconds 300
 """
@@ -41,20 +42,31 @@ doctor.add_command(span)
 
 @doctor.command(epilog=_EPILOG)
 @click.argument("interfaces", metavar="[INTERFACE]...", nargs=-1)
+@click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="Look at all that this file names.")
 @click.option("--data", metavar="DIR", type=click.Path(path_type=Path), help="Also look at this data folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON records.")
-def check(interfaces: tuple[str, ...], data: Path | None, as_json: bool) -> int:
+def check(interfaces: tuple[str, ...], config: Path | None, data: Path | None, as_json: bool) -> int:
     """Check the machine, and interfaces to watch; say what mends what is wrong.
 
-    Sends nothing and changes nothing. As root it also opens packet sockets, for a moment.
-    Exit code 1 if something is wrong; warnings are not.
+    Changes nothing, and sends nothing but, with --config, to ask each output whether it is there. As root it also opens
+    packet sockets, for a moment. Exit code 1 if something is wrong; warnings are not.
     """
     from otmon.capture.check_host import folder_checks, host_checks
     from otmon.capture.check_interface import interface_checks
 
+    settings = None
+    if config is not None:
+        from otmon.cli.watch import configured
+
+        settings = configured(config)
+        interfaces, data = interfaces or settings.all_interfaces, data or settings.data
     checks = [*host_checks(interfaces), _kernels()]
     checks += [check for name in interfaces for check in interface_checks(name)]
     checks += folder_checks(data) if data is not None else []
+    if config is not None and settings is not None:
+        from otmon.cli.tryout import output_checks
+
+        checks += output_checks(settings, config)
     return tell(checks, as_json)
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from otmon.cli.analyze import load
-from otmon.cli.common import Stop, complain, note
+from otmon.cli.common import DAMAGED, USAGE, Stop, complain, note
+from otmon.cli.outlet import Outlet
 from otmon.text import safe_text
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from otmon.capture.sniff import Sniffer
     from otmon.outputs.pageserver import PageServer
     from otmon.policy.judge import Policy
+    from otmon.sensor.crew import Crew
     from otmon.sensor.logs import Line
     from otmon.sensor.screen import Screen
     from otmon.sensor.settings import Settings
+    from otmon.sensor.spread import Spread
     from otmon.sensor.watch import Sensor
 
 
@@ -40,28 +43,34 @@ def run(settings: "Settings", view: bool) -> None:
     _one_realm(settings.tap, policy)
     logs.set_up(settings.log)
     # All that runs is loaded while everything can still be read.
+    from otmon.engine.points import points_per_s
     from otmon.outputs.notify import Notifier
     from otmon.outputs.results import Clock
     from otmon.sensor.export import rehearse, write_files
     from otmon.sensor.orders import Orders
     from otmon.sensor.settings import DAY_NS
     from otmon.sensor.watch import Sensor
-    from otmon.store.errors import StoreError
+    from otmon.store.errors import StoreError, StoreFull
     from otmon.store.retention import Retention
     from otmon.store.sensor import SiteStore
 
     rehearse()
-    clock, notifier, beside = Clock(), Notifier(), _Beside(settings, view)
-    sources = open_rings(settings.all_interfaces, settings.filter)
+    clock, notifier, beside, outlet = Clock(), Notifier(), _Beside(settings, view), Outlet(settings)
+    outlet.begin()  # before there are rings, which it would hold open
+    rings, watched = open_rings(settings.all_interfaces, settings.filter, settings.jobs), False
     try:
+        per_s = points_per_s(outlet.streams)
+        sources, front = _shared(rings, policy, settings.jobs, view, per_s) if settings.jobs > 1 else (rings, None)
         beside.open()
-        dropped = give_up(settings.user, data, policy_path)
+        dropped = give_up(settings.user, data, [policy_path] if policy_path is not None else [])
         keep = Retention(keep_ns=settings.keep * DAY_NS, max_bytes=settings.keep_bytes)
-        with SiteStore(data / "site.db", policy.site if policy is not None else "default", keep=keep) as store:
+        site = policy.site if policy is not None else "default"
+        with SiteStore(data / "site.db", site, keep=keep, spooled=outlet.streams) as store:
             for text in store.notices:
                 complain(text, "warning")
             orders = Orders(policy_path, policy) if policy_path is not None and policy is not None else None
-            sensor = Sensor(sources, store, policy, taps=settings.tap, orders=orders, dropped=dropped)
+            sensor = Sensor(sources, store, policy, taps=settings.tap, front=front, orders=orders, dropped=dropped)
+            outlet.go(sensor)
             stopping = _signals(sensor.ask_for_policy)
             for source in sources:
                 if source.warning is not None:
@@ -70,19 +79,45 @@ def run(settings: "Settings", view: bool) -> None:
             gc.freeze()
             gc.enable()  # it runs for years: what the start made is not looked at again, cycles made from now on are
             notifier.ready(f"watching {', '.join(settings.all_interfaces)}")
+            watched = True
             with beside.joined(sensor):
                 sensor.watch(lambda: stopping() or beside.ended(), notifier.alive)
             notifier.stopping()
-            sensor.finish()
-            write_files(
-                data, store, sensor.policy, [s.info for s in sources], _named(policy_path, sensor.policy), clock
-            )
+            whole = sensor.finish()
+            named = _named(policy_path, sensor.policy)
+            try:
+                write_files(data, store, sensor.policy, [ring.info for ring in rings], named, clock)
+            except (StoreFull, OSError) as error:
+                raise Stop(_unwritten(data, whole, error), DAMAGED) from None
+            outlet.end(sensor)
     except StoreError as error:
-        raise Stop(str(error)) from None
+        raise Stop(str(error), DAMAGED if watched else USAGE) from None
     finally:
         beside.close()
-        for source in sources:
-            source.close()
+        outlet.close()
+        for ring in rings:
+            ring.close()
+
+
+def _shared(
+    rings: "Sequence[Ring | Sniffer]", policy: "Policy | None", jobs: int, view: bool, per_s: float | None
+) -> "tuple[Sequence[Spread], Crew]":
+    """The interfaces, and the processes that read them: these write nothing, and open no socket."""
+    from otmon.capture.privileges import drop
+    from otmon.capture.ring import Ring
+    from otmon.sensor.crew import Crew
+    from otmon.sensor.spread import Spread
+
+    shared = [ring for ring in rings if isinstance(ring, Ring)]
+    sources = [Spread(shared[at : at + jobs]) for at in range(0, len(shared), jobs)]
+    return sources, Crew(sources, policy, look=view, confine=lambda: drop(None, data=None), points_per_s=per_s)
+
+
+def _unwritten(data: Path, whole: bool, error: Exception) -> str:
+    """What is to be said when there was no room at the end."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    lost = "" if whole else ", what was seen since the last checkpoint is lost"
+    return f"{data}: the files of the end were not written{lost} ({reason}): free space, then otmon export {data}"
 
 
 class _Beside:
@@ -164,22 +199,30 @@ def _named(path: Path | None, policy: "Policy | None") -> dict[str, str] | None:
     return None if policy is None else {"path": safe_text(str(path), 1024), "sha256": policy.sha256}
 
 
-def open_rings(interfaces: Sequence[str], expression: str | None) -> "list[Ring | Sniffer]":
-    """A ring on each interface. Raises Stop."""
+def open_rings(interfaces: Sequence[str], expression: str | None, jobs: int = 1) -> "list[Ring | Sniffer]":
+    """A ring on each interface for each job, one interface after the other. Raises Stop."""
     from otmon.capture.bpf import compile_filter
     from otmon.capture.errors import FilterError, InterfaceError
-    from otmon.capture.interfaces import link_type
+    from otmon.capture.interfaces import LINKTYPE_ETHERNET, link_type
     from otmon.capture.ring import Ring
+    from otmon.capture.share import behind, share
 
     sources: list[Ring | Sniffer] = []
     try:
         for number, interface in enumerate(interfaces):
             if not hasattr(socket, "AF_PACKET"):
+                if jobs > 1:
+                    raise Stop("--jobs needs Linux, where each process has a ring of its own")
                 sources.append(_sniffer(interface, number, expression))
                 continue
-            bpf = compile_filter(expression, link_type(interface)) if expression is not None else ()
-            sources.append(Ring(interface, number, bpf=bpf))
-    except (InterfaceError, FilterError) as error:
+            kind = link_type(interface)
+            if jobs > 1 and kind != LINKTYPE_ETHERNET:
+                raise Stop(f"--jobs shares Ethernet frames, and {safe_text(interface)} has others: watch without it")
+            bpf = compile_filter(expression, kind) if expression is not None else []
+            for job in range(jobs):
+                program = behind(bpf, share(job, jobs)) if jobs > 1 else bpf
+                sources.append(Ring(interface, number * jobs + job, bpf=program))
+    except (InterfaceError, FilterError, Stop) as error:
         for source in sources:
             source.close()
         raise Stop(str(error)) from None
@@ -197,18 +240,20 @@ def _sniffer(interface: str, number: int, expression: str | None) -> "Sniffer":
 
 
 def look_for(interfaces: Iterable[str]) -> None:
-    """Raises Stop if one is not there."""
-    there = {name for _, name in socket.if_nameindex()}
-    for interface in interfaces:
-        if interface not in there:
-            raise Stop(f"{interface}: no such network interface; there are: {', '.join(sorted(there))}")
+    """Before anything is compiled. Raises Stop if one is not there, or nobody may listen here."""
+    from otmon.capture import interfaces as network
+    from otmon.capture.errors import InterfaceError
+
+    try:
+        network.look_for(interfaces)
+    except InterfaceError as error:
+        raise Stop(str(error)) from None
 
 
-def give_up(user: str | None, data: Path | None, policy_path: Path | None) -> "Dropped":
+def give_up(user: str | None, data: Path | None, reads: Sequence[Path] = (), ports: Sequence[int] = ()) -> "Dropped":
     """Give up the privileges that are not needed once rings are open; `data`: where to write. Raises Stop."""
     from otmon.capture.privileges import DEFAULT_USER, PrivilegeError, drop
 
-    reads = [path for path in (policy_path,) if path is not None]
     try:
         if data is not None:
             data.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -218,12 +263,12 @@ def give_up(user: str | None, data: Path | None, policy_path: Path | None) -> "D
         raise Stop(f"{data}: not even root can write there: mount it writable, or name another folder with --data")
     try:
         try:
-            return drop(user or DEFAULT_USER, data=data, reads=reads)
+            return drop(user or DEFAULT_USER, data=data, reads=reads, tcp_connect=ports)
         except PrivilegeError as error:
             if user is not None:
                 raise
             complain(f"{error}; going on as root, without capabilities", "warning")
-            return drop(None, data=data, reads=reads)
+            return drop(None, data=data, reads=reads, tcp_connect=ports)
     except PrivilegeError as error:
         raise Stop(str(error)) from None
 

@@ -50,6 +50,9 @@ def install_service(
     """
     import otmon
     from otmon.outputs.service import DEFAULT_DATA, DEFAULT_USER, UNIT, Service, ServiceError, shown
+    from otmon.sensor.settings import OUTPUTS
+    from otmon.sensor.sinks import files as files_of
+    from otmon.sensor.sinks import hosts
 
     program = Path(sys.executable).with_name("otmon")
     said: dict[str, Any] = {} if config is None else configuration(config)
@@ -59,22 +62,29 @@ def install_service(
     if not interfaces:
         raise Stop("name an interface to watch, or a file of --config that does")
     data, user = data or said.get("data", DEFAULT_DATA), user or said.get("user", DEFAULT_USER)
+    outputs: dict[str, dict[str, Any]] = {name: said[name] for name in OUTPUTS if name in said}
+    credentials = _credentials(outputs, user)
     # What the file says of a policy the sensor reads there; here it is only looked at.
     in_file = said.get("policy") if policy is None else None
     files = [None if path is None else path.absolute() for path in (policy, config)]
     try:
-        service = Service(interfaces, files[0], data.absolute(), user, program, files[1])
+        service = Service(
+            interfaces, files[0], data.absolute(), user, program, files[1], hosts(outputs), tuple(credentials.items())
+        )
         text = service.unit()
     except ServiceError as error:
         raise Stop(str(error)) from None
     for path in filter(None, (policy, in_file)):
         load(path)
-    places = (Path(sys.base_prefix), Path(otmon.__file__), *([] if in_file is None else [in_file.absolute()]))
+    read = [path.absolute() for path in files_of(outputs).values()]
+    read = [path for path in read if path not in credentials.values()]
+    read += [] if in_file is None else [in_file.absolute()]
+    places = (Path(sys.base_prefix), Path(otmon.__file__), *read)
     hidden = service.out_of_sight(places)
     problem = (
         f"{hidden[0]}: the service cannot see it there; install otmon in /opt, see docs/install.md" if hidden else ""
     )
-    before = service.before(_exists(user))
+    before = service.before(_uid(user) >= 0)
     if dry_run:
         if problem:
             complain(problem, "warning")
@@ -126,11 +136,22 @@ def _interfaces(said: dict[str, Any]) -> tuple[str, ...]:
     return Settings(**said).all_interfaces
 
 
-def _exists(user: str) -> bool:
+def _credentials(outputs: dict[str, dict[str, Any]], user: str) -> dict[str, Path]:
+    """Output -> its secret, where that is not the user's own. Raises Stop if it is not there."""
+    from otmon.sensor.sinks import SECRETS, files
+
+    found = {name: path.absolute() for (name, key), path in files(outputs).items() if SECRETS[name] == key}
+    try:
+        return {name: path for name, path in found.items() if path.stat().st_uid != _uid(user)}
+    except OSError as error:
+        raise Stop(f"{error.filename}: {error.strerror}: an output needs it") from None
+
+
+def _uid(user: str) -> int:
+    """-1: there is no such user yet."""
     import pwd
 
     try:
-        pwd.getpwnam(user)
+        return pwd.getpwnam(user).pw_uid
     except KeyError:
-        return False
-    return True
+        return -1

@@ -50,7 +50,7 @@ def span(interface: str, seconds: int, policy_path: Path | None, as_json: bool) 
     (ring,) = open_rings([interface], None)
     with ring:
         _rehearse(ring)
-        give_up(None, None, policy_path)
+        give_up(None, None, [policy_path] if policy_path is not None else [])
         if ring.warning is not None:
             complain(ring.warning, "warning")
         note(f"watching {safe_text(interface)} for {seconds} s")

@@ -50,14 +50,17 @@ class Ageing:
     ) -> None:
         self._state, self._names, self._judge, self._collector, self._slow = state, names, judge, collector, slow
         self._drain = drain
+        self._share = int(state.ctl[c.CTL_SHARE])
         self.shed = 0
         """Unanswered connections that were forgotten in a flood, told or not."""
 
     @property
     def crowded(self) -> bool:
-        """Whether a table is so full that what it holds should be harvested and forgotten soon."""
+        """Whether a table is so full, or so much waits to be told, that a harvest should come soon."""
         ctl = self._state.ctl
-        return bool(ctl[c.CTL_CONNS] > MANY_CONNECTIONS or ctl[c.CTL_SHAPES] > MANY_SHAPES)
+        conns, shapes = ctl[c.CTL_CONNS] * self._share, ctl[c.CTL_SHAPES] * self._share
+        full = conns > MANY_CONNECTIONS or shapes > MANY_SHAPES
+        return bool(full or self._collector.waiting * self._share > limits.MAX_UNSAVED)
 
     def step(self, now_ns: int) -> None:
         """Close some connections; draw the table together if that frees much."""
@@ -68,7 +71,7 @@ class Ageing:
         if ended.size:
             self._drain()
         free = ~self._frames(used)
-        if used > CROWDED * limits.MAX_CONNECTIONS:
+        if used * self._share > CROWDED * limits.MAX_CONNECTIONS:
             unanswered = self._unanswered(used, now_ns)
             free |= unanswered
         else:
@@ -103,7 +106,7 @@ class Ageing:
         answered = tcp & flows[:, :, c.F_FRAMES].all(axis=1)
         patience = np.where(answered, limits.OPEN_IDLE_NS, limits.PLAIN_IDLE_NS)
         patience = np.where(plain, patience, limits.CONTROL_IDLE_NS)
-        if used > MANY_CONNECTIONS:
+        if used * self._share > MANY_CONNECTIONS:
             patience = np.where(plain, limits.CROWDED_IDLE_NS, patience)
         patience = np.where(closed, np.minimum(patience, limits.CLOSED_IDLE_NS), patience)
         rows = np.flatnonzero((now_ns - conns[:, c.C_LAST_TS] > patience) & self._frames(used))
@@ -127,7 +130,7 @@ class Ageing:
         used = int(state.ctl[c.CTL_SHAPES])
         last_ts = state.shapes[:used, c.S_LAST_TS]
         old = now_ns - last_ts > limits.SHAPE_IDLE_NS
-        if used > MANY_SHAPES:
+        if used * self._share > MANY_SHAPES:
             old |= last_ts < np.partition(last_ts, used // 2)[used // 2]
         old &= ~compact.needed_shapes(state)
         if used > FEW and old.mean() > FREE_SHARE:
@@ -135,8 +138,9 @@ class Ageing:
             judge.move_shapes(rows)
             self._collector.move_shapes(rows)
             self._names.forget_pairs()
-        if state.ctl[c.CTL_HOSTS6] > HOSTS_SHARE * limits.MAX_HOSTS6 or state.ctl[c.CTL_BINDINGS] > (
-            HOSTS_SHARE * limits.MAX_BINDINGS
+        share = HOSTS_SHARE / self._share
+        if state.ctl[c.CTL_HOSTS6] > share * limits.MAX_HOSTS6 or (
+            state.ctl[c.CTL_BINDINGS] > share * limits.MAX_BINDINGS
         ):
             compact.drop_hosts6(state)
             self._names.forget_hosts()

@@ -10,7 +10,7 @@ from otmon.engine.conversations import MOST, Conversations
 from otmon.engine.events import frames_of
 from otmon.engine.judge import Judge
 from otmon.engine.names import Names, frame_ref, mac_text
-from otmon.limits import MAX_FACTS
+from otmon.limits import FACTS_ANEW_NS, MAX_FACTS
 from otmon.model import Binding, Counts, Fact, OperationKey, OperationRecord
 from otmon.policy.verdict import Verdict
 from otmon.protocols import PROTOCOLS
@@ -39,6 +39,9 @@ class Collector:
         self._bindings: list[Binding] = []
         self._facts: list[Fact] = []
         self._known_facts: set[Any] = set()
+        self._facts_since_ns = 0
+        self.shed = 0
+        """Facts for which there was no room before the next harvest."""
         self._told = np.zeros((0, len(_COUNTED)), np.int64)
         """Of each shape: the counts that were harvested."""
         self._pending = self._pending_told = 0
@@ -67,9 +70,13 @@ class Collector:
         frame = frames_of(self._state, event)[-1]
         for name, value, confidence in protocol.identity(message):
             key = (pair.realm, address, message.unit, name, value, protocol.name)
-            if key not in self._known_facts and len(self._known_facts) < MAX_FACTS:
-                self._known_facts.add(key)
-                self._facts.append(Fact(*key, frame, event[c.E_TS], confidence))
+            if key in self._known_facts:
+                continue
+            if len(self._known_facts) >= MAX_FACTS:
+                self.shed += 1
+                continue
+            self._known_facts.add(key)
+            self._facts.append(Fact(*key, frame, event[c.E_TS], confidence))
 
     def close_connection(self, conn: int) -> None:
         """Keep the record of a connection whose row will be used again."""
@@ -101,6 +108,11 @@ class Collector:
         if rows:
             self._early += self._connects.take((row, self._conversations.record(row)) for row in rows)
             self._conversations.judged(rows)
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait for the next harvest."""
+        return len(self._early) + len(self._bindings) + len(self._facts) + self._conversations.waiting_records
 
     # --- what was seen since the last time ---------------------------------------------------------------------------
 
@@ -136,9 +148,20 @@ class Collector:
             folded=self._folded,
         )
         self._bindings, self._facts = [], []
+        if now_ns is not None:
+            self._forget_facts(now_ns)
         for counters in (state.frames, state.bytes, state.totals, state.funcs, state.classes, state.unsupported):
             counters[:] = 0
         return part
+
+    def _forget_facts(self, now_ns: int) -> None:
+        """They were told; whoever says them again from now on is heard again."""
+        since_ns = self._facts_since_ns or now_ns
+        if len(self._known_facts) >= MAX_FACTS or now_ns - since_ns > FACTS_ANEW_NS:
+            self._known_facts.clear()
+            self._state.shapes[: int(self._state.ctl[c.CTL_SHAPES]), c.S_IDENTITY] = 0  # the first answer is looked at
+            since_ns = now_ns
+        self._facts_since_ns = since_ns
 
     def _ot_bytes(self, final: bool) -> dict[str, int]:
         """Byte buckets. Until the end, what is in none yet (it waits for the rest of its PDU) is pending."""

@@ -7,8 +7,8 @@ was told before is then taken back by a record of negative counts (ADR 0007).
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from otmon.alerts.episodes import Episode, EpisodeKey
-from otmon.engine.judge import Judge
+from otmon.alerts.episodes import Episode, EpisodeKey, Ports
+from otmon.engine.judge import PORTED, Judge
 from otmon.limits import MAX_SERVICES, SCAN_PORTS, SERVICES_IDLE_NS
 from otmon.model import ConnectionRecord, Counts, OperationKey, OperationRecord, Target
 from otmon.policy.verdict import Verdict
@@ -197,7 +197,7 @@ class Connects:
         episode = self._judge.episodes.touch(name, ts_ns, verdict, key)
         if key.function == "scan" and episode.op is not None and episode.op.function != "scan":
             episode.op, episode.verdict = episode.op._replace(function="scan", port=None), verdict
-        episode.note(_target(key.transport, port), counts, ts_ns, ts_ns, [c.first_frame])
+        episode.note(_target(key.transport, port), counts, ts_ns, ts_ns, [c.first_frame], flow=_flow(c))
         return episode
 
     def _verdict(self, key: OperationKey, ts_ns: int) -> Verdict | None:
@@ -209,6 +209,13 @@ def _service(c: ConnectionRecord) -> tuple[_Side, int | None]:
     """The pair and the server's port; of what is neither TCP, UDP nor ICMP the protocol number."""
     transport, _, number = c.transport.partition("-")
     return _Side(c.realm, c.client, c.server, transport), int(number) if number else c.server_port
+
+
+def _flow(c: ConnectionRecord | OperationRecord) -> Ports | None:
+    """The ports of a connection; what was told before it became a scan has none."""
+    if isinstance(c, OperationRecord) or c.transport not in PORTED or c.client_port is None or c.server_port is None:
+        return None
+    return Ports(c.client_port, c.server_port)
 
 
 def _target(transport: str, port: int | None) -> Target | None:

@@ -96,6 +96,11 @@ class Conversations:
         closed, self._closed = self._closed, []
         return closed
 
+    @property
+    def waiting_records(self) -> int:
+        """Of connections that were closed, and of hosts."""
+        return len(self._closed) + len(self._hosts)
+
     def hosts(self) -> list[HostRecord]:
         """Who sent something; frames since the last time."""
         hosts, self._hosts = list(self._hosts.values()), {}

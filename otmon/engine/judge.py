@@ -5,13 +5,13 @@ episode may have ended; everything else it counts itself, into the `hits` of an 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from otmon.alerts.episodes import Episode, EpisodeKey, Episodes
+from otmon.alerts.episodes import Episode, EpisodeKey, Episodes, Ports
 from otmon.engine.events import frames_of, pdu_of
-from otmon.engine.names import Names, frame_ref
+from otmon.engine.names import Names, Pair, frame_ref
 from otmon.limits import MAX_SHAPES
 from otmon.model import Counts, Malformed, Message, Op, OperationKey, Target
 from otmon.policy.verdict import Verdict
@@ -23,6 +23,10 @@ from otmon.wire.state import add_hit, room_for_episode
 
 if TYPE_CHECKING:
     from otmon.policy.judge import Policy
+
+
+SETTING: Final = frozenset({"write", "control"})
+PORTED: Final = frozenset({"tcp", "udp"})
 
 
 class Judged(NamedTuple):
@@ -71,6 +75,12 @@ class Judge:
             return known
         keys = [op for op, _ in known] if known else self.operations(shape) or self._wide_operations(shape)
         return [(key, None) for key in keys]
+
+    def sets(self, shape: int) -> bool:
+        """Whether a shape sets values."""
+        known = self._known.get(shape)
+        ops = [judged.op for judged in known] if known else self.ops(shape)
+        return any(op.access in SETTING for op in ops)
 
     def ops(self, shape: int) -> Sequence[Op]:
         """The operations of a shape, from its words alone."""
@@ -233,10 +243,19 @@ class Judge:
         if known is None:
             known = self._hit_of[key] = add_hit(state, place, shape, event[c.E_TS])
             self._hits.append(_Hit(episode, members))
-            episode.evidence(frames_of(state, event))
+            episode.evidence(frames_of(state, event), self._ports(event))
         if verdict != c.VERDICT_INSPECT:
             state.shapes[shape, c.S_HIT] = known
         return known
+
+    def _ports(self, event: list[int]) -> Ports | None:
+        """The ports of the conversation that an event is of."""
+        pair = self._flow(event)
+        return Ports(pair.client_port, pair.server_port) if pair.transport in PORTED else None
+
+    def _flow(self, event: list[int]) -> Pair:
+        conn = event[c.E_CONN]
+        return self._names.flow(2 * conn + max(int(self._state.conns[conn, c.C_CLIENT]), 0))
 
     def _touch(self, key: EpisodeKey, ts_ns: int, first: Judged) -> Episode:
         live = self.episodes.live(key)
@@ -257,7 +276,7 @@ class Judge:
         pending = event[c.E_PENDING]
         if pending >= 0 and int(self._state.pending[pending, c.Q_N]) == event[c.E_N]:
             self._state.pending[pending, c.Q_HIT] = hit
-            self._state.pending[pending, c.Q_JUDGED] = 1
+            self._state.pending[pending, c.Q_JUDGED] |= 1
         elif hit >= 0:
             self._awaited[event[c.E_N]] = hit
 
@@ -271,9 +290,7 @@ class Judge:
 
     def conflict(self, event: list[int]) -> None:
         """A segment that came again with other bytes: evidence; its other reading is judged as well."""
-        state, conn = self._state, event[c.E_CONN]
-        proto, client = int(state.conns[conn, c.C_PROTO]), max(int(state.conns[conn, c.C_CLIENT]), 0)
-        pair = self._names.flow(2 * conn + client)
+        proto, pair = int(self._state.conns[event[c.E_CONN], c.C_PROTO]), self._flow(event)
         name = PROTOCOLS[proto].name
         op = OperationKey(
             pair.realm, pair.client, pair.server, pair.transport, pair.server_port, name, None, None,
@@ -319,7 +336,9 @@ class Judge:
             episode.written = tuple(written)[:64]
             episode.flags = message.flags if message is not None else ()
         frames = [frame_ref(event[c.E_FRAME])]
-        episode.note(op.target, Counts(attempted=1, unseen=1), event[c.E_TS], event[c.E_TS], frames)
+        episode.note(
+            op.target, Counts(attempted=1, unseen=1), event[c.E_TS], event[c.E_TS], frames, flow=self._ports(event)
+        )
 
     def retire(self, now_ns: int) -> list[Episode]:
         """Let go of episodes that ended; they are written down."""

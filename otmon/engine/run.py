@@ -16,6 +16,7 @@ from otmon.engine.judge import Judge
 from otmon.engine.loop import LOOP
 from otmon.engine.messages import MessageWriter
 from otmon.engine.names import Names
+from otmon.engine.points import Points
 from otmon.protocols import PROTOCOLS
 from otmon.site.part import Part
 from otmon.stream.defrag import Defragmenter
@@ -38,7 +39,9 @@ class Run:
     """State, slow path and judgement of one process's share of the traffic.
 
     `on_tick(ts_ns, shapes, increments)`: once a second of capture time, the shape rows that were seen since and by how
-    much their counts grew (int64 arrays); rate rules will hang here.
+    much their counts grew (int64 arrays); rate rules will hang here. `job` of `jobs`: every process is given all
+    frames and takes its own. `share`: so many processes are each given their own frames, and share the caps.
+    `points_per_s`: as many values of points are gathered on average by all of them; None: nobody takes them.
     """
 
     def __init__(
@@ -48,10 +51,12 @@ class Run:
         *,
         job: int = 0,
         jobs: int = 1,
+        share: int = 1,
         force_slow: bool = False,
         seed: int | None = None,
         express: bool = True,
         on_tick: OnTick | None = None,
+        points_per_s: float | None = None,
         **reader: Any,
     ) -> None:
         self.state: State = new_state(len(PROTOCOLS), seed=seed)
@@ -66,11 +71,15 @@ class Run:
             self._realm_of_input = {name: realms.index(realm) for name, realm in of_input.items()}
         self._names = Names(self.state, realms)
         ctl = self.state.ctl
+        ctl[c.CTL_SHARE] = share
         ctl[c.CTL_JOB], ctl[c.CTL_JOBS], ctl[c.CTL_FORCE_SLOW] = job, jobs, int(force_slow)
         ctl[c.CTL_MESSAGES], ctl[c.CTL_TICKS] = int(messages_path is not None), int(on_tick is not None)
         ctl[c.CTL_EXPRESS] = int(express and jobs == 1 and len(realms) == 1)
         self._messages = MessageWriter(messages_path, self.state, self._names) if messages_path is not None else None
         self._judge = Judge(self.state, self._names, policy)
+        self.points: Points | None = None
+        if points_per_s is not None:
+            self.points = Points(self.state, self._names, self._judge, points_per_s / share)
         self._collector = Collector(self.state, self._names, self._judge)
         self._slow = SlowPath(LOOP, PROTOCOLS, self._reopened, force=force_slow)
         self._defrag = Defragmenter()
@@ -202,6 +211,8 @@ class Run:
                     self._collector.identity(event)
                 if flags & c.EVF_MESSAGE and self._messages is not None:
                     self._messages.write(event)
+                if flags & (c.EVF_SAMPLE | c.EVF_BESIDE) and self.points is not None:
+                    self.points.take(event)
             elif kind == c.EV_OUTCOME:
                 self._judge.outcome(event)
             elif kind == c.EV_BINDING:
@@ -247,6 +258,11 @@ class Run:
         self._ageing.step(now_ns)
         return self._ageing.crowded
 
+    def sample(self, now_ns: int) -> None:
+        """Choose the messages whose values are looked at next, if anybody takes them."""
+        if self.points is not None:
+            self.points.ask(now_ns)
+
     def retire(self, now_ns: int) -> list[Episode]:
         """Let go of episodes that ended, once they are written down."""
         return self._judge.retire(now_ns)
@@ -273,8 +289,15 @@ class Run:
         lost, shed = self._defrag.missing(), self._shed()
         part.lost_datagrams, part.shed = lost - self._told[0], shed - self._told[1]
         self._told = lost, shed
+        if self.points is not None:
+            part.points, part.points_shed = self.points.take_all()
         return part
 
     def _shed(self) -> int:
         words = (c.CTL_SHED_SHAPES, c.CTL_SHED_PENDING, c.CTL_SHED_BINDINGS)
-        return sum(int(self.state.ctl[word]) for word in words) + self._slow.shed + self._ageing.shed
+        return (
+            sum(int(self.state.ctl[word]) for word in words)
+            + self._slow.shed
+            + self._ageing.shed
+            + self._collector.shed
+        )

@@ -12,7 +12,7 @@ from otmon.policy.addresses import broadcast_of, network_of, parse_hosts, point
 from otmon.policy.chatter import is_chatter
 from otmon.policy.functions import REGISTERED_PORTS, TWO_SIDED, is_function, reason_not_learned
 from otmon.policy.intervals import Intervals, merge
-from otmon.policy.learn_text import Conduit, write_policy
+from otmon.policy.learn_text import Conduit, networks, write_policy
 from otmon.policy.models import OT_PROTOCOLS
 from otmon.policy.rows import DATA_SPACES, span
 from otmon.policy.zones import Realms
@@ -48,6 +48,18 @@ class Learned(NamedTuple):
     ports: Intervals | None
     targets: tuple[tuple[str, str | None, Intervals | None], ...] | None
     """(space, name, ranges)."""
+
+
+class Draft(NamedTuple):
+    """A learned policy, and what is in it."""
+
+    text: str
+    zones: int
+    conduits: int
+    rows: int
+    """Of all conduits."""
+    review: int
+    """Rows that are for review."""
 
 
 class _Line:
@@ -89,7 +101,19 @@ def learn(
     names: Mapping[tuple[str, str], str] | None = None,
     realms: Realms | None = None,
 ) -> str:
-    """The text of a policy that permits these operations. `names` gives assets by (realm, address).
+    """The text of a policy that permits these operations, see `draft`."""
+    return draft(operations, site=site, timezone=timezone, names=names, realms=realms).text
+
+
+def draft(
+    operations: Iterable[OperationRecord],
+    *,
+    site: str = "default",
+    timezone: str = "UTC",
+    names: Mapping[tuple[str, str], str] | None = None,
+    realms: Realms | None = None,
+) -> Draft:
+    """A policy that permits these operations. `names` gives assets by (realm, address).
 
     `realms` must be those under which the operations were seen. Nothing is learned of values; operations that stop,
     program, restart or force are listed under `review` and stay denied.
@@ -118,7 +142,10 @@ def learn(
         where.setdefault(_row(key), _Line()).add(record, key.protocol == "modbus")
     rows = {place: _merged(found) for place, found in lines.items()}
     conduits, review = _conduits(rows)
-    return write_policy(site, timezone, sorted(hosts), names or {}, realms or Realms(), conduits, review)
+    text = write_policy(site, timezone, sorted(hosts), names or {}, realms or Realms(), conduits, review)
+    zones = int(bool(networks(address for _, address in hosts)))
+    counts = (sum(len(conduit.rows) for conduit in entries) for entries in (conduits, review))
+    return Draft(text, zones, len(conduits), *counts)
 
 
 def _is_learned(key: OperationKey) -> bool:

@@ -52,8 +52,8 @@ def write_policy(
     lines += [f"site: {quote(site)}", f"timezone: {quote(timezone)}"]
     if realms.names or several:
         lines += ["realms:", *_realms(realms, {realm for realm, _ in hosts} if several else set())]
-    networks = _networks(address for _, address in hosts)
-    lines += ["zones:", f"  {ZONE}: {{hosts: {_flow(networks)}}}"] if networks else ["zones: {}"]
+    known = networks(address for _, address in hosts)
+    lines += ["zones:", f"  {ZONE}: {{hosts: {_flow(known)}}}"] if known else ["zones: {}"]
     if assets:
         lines.append("assets:")
     for (realm, address), key in assets.items():
@@ -143,7 +143,8 @@ def _realms(realms: Realms, seen: Iterable[str]) -> Iterator[str]:
         yield f"  {quote(name)}: {{{', '.join(parts)}}}"
 
 
-def _networks(addresses: Iterable[str]) -> list[str]:
+def networks(addresses: Iterable[str]) -> list[str]:
+    """Of all hosts: what the learned zone holds."""
     return sorted({network_of(address) for address in addresses if not (is_group(at := point(address)) or at == 0)})
 
 

@@ -13,11 +13,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from otmon.limits import MAX_JOBS
 from otmon.policy.errors import PolicyError
 from otmon.policy.explain import explain
 from otmon.policy.fields import Text, Texts, listed
 from otmon.policy.reader import parse, read_bytes
-from otmon.sensor.settings import LOG_FORMS, WRITTEN, Settings, Wrong
+from otmon.sensor.settings import LOG_FORMS, OUTPUTS, WRITTEN, Settings, Wrong
+from otmon.sensor.sinks import FILES, ElasticModel, LinesModel, SyslogModel, WebhookModel, as_lines
 
 
 def _as_written(name: str, schema: dict[str, Any]) -> tuple[PlainValidator, WithJsonSchema]:
@@ -44,6 +46,9 @@ _TAPS = {"anyOf": [_TAP, {"type": "array", "items": _TAP, "minItems": 1}]}
 _Tap = Annotated[Any, *_as_written("tap", _TAP)]
 
 
+_LINES = {"anyOf": [_WORD, LinesModel.model_json_schema()]}
+
+
 class ConfigModel(BaseModel):
     """The whole file; every key may be left out."""
 
@@ -56,6 +61,9 @@ class ConfigModel(BaseModel):
     policy: Text | None = Field(default=None, description="judge by this policy; a path from this file's folder")
     data: Text | None = Field(default=None, description="data folder; a path from this file's folder")
     filter: Text | None = Field(default=None, description="look only at what this libpcap filter lets through")
+    jobs: Annotated[Any, *_as_written("jobs", {"type": "integer", "minimum": 1, "maximum": MAX_JOBS})] = Field(
+        default=None, description="processes that share the frames, each with a ring on each interface"
+    )
     user: Text | None = Field(default=None, description="started by root, become this user")
     metrics: Annotated[Any, *_as_written("metrics", {"anyOf": [_PORT, _WORD]})] = Field(
         default=None, description="serve Prometheus metrics: PORT (this machine alone) or ADDRESS:PORT"
@@ -69,10 +77,26 @@ class ConfigModel(BaseModel):
     keep_bytes: Annotated[Any, *_as_written("keep_bytes", _SIZE)] = Field(
         default=None, alias="keep-bytes", description="size of the database above which the oldest goes: 2GiB"
     )
+    elastic: ElasticModel | None = Field(default=None, description="deliver to Elasticsearch")
+    syslog: SyslogModel | None = Field(default=None, description="deliver to a syslog collector")
+    webhook: WebhookModel | None = Field(default=None, description="deliver to a webhook")
+    lines: Annotated[LinesModel, BeforeValidator(as_lines), WithJsonSchema(_LINES)] | None = Field(
+        default=None, description="deliver to a file in the data folder"
+    )
+
+
+_MODELS: dict[tuple[Any, ...], type[BaseModel]] = {
+    (): ConfigModel,
+    ("elastic",): ElasticModel,
+    ("syslog",): SyslogModel,
+    ("webhook",): WebhookModel,
+    ("lines",): LinesModel,
+}
 
 
 def _keys(at: Any) -> list[str]:
-    return [] if at else [field.alias or name for name, field in ConfigModel.model_fields.items()]
+    model = _MODELS.get(tuple(at))
+    return [] if model is None else [field.alias or name for name, field in model.model_fields.items()]
 
 
 def load_config(path: Path) -> dict[str, Any]:
@@ -87,6 +111,10 @@ def load_config(path: Path) -> dict[str, Any]:
         raise PolicyError(str(path), explain(document, error, _keys, {})) from None
     said: dict[str, Any] = {name: value for name, value in model if value is not None}
     said |= {name: tuple(said[name]) for name in ("interfaces", "tap") if name in said}
+    for name in OUTPUTS:
+        if (sink := getattr(model, name)) is not None:
+            found = sink.model_dump(exclude_none=True)
+            said[name] = found | {key: path.parent / found[key] for key in FILES.get(name, ()) if key in found}
     # A service starts in the root folder: paths are meant from where the file lies.
     return said | {name: path.parent / said[name] for name in ("policy", "data") if name in said}
 
@@ -94,8 +122,9 @@ def load_config(path: Path) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a configuration file."""
     out = ConfigModel.model_json_schema(by_alias=True)
-    for field in out["properties"].values():
-        field.pop("default", None)
+    for model in (out, *out["$defs"].values()):
+        for field in model["properties"].values():
+            field.pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **out, "title": "otmon sensor"}
 
 

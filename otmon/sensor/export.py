@@ -42,7 +42,7 @@ def write_files(
     clock: Clock,
 ) -> None:
     """Every file of a result folder but site.db, from site.db. What is there is replaced."""
-    site, alerts = tell(store.part(), policy, store.site)
+    site, alerts = tell(store.part(in_place=True), policy, store.site)
     store.alerts(site.part.episodes, alerts)
     store.describe(site)
     write_records(folder, site, inputs, alerts, named)
@@ -68,4 +68,4 @@ def rehearse() -> None:
         write_records(Path(folder), site, [], [as_record(episode, site) for episode in part.episodes])
         with SiteStore(Path(folder, "site.db"), "") as store:
             store.add(part)
-            store.part()
+            len(store.part(in_place=True).operations)

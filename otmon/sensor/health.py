@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 SENSORS_OWN: Final = frozenset(
     {
-        *("dropped", "interface_dropped", "silent", "gone", "policy_broken", "disk_full", "shed"),
+        *("dropped", "interface_dropped", "silent", "gone", "policy_broken", "disk_full", "shed", "job_ended"),
         *("one_way", "tagged_one_way", "doubled", "switch_loss"),
+        *("sink_stopped", "sink_away", "sink_refused", "spool_shed"),
     }
 )
 """Reasons of findings on the sensor itself, which go on after a restart; the others are worked out from connections."""
@@ -58,12 +59,16 @@ class Health:
         self._before = {source.interface: read(source) for source in sources}
         self._ts_ns = 0
 
-    def record(self, now_ns: int, part: Part) -> dict[str, Any]:
-        """The health record of the interval that ended with this harvest (docs/records/health.schema.json)."""
+    def record(self, now_ns: int, part: Part, delivery: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """The health record of the interval that ended with this harvest (docs/records/health.schema.json).
+
+        `delivery`: how each output is.
+        """
         now = [read(source) for source in self._sources]
         record = {
             "clock": self._clock.record(),
             "connections": len(part.connections),
+            "delivery": list(delivery),
             "first_ts_ns": self._ts_ns,
             "frames": {name: number for name, number in sorted(part.frames.items()) if number},
             "interfaces": [self._grown(reading) for reading in now],

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from otmon.outputs.figures import Figures, Interface
+from otmon.outputs.figures import Delivery, Figures, Interface, Spooled
 from otmon.sensor.source import Source, read
 from otmon.sensor.watch import Sensor
 
@@ -10,11 +10,11 @@ from otmon.sensor.watch import Sensor
 def look(sensor: Sensor) -> Figures:
     """For metrics and the view."""
     totals = sensor.totals
-    frames, ot_bytes, pdus = totals.now(sensor.run.counted())
+    frames, ot_bytes, pdus = totals.now(sensor.front.counted())
     # What is in no bucket yet waits for the rest of its message.
     ot_bytes.pop("pending", None)
     seen = ot_bytes.pop("seen", 0)
-    now_s = sensor.steady_s()
+    now_s, dispatch = sensor.steady_s(), sensor.dispatch
     return Figures(
         monotonic_s=now_s,
         interfaces=[_interface(source) for source in sensor.sources],
@@ -36,6 +36,8 @@ def look(sensor: Sensor) -> Figures:
         clock_offset_ns=sensor.clock.state.offset_ns,
         clock_steps=sensor.clock.steps,
         policy=sensor.policy is not None,
+        delivery=[] if dispatch is None else [Delivery(**{n: s[n] for n in Delivery._fields}) for s in dispatch.sinks],
+        spool=[] if dispatch is None else [Spooled(**{n: s[n] for n in Spooled._fields}) for s in dispatch.streams],
     )
 
 

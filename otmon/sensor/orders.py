@@ -17,6 +17,10 @@ SHOWN: Final = 5
 """Operations named for each direction of a change."""
 
 
+SHORT: Final = 12
+"""Digits of a hash that are shown."""
+
+
 class Change(NamedTuple):
     """What another policy would say of operations that were seen."""
 
@@ -32,6 +36,17 @@ class Change(NamedTuple):
             for record in found[:SHOWN]:
                 key = record.key
                 yield f"{word}: {key.client} -> {key.server} {key.protocol} {key.function}"
+
+
+def short(policy: "Policy") -> str:
+    """As much of its hash as people compare; all of it is in summary.json."""
+    return policy.sha256[:SHORT]
+
+
+def say_adopted(path: Path, old: "Policy", new: "Policy") -> None:
+    """Another policy is in force."""
+    message = f"policy {path.name} {short(new)} replaces {short(old)}"
+    say(logging.WARNING, "policy_adopted", message, file=path.name, sha256=short(new), before=short(old))
 
 
 def change(old: "Policy", new: "Policy", operations: Iterable[OperationRecord], ts_ns: int) -> Change:
@@ -79,6 +94,8 @@ class Orders:
             return None
         self.broken = None
         if policy.sha256 == self.policy.sha256:
+            name, digest = self.path.name, short(policy)
+            say(logging.INFO, "policy_unchanged", f"policy {name} unchanged: {digest}", file=name, sha256=digest)
             return None
         return policy
 

@@ -42,6 +42,18 @@ class Sample:
         self._see_copies(packets)
         self._see_tags(packets.where(packets.flags != 0))
 
+    def add(self, other: "Sample") -> None:
+        """Add what was seen elsewhere, of other connections."""
+        self.frames += other.frames
+        self.group_frames += other.group_frames
+        for mine, its in ((self.tunnels, other.tunnels), (self.copies, other.copies)):
+            for name, number in its.items():
+                mine[name] += number
+        for pair, sides in other._pairs.items():
+            if pair in self._pairs or len(self._pairs) < _MAX_PAIRS:
+                mine_sides = self._pairs.setdefault(pair, [0, 0])
+                self._pairs[pair] = [a | b for a, b in zip(mine_sides, sides, strict=True)]
+
     @property
     def both_ways(self) -> int:
         """TCP connections of which both directions were looked at."""

@@ -36,8 +36,8 @@ class Gatherer:
     """Makes scenes of a sensor, one after the other."""
 
     def __init__(self, sensor: Sensor, every_s: float) -> None:
-        self._sensor, self._busy = sensor, sensor.run.busy()
-        self._busy.look()
+        self._sensor, self._busy = sensor, sensor.front.busy()
+        self._busy()
         first = look(sensor)
         self._looks: deque[Figures] = deque([first], maxlen=max(2, round(RATE_S / every_s)))
         self._started_s = self._looked_s = first.monotonic_s
@@ -76,7 +76,7 @@ class Gatherer:
         passed = max(now_s - self._looked_s, 1e-9)
         self._looked_s = now_s
         share = min(1.0, passed / RATE_S)
-        fresh = self._busy.look()
+        fresh = self._busy()
         for key in self._flow.keys() | fresh.keys():
             frames, operations = fresh.get(key, (0, 0))
             old = self._flow.get(key)

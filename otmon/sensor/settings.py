@@ -2,15 +2,17 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from otmon.limits import KEEP_BYTES, KEEP_NS
+from otmon.limits import KEEP_BYTES, KEEP_NS, MAX_JOBS
 from otmon.text import safe_text
 
 DAY_NS: Final = 86_400 * 1_000_000_000
+OUTPUTS: Final = ("elastic", "syslog", "webhook", "lines")
+"""Settings that are sinks; all but the first stand in the file alone."""
 LOG_FORMS: Final = ("text", "json")
 LEAST_KEEP_BYTES: Final = 16 * 1024 * 1024
 _UNITS: Final = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -51,12 +53,23 @@ class Settings:
     policy: Path | None = None
     data: Path = Path("otmon-data")
     filter: str | None = None
+    jobs: int = 1
+    """Processes that share the frames."""
     user: str | None = None
     metrics: Address | None = None
     log: str = "text"
     keep: int = KEEP_NS // DAY_NS
     """Days."""
     keep_bytes: int = KEEP_BYTES
+
+    elastic: Mapping[str, Any] | None = None
+    """Fields of otmon.outputs.elastic.connection.Elastic, and `records_per_s`."""
+    syslog: Mapping[str, Any] | None = None
+    """url, and ca, certificate, facility."""
+    webhook: Mapping[str, Any] | None = None
+    """url, secret_file, and ca."""
+    lines: Mapping[str, Any] | None = None
+    """path, and streams."""
 
     @property
     def all_interfaces(self) -> tuple[str, ...]:
@@ -110,6 +123,14 @@ def tap(value: Any) -> tuple[str, str]:
     return first, second
 
 
+def jobs(value: Any) -> int:
+    """1 to MAX_JOBS. Raises Wrong."""
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,5}", text) or not 0 < int(text) <= MAX_JOBS:
+        raise Wrong(f"{_quoted(value)} is not a number of jobs", f"write 1 to {MAX_JOBS}")
+    return int(text)
+
+
 def log_form(value: Any) -> str:
     """text or json. Raises Wrong."""
     if value not in LOG_FORMS:
@@ -119,6 +140,7 @@ def log_form(value: Any) -> str:
 
 WRITTEN: Final[dict[str, Callable[[Any], Any]]] = {
     "tap": tap,
+    "jobs": jobs,
     "metrics": address,
     "log": log_form,
     "keep": days,

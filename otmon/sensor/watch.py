@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otmon.alerts.episodes import Episode
 from otmon.alerts.record import as_record
-from otmon.engine.run import Run
-from otmon.sensor import care, orders
+from otmon.engine.points import points_per_s
+from otmon.sensor import care, inbox, orders
 from otmon.sensor.clockwatch import ClockWatch
+from otmon.sensor.dispatch import LOOK_S, Dispatch
+from otmon.sensor.frametime import FrameTime
+from otmon.sensor.front import Alone, Front
 from otmon.sensor.health import SENSORS_OWN, Finding, Health, findings, report
-from otmon.sensor.intake import Intake
 from otmon.sensor.logs import say
 from otmon.sensor.source import Source
 from otmon.sensor.told import LATEST, Told
@@ -52,7 +54,8 @@ class Sensor:
     """Watches sources until told to stop. `monotonic` is time.monotonic, injected in tests.
 
     Between frames the time is that of the last one plus what has passed since: setting the machine's clock does not
-    touch it. Raises StoreError.
+    touch it. `front`: who takes and judges the frames of these sources, if that is not done in this process; `options`
+    are those of Run. Raises StoreError, StoreGone (one of them) if the database was taken away.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Sensor:
         policy: "Policy | None" = None,
         *,
         taps: Sequence[tuple[str, str]] = (),
+        front: Front | None = None,
         orders: "orders.Orders | None" = None,
         monotonic: Callable[[], float] = time.monotonic,
         checkpoint_s: float = CHECKPOINT_S,
@@ -71,19 +75,19 @@ class Sensor:
     ) -> None:
         self.sources = list(sources)
         self.policy = policy
-        self.run = Run(policy, **options)
+        options = {"points_per_s": points_per_s(store.spooled), **options}
+        self.front: Front = front or Alone(sources, policy, taps, monotonic, **options)
         self.store = store
         self._orders = orders
         self._monotonic = monotonic
         self._checkpoint_s = checkpoint_s
-        self._intake = Intake(self.sources, taps, monotonic)
-        self.site = Site(store.outline(), policy, store.site)
+        self._time = FrameTime(monotonic)
+        self._say_who(Site(store.outline(), policy, store.site))
         self._resume()
         self._unsaved: Part | None = None
         """What a full disk did not take."""
-        self._last_ts_ns, self._last_seen_s = 0, monotonic()
         self.clock = clock or ClockWatch()
-        self.health = Health(self.sources, self._intake.taps, clock=self.clock, dropped=dropped)
+        self.health = Health(self.sources, self.front.taps, clock=self.clock, dropped=dropped)
         self.totals, self.told = Totals(monotonic()), Told()
         self.totals.count(store)
         self._care = care.Care(self.sources, monotonic())
@@ -92,6 +96,7 @@ class Sensor:
             self._judge_connections: now_s,
             self._look_after: now_s,
             self._look_at_policy: now_s,
+            self._look_at_inbox: now_s,
             self.checkpoint: now_s + min(checkpoint_s, FIRST_S),
             self.describe: now_s + min(checkpoint_s, FIRST_S) + 0.5,
             self._forget: now_s + FORGET_S,
@@ -100,17 +105,21 @@ class Sensor:
             self._judge_connections: JUDGE_CONNECTIONS_S,
             self._look_after: care.LOOK_S,
             self._look_at_policy: LOOK_AT_POLICY_S,
+            self._look_at_inbox: inbox.LOOK_S,
             self.checkpoint: checkpoint_s,
             self.describe: DESCRIBE_S,
             self._forget: FORGET_S,
         }
         self._policy_asked = False
+        self._inbox = inbox.Inbox(store)
+        self.dispatch: Dispatch | None = None
         self._beat: Callable[[], None] = lambda: None
         self._said_full_s = self._again_s = -FULL_S
+        self.front.commit = self._taken
 
     def _resume(self) -> None:
         """Go on with the episodes of an earlier run."""
-        self.episodes = self.run.episodes
+        self.episodes = self.front.episodes
         # What could not be seen is worked out anew from what is stored when files are written.
         self.episodes.resume(e for e in self.store.episodes() if e.op is not None or e.key.function in SENSORS_OWN)
         if self.store.meta(RUNNING) == "1":
@@ -135,22 +144,19 @@ class Sensor:
 
     def step(self, wait_s: float = WAIT_S) -> None:
         """Wait for frames, take all that are ready, do what is due."""
-        self._intake.wait(wait_s)
-        self._take()
-        now_s, last_ts_ns = self._monotonic(), self.run.last_ts_ns
-        if last_ts_ns != self._last_ts_ns:
-            self._last_ts_ns, self._last_seen_s = last_ts_ns, now_s
+        self.front.wait(wait_s)
+        self.front.take()
+        self._time.see(self.front.last_ts_ns)
+        now_s = self._monotonic()
         for task, due_s in self._due.items():
             if now_s >= due_s:
                 self._due[task] = now_s + self._every[task]
                 task()
 
-    def _take(self, flush: bool = False) -> None:
-        for interface, batch in self._intake.batches(flush):
-            self.run.enter(interface)
-            self.run.feed(batch)
-            self._commit()
-            self._beat()
+    def _taken(self) -> None:
+        """A batch of frames was taken."""
+        self._commit()
+        self._beat()
 
     def every(self, seconds: float, task: Callable[[], None], name: str) -> None:
         """Do something beside: the view, metrics. What fails is given up, and the watch goes on."""
@@ -165,6 +171,23 @@ class Sensor:
 
         self._due[guarded], self._every[guarded] = self._monotonic(), seconds
 
+    def deliver(self, dispatch: Dispatch) -> None:
+        """From now on look after the spool too."""
+        self.dispatch = dispatch
+        self._due[self._look_after_spool], self._every[self._look_after_spool] = self._monotonic(), LOOK_S
+        self.audit("sensor_started", "The sensor watches.", interfaces=", ".join(s.interface for s in self.sources))
+
+    def _look_after_spool(self) -> None:
+        found: list[Finding] = []
+        dispatch = self.dispatch
+        if dispatch is not None and self._try(lambda: found.extend(dispatch.look(self.now_ns()))):
+            self._report(found)
+
+    def audit(self, action: str, message: str, **detail: str) -> None:
+        """Say what was done with the sensor to whoever takes it (docs/records/audit.schema.json)."""
+        record = {"action": action, "detail": detail, "message": message, "ts_ns": time.time_ns()}
+        self._try(lambda: self.store.audit(record))
+
     def steady_s(self) -> float:
         """The clock that nobody sets."""
         return self._monotonic()
@@ -175,23 +198,22 @@ class Sensor:
 
     def now_ns(self) -> int:
         """The time by frames; that of the machine before the first one."""
-        if not self._last_ts_ns:
-            return time.time_ns()
-        return self._last_ts_ns + int((self._monotonic() - self._last_seen_s) * 1e9)
+        return self._time.now_ns()
 
     # --- what is due -------------------------------------------------------------------------------------------------
 
     def _judge_connections(self) -> None:
-        now_ns = self.now_ns()
-        self.run.judge_connections(now_ns)
+        crowded = self.front.judge(self.now_ns())
         self._commit()
-        if self.run.age(now_ns):
+        if crowded:
             soon_s = self._monotonic() + CROWDED_CHECKPOINT_S
             self._due[self.checkpoint] = min(self._due[self.checkpoint], soon_s)
 
     def _look_after(self) -> None:
         self.clock.look()
+        self.store.look()
         self._report(self._care.look(self._monotonic()))
+        self._report(self.front.findings())
 
     def ask_for_policy(self) -> None:
         """Read the policy's file again, changed or not (SIGHUP)."""
@@ -204,15 +226,19 @@ class Sensor:
         broken, fresh = self._orders.broken, self._orders.fresh(asked)
         if self._orders.broken is not None and self._orders.broken != broken:
             self._report([Finding("policy_broken", str(self._orders.path), 0, {"error": self._orders.broken})])
+            self.audit("policy_broken", self._orders.broken, path=str(self._orders.path))
         if fresh is not None:
-            message = f"policy {fresh.sha256} replaces {self.policy.sha256}"
-            say(logging.WARNING, "policy_adopted", message, sha256=fresh.sha256, before=self.policy.sha256)
+            orders.say_adopted(self._orders.path, self.policy, fresh)
+            self.audit("policy_changed", "Another policy is in force.", sha256=fresh.sha256, before=self.policy.sha256)
             self.checkpoint()  # what was seen by now is compared, and kept as the old policy judged it
             for line in orders.change(self.policy, fresh, self.store.outline().operations, self.now_ns()).lines():
                 say(logging.WARNING, "policy_change", line)
             self.policy = self._orders.policy = fresh
-            self.run.adopt(fresh)
+            self.front.adopt(fresh)
             self.describe()
+
+    def _look_at_inbox(self) -> None:
+        self._try(self._inbox.look)
 
     def _report(self, found: Iterable[Finding]) -> None:
         for finding in found:
@@ -228,7 +254,7 @@ class Sensor:
         """New alerts go to disk before the next batch is read."""
         if self._committed == len(self.episodes.all) or self._monotonic() < self._again_s:
             return
-        self.run.count_hits()
+        self.front.count_hits()
         if self._save(self.episodes.all[self._committed :]):
             self._committed = len(self.episodes.all)
 
@@ -266,11 +292,14 @@ class Sensor:
 
     def checkpoint(self, final: bool = False) -> None:
         """Write everything that grew; the next one waits until what was written is paid for."""
-        started_s, written = self._monotonic(), self.store.bytes_written
-        part = self.run.harvest(None if final else self.now_ns())
+        started_s, written = self._monotonic(), self.totals.bytes_written  # alerts and assets in between count, too
+        part, sample = self.front.harvest(None if final else self.now_ns())
         self.totals.add(part)
-        record = self.health.record(self.now_ns(), part)
-        for finding in findings(record, part, self._intake.take_sample()):
+        if part.points_shed:
+            say(logging.WARNING, "points_shed", f"{part.points_shed} values or messages with values were left out")
+        delivery = [] if self.dispatch is None else self.dispatch.record()
+        record = self.health.record(self.now_ns(), part, delivery)
+        for finding in (*findings(record, part, sample), *self.front.findings()):
             report(self.episodes, finding, self.now_ns())
         self._unsaved = part if self._unsaved is None else bounded(joined(self._unsaved, part))
         unsaved = self._unsaved
@@ -278,29 +307,33 @@ class Sensor:
             self._unsaved = None
         changed = [e for e in self.episodes.all if self._saved.get(e.id) != e.state]
         if self._save(changed):
-            for episode in self.run.retire(self.now_ns()):
+            for episode in self.front.retire(self.now_ns()):
                 self._saved.pop(episode.id, None)
                 self._known.discard(episode.id)
             self._committed = len(self.episodes.all)
-        self.run.forget(self.now_ns())
+        self.front.forget(self.now_ns())
         self._try(lambda: self.store.health(record))
         self.totals.checkpoint(self._monotonic(), self.store)
         cost_s = (self.totals.bytes_written - written) / BYTES_PER_S
         self._due[self.checkpoint] = started_s + max(self._checkpoint_s, cost_s)
 
+    def _say_who(self, site: Site) -> None:
+        self.site, self.store.who = site, site.who
+
     def describe(self) -> None:
         """Work out the assets from all that is known, for readers of the database and for the next alerts."""
-        self.site = Site(self.store.outline(), self.policy, self.store.site)
+        self._say_who(Site(self.store.outline(), self.policy, self.store.site))
         self._try(lambda: self.store.describe(self.site))
         self.totals.count(self.store)
 
-    def finish(self) -> None:
-        """Nothing more comes: settle what is open and write it."""
-        self._take(flush=True)
-        self.run.finish()
+    def finish(self) -> bool:
+        """Nothing more comes: settle what is open and write it; whether it all could be written."""
+        self.front.finish()
+        self.audit("sensor_stopped", "The sensor was told to end.")
         self.checkpoint(final=True)
         self.describe()
         self._try(lambda: self.store.set_meta(RUNNING, "0"))
         for source in self.sources:
             source.close()
-        self._intake.close()
+        self.front.close()
+        return self._unsaved is None and self._committed == len(self.episodes.all)

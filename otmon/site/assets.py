@@ -2,17 +2,17 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from otmon.limits import MAX_ASSETS, MAX_ENDPOINTS_PER_ASSET
-from otmon.model import Fact, FrameRef, OperationRecord
+from otmon.model import Fact, FrameRef
 from otmon.site.evidence import Macs, Place, address_order, is_host, parsed, read_macs
 from otmon.site.oui import vendor_of
 from otmon.site.part import Part
 from otmon.site.roles import OT_SERVER_ROLES, PLAIN, Behaviour, observe, roles_of
-from otmon.site.units import devices_behind, server_unit, units_by_server
+from otmon.site.units import ServedUnit, Span, devices_behind, note_unit, server_unit
 
 VENDOR_PROVEN = 0.6
 """Confidence of a vendor by a MAC that ARP or ND proved; the network card's maker need not be the device's."""
@@ -174,22 +174,34 @@ def _attributes(facts: Iterable[Fact]) -> dict[str, list[Attribute]]:
     return found
 
 
-def build_assets(part: Part, site: str, policy: Places | None = None) -> tuple[list[Asset], int]:
-    """Assets of a whole part, by first sight, and how many were left out past MAX_ASSETS."""
+class Built(NamedTuple):
+    """What a part tells of devices."""
+
+    assets: list[Asset]
+    """By first sight."""
+    left_out: int
+    """How many more there are, past MAX_ASSETS."""
+    spoken: Set[Place]
+    """Every address that takes part in an operation, heard or only spoken to."""
+
+
+def build_assets(part: Part, site: str, policy: Places | None = None) -> Built:
+    """Assets of a whole part."""
     macs = read_macs(part.bindings)
     heard = _heard(part, macs)
     groups = _groups(heard, macs)
     builder = _Builder(part, site, policy, macs, heard)
+    spoken = builder.behaviour.keys()
     assets: list[Asset] = []
     left_out = 0
     for number, group in enumerate(groups):
         if len(assets) >= MAX_ASSETS:
-            return assets, left_out + len(groups) - number
+            return Built(assets, left_out + len(groups) - number, spoken)
         new = builder.device(group)
         room = MAX_ASSETS - len(assets)
         assets += new[:room]
         left_out += max(len(new) - room, 0)
-    return assets, left_out
+    return Built(assets, left_out, spoken)
 
 
 class _Builder:
@@ -197,12 +209,12 @@ class _Builder:
 
     def __init__(self, part: Part, site: str, policy: Places | None, macs: Macs, heard: Mapping[Place, _Seen]) -> None:
         self.site, self.policy, self.macs, self.heard = site, policy, macs, heard
-        self.behaviour: Mapping[Place, Behaviour] = observe(part.operations)
-        self.units: Mapping[Place, Mapping[tuple[str, int], Sequence[OperationRecord]]] = units_by_server(
-            part.operations
-        )
+        self.behaviour: dict[Place, Behaviour] = {}
+        self.units: dict[Place, dict[ServedUnit, Span]] = {}
         self.masters: dict[Place, set[int]] = defaultdict(set)
-        for operation in part.operations:
+        for operation in part.operations:  # once: there may be a million, read from a database
+            observe(self.behaviour, operation)
+            note_unit(self.units, operation)
             if isinstance(operation.key.unit, tuple):
                 self.masters[operation.key.realm, operation.key.client].add(operation.key.unit[0])
         self.facts: dict[Place, list[Fact]] = defaultdict(list)
@@ -277,13 +289,13 @@ class _Builder:
     def _behind(self, gateway: Asset, place: Place, units: Sequence[tuple[str, int]]) -> Asset:
         """A device of its own behind an address, because its units say who they are and are not the others."""
         facts = [f for f in self.facts[place] if (f.protocol, server_unit(f.unit)) in units]
-        operations = [op for unit in units for op in self.units.get(place, {}).get(unit, ())]
+        served = [span for unit in units if (span := self.units.get(place, {}).get(unit)) is not None]
         endpoints = [Endpoint(*place, *unit) for unit in units]
         return Asset(
             asset_id(self.site, endpoints[0]),
             endpoints,
-            min([fact.ts_ns for fact in facts] + [op.first_ts_ns for op in operations]),
-            max([fact.ts_ns for fact in facts] + [op.last_ts_ns for op in operations]),
+            min([fact.ts_ns for fact in facts] + [first for first, _ in served]),
+            max([fact.ts_ns for fact in facts] + [last for _, last in served]),
             parent=gateway.id,
             roles=sorted({OT_SERVER_ROLES.get(protocol, "plc") for protocol, _ in units if protocol not in PLAIN}),
             zone=gateway.zone,

@@ -64,18 +64,25 @@ def _data(domain: str, attributes: _Attributes) -> str:
 
 def graphml(graph: Graph) -> str:
     """GraphML 1.0, as Gephi, yEd, Cytoscape and networkx read it."""
-    keys, body = _Keys(), []
+    return "".join(graphml_pieces(graph))
+
+
+def graphml_pieces(graph: Graph) -> Iterator[str]:
+    """The same, a node or edge at a time: the text of a large site is longer than all that it is made of."""
+    keys = _Keys()
     for node in graph.nodes:
-        attributes = node_attributes(node)
-        keys.learn("node", attributes)
-        body.append(f"    <node id={_attr(node.id)}>\n{_data('node', attributes)}    </node>\n")
+        keys.learn("node", node_attributes(node))
+    for edge in graph.edges[:1]:  # all have the same
+        keys.learn("edge", edge.attributes())
+    yield _HEAD
+    yield from keys.lines()
+    yield '  <graph edgedefault="directed">\n'
+    for node in graph.nodes:
+        yield f"    <node id={_attr(node.id)}>\n{_data('node', node_attributes(node))}    </node>\n"
     for number, edge in enumerate(graph.edges):
-        values = edge.attributes()
-        keys.learn("edge", values)
         ends = f'id="e{number}" source={_attr(edge.source)} target={_attr(edge.target)}'
-        body.append(f"    <edge {ends}>\n{_data('edge', values)}    </edge>\n")
-    parts = (_HEAD, *keys.lines(), '  <graph edgedefault="directed">\n', *body, "  </graph>\n</graphml>\n")
-    return "".join(parts)
+        yield f"    <edge {ends}>\n{_data('edge', edge.attributes())}    </edge>\n"
+    yield "  </graph>\n</graphml>\n"
 
 
 def gexf(graph: Graph) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from otmon.model import Counts, OperationRecord
 from otmon.site.assets import Asset
 from otmon.site.evidence import Place
+from otmon.site.part import Records
 
 if TYPE_CHECKING:
     import networkx
@@ -104,7 +105,7 @@ class Seen(Protocol):
         """Devices."""
 
     @property
-    def operations(self) -> Sequence[OperationRecord]:
+    def operations(self) -> Records[OperationRecord]:
         """What they did."""
 
     @property

@@ -4,7 +4,7 @@ Shares are disjoint (split by unordered address pair), so everything merges by a
 comes out depends on its content alone, never on how the traffic was shared.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
@@ -17,12 +17,14 @@ from otmon.model import (
     HostRecord,
     OperationKey,
     OperationRecord,
+    PointRecord,
     Target,
     Unit,
 )
 
 _T = TypeVar("_T")
 _K = TypeVar("_K", bound=Hashable)
+_R = TypeVar("_R", covariant=True)
 
 
 class EpisodeLike(Protocol):
@@ -36,6 +38,16 @@ class EpisodeLike(Protocol):
 
     def absorb(self, other: Self) -> None:
         """Add what another part saw of it."""
+
+
+class Records(Protocol[_R]):
+    """A list, or what is read from a database anew each time it is gone through."""
+
+    def __iter__(self) -> Iterator[_R]:
+        """In order."""
+
+    def __len__(self) -> int:
+        """How many there are."""
 
 
 @dataclass(slots=True)
@@ -52,17 +64,21 @@ class Part:
     """missing_bytes, one_sided, gaps, copies."""
     unsupported: dict[str, int] = field(default_factory=dict)
     """Frames of link layers, tags and tunnels that are not decoded: name -> frames."""
-    connections: list[ConnectionRecord] = field(default_factory=list)
-    operations: list[OperationRecord] = field(default_factory=list)
+    connections: Records[ConnectionRecord] = field(default_factory=list)
+    operations: Records[OperationRecord] = field(default_factory=list)
     hosts: list[HostRecord] = field(default_factory=list)
     bindings: list[Binding] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
+    points: list[PointRecord] = field(default_factory=list)
+    """Values seen on the wire, by time."""
+    points_shed: int = 0
+    """Values, or messages that hold some, that were left out."""
     episodes: list[Any] = field(default_factory=list)
     """otmon.alerts.episodes.Episode, of which merging needs what EpisodeLike says."""
     lost_datagrams: int = 0
     """Fragmented IP datagrams that were never whole: what they carried was not seen."""
     shed: int = 0
-    """Messages, requests, bindings and alerts that found no room in a table."""
+    """Messages, requests, bindings, facts and alerts that found no room in a table."""
     folded: int = 0
     """Messages whose targets are not listed one by one, because a function had too many."""
     partial: bool = False
@@ -123,6 +139,10 @@ def _connection_order(record: ConnectionRecord) -> tuple[Any, ...]:
     )
 
 
+def _point_order(point: PointRecord) -> tuple[Any, ...]:
+    return point.ts_ns, *point[:4], unit_order(point.unit), point.access, _target_order(point.target), str(point.value)
+
+
 def connection_place(c: ConnectionRecord) -> tuple[Any, ...]:
     """What names a connection from one harvest to the next; who is its client may be learnt late."""
     ends = sorted(((c.client, _number(c.client_port)), (c.server, _number(c.server_port))))
@@ -140,7 +160,7 @@ def joined(left: Part, right: Part) -> Part:
 
 def bounded(part: Part, most: int = MAX_UNSAVED) -> Part:
     """A part that waits to be written, with what was seen last of each kind; what has no room is counted as shed."""
-    for name in ("operations", "connections", "hosts", "bindings", "facts"):
+    for name in ("operations", "connections", "hosts", "bindings", "facts", "points"):
         records = getattr(part, name)
         if len(records) > most:
             part.shed += len(records) - most
@@ -219,17 +239,18 @@ def merge(parts: Sequence[Part]) -> Part:
     bindings unite, of equal facts the earliest stays. Episodes of one id absorb each other; nothing else is changed.
     """
     whole = Part(partial=any(part.partial for part in parts))
+    connections = [c for part in parts for c in part.connections]
+    whole.connections = sorted(connections, key=_connection_order)
     for part in parts:
         whole.frames = add_counts(whole.frames, part.frames)
         whole.ot_bytes = add_counts(whole.ot_bytes, part.ot_bytes)
         whole.visibility = add_counts(whole.visibility, part.visibility)
         whole.unsupported = add_counts(whole.unsupported, part.unsupported)
         whole.protocols = add_tree(whole.protocols, part.protocols)
-        whole.connections += part.connections
         whole.lost_datagrams += part.lost_datagrams
         whole.shed += part.shed
         whole.folded += part.folded
-    whole.connections.sort(key=_connection_order)
+        whole.points_shed += part.points_shed
     episodes = united(((episode.id, episode) for part in parts for episode in part.episodes), _first, _absorbed)
     whole.episodes = [
         episode for _, episode in sorted(episodes.values(), key=lambda pair: (pair[1].first_ts_ns, pair[0]))
@@ -244,4 +265,5 @@ def merge(parts: Sequence[Part]) -> Part:
     whole.bindings = sorted(bindings.values(), key=lambda b: (b.realm, b.mac, b.address or "", *b[3:]))
     facts = united((fact for part in parts for fact in part.facts), lambda fact: fact[:6], earlier_fact)
     whole.facts = sorted(facts.values(), key=lambda fact: (fact.realm, fact.address, unit_order(fact.unit), *fact[3:]))
+    whole.points = sorted((point for part in parts for point in part.points), key=_point_order)
     return whole

@@ -1,8 +1,8 @@
-"""Operations as JSON-ready dicts: the records of operations.jsonl (docs/records/operation.schema.json)."""
+"""Operations and values as JSON-ready dicts: records of operations.jsonl, and of the stream `point` (docs/records)."""
 
 from typing import Any, Final
 
-from otmon.model import OperationKey, OperationRecord, Target
+from otmon.model import OperationKey, OperationRecord, PointRecord, Target
 from otmon.site.timing import period, quantiles
 
 _RESPONSE_SHARES: Final = (0.5, 0.99)
@@ -40,6 +40,24 @@ def key_record(key: OperationKey, target: bool = True) -> dict[str, Any]:
     if target:
         record["target"] = target_record(touched)
     return record
+
+
+def point_record(point: PointRecord) -> dict[str, Any]:
+    """docs/records/point.schema.json."""
+    text = isinstance(point.value, str)
+    return {
+        "access": point.access,
+        "client": point.client,
+        "count": point.messages,
+        "protocol": point.protocol,
+        "realm": point.realm,
+        "server": point.server,
+        "target": target_record(point.target),
+        "text": point.value if text else None,
+        "ts_ns": point.ts_ns,
+        "unit": point.unit,
+        "value": None if text else point.value,
+    }
 
 
 def operation_record(operation: OperationRecord) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Roles from behaviour: what a host serves and what it asks of others."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,32 +41,29 @@ def _programs(key: OperationKey) -> bool:
     return key.access == "program" or (key.access == "control" and programmer)
 
 
-def observe(operations: Iterable[OperationRecord]) -> dict[Place, Behaviour]:
-    """Behaviour of every host that takes part in an operation."""
-    seen: dict[Place, Behaviour] = defaultdict(Behaviour)
-    for operation in operations:
-        key, counts = operation.key, operation.counts
-        server_place = key.realm, key.server
-        client, server = seen[key.realm, key.client], seen[server_place]
-        answered = counts.accepted + counts.partial + counts.unseen > 0
-        if key.protocol in PLAIN:
-            client.uses |= answered
-            server.offers |= answered
-            continue
-        if answered or counts.rejected:
-            server.serves.add(key.protocol)
-        client.masters |= key.protocol == "dnp3"
-        if key.function in SESSION:
-            continue
-        if key.access == "read":
-            client.polls.add(server_place)
-        elif operation.verdict == "deny":
-            # A forbidden write makes nobody an operator panel, a forbidden stop no engineering station: it is an alert.
-            continue
-        elif key.access in ("write", "control"):
-            client.writes.add(server_place)
-        client.programs |= _programs(key)
-    return seen
+def observe(seen: dict[Place, Behaviour], operation: OperationRecord) -> None:
+    """Note an operation with both hosts that take part in it."""
+    key, counts = operation.key, operation.counts
+    server_place = key.realm, key.server
+    client, server = (seen.setdefault(place, Behaviour()) for place in ((key.realm, key.client), server_place))
+    answered = counts.accepted + counts.partial + counts.unseen > 0
+    if key.protocol in PLAIN:
+        client.uses |= answered
+        server.offers |= answered
+        return
+    if answered or counts.rejected:
+        server.serves.add(key.protocol)
+    client.masters |= key.protocol == "dnp3"
+    if key.function in SESSION:
+        return
+    if key.access == "read":
+        client.polls.add(server_place)
+    elif operation.verdict == "deny":
+        # A forbidden write makes nobody an operator panel, a forbidden stop no engineering station: it is an alert.
+        return
+    elif key.access in ("write", "control"):
+        client.writes.add(server_place)
+    client.programs |= _programs(key)
 
 
 def roles_of(behaviour: Behaviour) -> set[str]:

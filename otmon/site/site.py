@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from otmon.model import OperationRecord
 from otmon.site.assets import Asset, Places, build_assets, by_place
 from otmon.site.evidence import Place
-from otmon.site.part import Part
+from otmon.site.part import Part, Records
 
 if TYPE_CHECKING:
     from otmon.site.graph import Graph
@@ -20,10 +20,12 @@ class Site:
         self.policy = policy
         self._who: dict[Place, dict[str, Any]] = {}
         self.name: str = policy.site if policy is not None else name
-        self.assets, self.assets_left_out = build_assets(part, self.name, policy)
+        self.assets, self.assets_left_out, spoken = build_assets(part, self.name, policy)
+        self.spoken = frozenset(spoken)
+        """(realm, address) of all that takes part in an operation."""
 
     @property
-    def operations(self) -> list[OperationRecord]:
+    def operations(self) -> Records[OperationRecord]:
         """In the order of their keys."""
         return self.part.operations
 

@@ -5,7 +5,7 @@ device must not create 247 assets.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from otmon.limits import MAX_ENDPOINTS_PER_ASSET
 from otmon.model import Fact, OperationRecord, Unit
@@ -14,6 +14,8 @@ from otmon.site.roles import PLAIN
 
 ServedUnit = tuple[str, int]
 """(protocol, Modbus unit or DNP3 link address)."""
+Span = tuple[int, int]
+"""First and last time, ns."""
 
 
 def server_unit(unit: Unit) -> int | None:
@@ -21,15 +23,14 @@ def server_unit(unit: Unit) -> int | None:
     return unit[1] if isinstance(unit, tuple) else unit
 
 
-def units_by_server(operations: Iterable[OperationRecord]) -> dict[Place, dict[ServedUnit, list[OperationRecord]]]:
-    """The sub-addresses that each server answered for (or, seen from one side only, may have)."""
-    found: dict[Place, dict[ServedUnit, list[OperationRecord]]] = defaultdict(lambda: defaultdict(list))
-    for operation in operations:
-        key, counts = operation.key, operation.counts
-        unit = server_unit(key.unit)
-        if unit is not None and key.protocol not in PLAIN and counts.accepted + counts.partial + counts.unseen:
-            found[key.realm, key.server][key.protocol, unit].append(operation)
-    return found
+def note_unit(found: dict[Place, dict[ServedUnit, Span]], operation: OperationRecord) -> None:
+    """Note the sub-address that a server answered for (or, seen from one side only, may have), and when."""
+    key, counts = operation.key, operation.counts
+    unit = server_unit(key.unit)
+    if unit is not None and key.protocol not in PLAIN and counts.accepted + counts.partial + counts.unseen:
+        units, served = found.setdefault((key.realm, key.server), {}), (key.protocol, unit)
+        first, last = units.get(served, (operation.first_ts_ns, operation.last_ts_ns))
+        units[served] = min(first, operation.first_ts_ns), max(last, operation.last_ts_ns)
 
 
 def devices_behind(facts: Sequence[Fact]) -> list[list[ServedUnit]]:

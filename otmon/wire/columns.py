@@ -69,6 +69,8 @@ C_GAP_TS: Final = 12
 C_ENCRYPTED: Final = 20
 C_NUMBER: Final = 21
 """Number given at the first frame, from 1."""
+C_SAMPLED: Final = 22
+"""What the fragments to come stand for, if they go on with a response that was sampled: its count; else 0."""
 C_SYN_SEQ: Final = 2
 """Sequence number of a SYN that came inside a live connection, -1."""
 C_PORT_HINT: Final = 7
@@ -122,16 +124,27 @@ S_BYTES: Final = 8
 S_VMIN: Final = 17
 S_VMAX: Final = 18
 S_HIST: Final = 9
-S_LAST_RESPONSE: Final = 15
+S_SAMPLE: Final = 15
+"""SAMPLE_*: of which of its messages the values are wanted."""
 S_FIRST_FRAME: Final = 20
 S_TICK: Final = 21
 """Count at the last tick."""
 S_IDENTITY: Final = 22
 """1 once a response to it was handed up for identity."""
+S_SAMPLED: Final = 23
+"""Count at the last sample."""
 S_WORDS: Final = 24
 
 S_LONG: Final = 0x400
 S_WIDE: Final = 0x800
+
+SAMPLE_OFF: Final = 0
+SAMPLE_IDLE: Final = 1
+"""Of those that are handed up to be judged, what they set."""
+SAMPLE_ONCE: Final = 2
+"""Of the next one and of its response."""
+SAMPLE_ALWAYS: Final = 3
+"""Of every one and of its response."""
 
 VERDICT_UNKNOWN: Final = 0
 VERDICT_PASS: Final = 1
@@ -164,7 +177,10 @@ Q_N: Final = 4
 Q_NEXT: Final = 5
 Q_HIT: Final = 6
 Q_JUDGED: Final = 7
-"""0: its shape was UNKNOWN, ALERT or INSPECT without a hit: its outcome is handed up."""
+"""Bit 0 not set: its shape was UNKNOWN, ALERT or INSPECT without a hit: its outcome is handed up.
+
+Above: how many messages it stands for if its response is to be sampled as well; else 0.
+"""
 Q_WORDS: Final = 8
 
 # --- folds: shapes of one (pair, unit, function) -------------------------------------------------------------------
@@ -203,6 +219,12 @@ EV_CONFLICT: Final = 4
 EVF_JUDGE: Final = 1
 EVF_MESSAGE: Final = 2
 EVF_IDENTITY: Final = 4
+EVF_SAMPLE: Final = 8
+"""Its values are wanted, and those of its response."""
+EVF_BESIDE: Final = 16
+"""Handed up to be judged: what it sets is taken along."""
+EVF_COUNT: Final = 8
+"""Above this bit: how many messages of its shape a sample stands for."""
 
 # --- control words -------------------------------------------------------------------------------------------------
 CTL_SEED: Final = 0
@@ -257,6 +279,10 @@ CTL_MARKS: Final = 44
 """Durations noted and not counted yet."""
 CTL_ASKED: Final = 45
 """Events since the last drain that wait for a verdict."""
+CTL_SHARE: Final = 46
+"""Processes that share the caps of otmon.limits, each with its own tables."""
+CTL_SAMPLE: Final = 47
+"""S_SAMPLE of a new shape."""
 CTL_WORDS: Final = 64
 
 # --- totals of a protocol (state.totals) ---------------------------------------------------------------------------

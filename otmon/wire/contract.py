@@ -19,10 +19,10 @@ Compiled, called for every unit of a stream or datagram (`buf` is uint8, offsets
     written values, event indexes and block contents stay out of the words. `from_client`: 1, 0, or -1 while unknown.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from otmon.model import Message, Op
+from otmon.model import Message, Op, Value
 
 # --- unwrap statuses -----------------------------------------------------------------------------------------------
 UNWRAP_BAD: Final = 0
@@ -46,7 +46,11 @@ KIND_LINK: Final = 4
 """Nothing above the link or session layer (DNP3 link frames, COTP connect): counted, not an operation."""
 OUT_EXPECT: Final = 1
 """1 if a response should follow this request, else 0 (then OUT_STATUS says whether it counts as accepted, or unseen).
-In a response, 2: it goes on with an earlier one (a further fragment), settles nothing and is no orphan."""
+In a response, bits: CONTINUES, MORE."""
+CONTINUES: Final = 2
+"""It goes on with an earlier one (a further fragment), settles nothing and is no orphan."""
+MORE: Final = 1
+"""Another response goes on with it."""
 OUT_TOKEN: Final = 2
 """Equal in a request and its response, within one connection."""
 OUT_STATUS: Final = 3
@@ -108,6 +112,8 @@ class Protocol(NamedTuple):
     """(attribute, value as safe text, confidence 0..1) that a message tells about its sender."""
     written: Callable[[Message], Sequence[tuple[Op, float]]]
     """Each single (operation on one element, value) a request writes, for judging and for the alert's sentence."""
+    points: Callable[[Message], Iterable[Value]]
+    """Each value of the process that a message shows or sets, in the order of the message."""
     count_names: Callable[[int], tuple[str, str, str]]
     """FUNC slot -> (section of summary.json: "functions" | "userdata", key there, name)."""
     class_names: Callable[[int], tuple[str, str]]

@@ -26,7 +26,6 @@ from otmon.wire.columns import (
     Q_TOKEN,
     Q_TS,
     S_ACCEPTED,
-    S_LAST_RESPONSE,
 )
 from otmon.wire.events import far_emit_outcome
 from otmon.wire.far import far
@@ -36,12 +35,15 @@ from otmon.wire.loads import jit
 
 @jit
 def settle(state: Any, shape: int, hit: int, judged: int, n: int, outcome: int, ts: int) -> None:
-    """Count an outcome for the shape, and for the episode or to Python if the request is one that alerts."""
+    """Count an outcome for the shape, and for the episode or to Python if the request is one that alerts.
+
+    `judged`: as Q_JUDGED.
+    """
     if outcome <= OUTCOME_UNSEEN:
         state.shapes[shape, S_ACCEPTED - 1 + outcome] += 1
     if hit >= 0:
         state.hits[hit, H_COUNT + outcome] += 1
-    elif not judged:
+    elif not judged & 1:
         far_emit_outcome(state, shape, n, outcome, ts)
 
 
@@ -116,8 +118,11 @@ def push(state: Any, conn: int, token: int, reply: int, shape: int, hit: int, ju
 
 
 @jit
-def match(state: Any, conn: int, token: int, reply: int, outcome: int, ts: int) -> tuple[int, int]:
-    """(number, shape) of the request that this response answers, (0, -1) if none; counts outcome and response time."""
+def match(state: Any, conn: int, token: int, reply: int, outcome: int, ts: int) -> tuple[int, int, int]:
+    """(number, shape, sample) of the request that this response answers; counts outcome and response time.
+
+    `sample`: how many messages it stands for if its values are wanted; else 0. (0, -1, 0): it answers none.
+    """
     pending = state.pending
     before = -1
     row = state.conns[conn, C_HEAD]
@@ -129,8 +134,7 @@ def match(state: Any, conn: int, token: int, reply: int, outcome: int, ts: int) 
             _release(state, conn, row, before)
             settle(state, shape, hit, judged, n, outcome, ts)
             histogram(state, shape, HIST_BUCKETS, elapsed)
-            state.shapes[shape, S_LAST_RESPONSE] = elapsed
-            return n, shape
+            return n, shape, judged >> 1
         before = row
         row = pending[row, Q_NEXT]
-    return 0, -1
+    return 0, -1, 0

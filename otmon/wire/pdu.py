@@ -10,18 +10,28 @@ from otmon.wire.columns import (
     BB_SHED,
     C_CLIENT,
     C_ENCRYPTED,
+    C_SAMPLED,
     CTL_ASKED,
     CTL_MESSAGES,
     CTL_N,
+    EVF_BESIDE,
+    EVF_COUNT,
     EVF_IDENTITY,
     EVF_JUDGE,
     EVF_MESSAGE,
+    EVF_SAMPLE,
     OUTCOME_ACCEPTED,
     OUTCOME_UNSEEN,
+    S_COUNT,
     S_IDENTITY,
+    S_SAMPLE,
+    S_SAMPLED,
+    SAMPLE_IDLE,
+    SAMPLE_ONCE,
     TOTAL_PDUS,
 )
 from otmon.wire.contract import (
+    CONTINUES,
     FLAG_ENCRYPTED,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
@@ -29,6 +39,7 @@ from otmon.wire.contract import (
     KIND_LINK,
     KIND_REQUEST,
     KIND_RESPONSE,
+    MORE,
     OUT_CLASS,
     OUT_EXPECT,
     OUT_FLAGS,
@@ -43,9 +54,6 @@ from otmon.wire.events import far_emit_pdu
 from otmon.wire.loads import jit
 from otmon.wire.pairing import match, push, settle
 from otmon.wire.shapes import count, judge, shape_of
-
-CONTINUATION = 2
-"""OUT_EXPECT of a response that goes on with an earlier one: it settles nothing and is no orphan."""
 
 
 @jit
@@ -63,6 +71,27 @@ def _identity(state: Any, shape: int) -> int:
         return 0
     state.shapes[shape, S_IDENTITY] = 1
     return EVF_IDENTITY
+
+
+@jit
+def _sample(state: Any, shape: int) -> int:
+    """How many messages of the shape one stands for whose values are handed up."""
+    row = state.shapes[shape]
+    since = row[S_COUNT] - row[S_SAMPLED]
+    row[S_SAMPLED] = row[S_COUNT]
+    if row[S_SAMPLE] == SAMPLE_ONCE:
+        row[S_SAMPLE] = SAMPLE_IDLE
+    return since
+
+
+@jit
+def _answer(state: Any, conn: int, sample: int) -> int:
+    """Flags of a response in `out` whose request stands for `sample` messages; what goes on with it has the same."""
+    expect = state.out[OUT_EXPECT]
+    if sample == 0 and expect & CONTINUES:
+        sample = state.conns[conn, C_SAMPLED]
+    state.conns[conn, C_SAMPLED] = sample if expect & MORE else 0
+    return EVF_SAMPLE | sample << EVF_COUNT if sample else 0
 
 
 def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
@@ -103,11 +132,13 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             if out[OUT_FLAGS] & FLAG_EXCEPTION:
                 _tally(state, proto, 2)
             outcome = out[OUT_STATUS]
-            request, shape = 0, -1
+            request, shape, sample = 0, -1, 0
             if outcome != STATUS_NONE:
-                request, shape = match(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], outcome, ts)
-            if request or outcome == STATUS_NONE or out[OUT_EXPECT] == CONTINUATION:
+                request, shape, sample = match(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], outcome, ts)
+            if request or outcome == STATUS_NONE or out[OUT_EXPECT] & CONTINUES:
                 wanted |= _identity(state, shape)
+                if sample or out[OUT_EXPECT]:
+                    wanted |= _answer(state, conn, sample)
                 if wanted:
                     far_emit_pdu(
                         state, buf, x, y, wanted, shape, ts, conn, from_client, -1, request, outcome, kind, slot, n
@@ -122,7 +153,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             _tally(state, proto, 1)
             outcome = OUTCOME_ACCEPTED
         shape = shape_of(state, conn, proto, kind, max(from_client, 0), words, ts)
-        pending, hit, judged = -1, -1, 1
+        pending, hit, judged, sample = -1, -1, 1, 0
         if shape < 0:  # no room even for a wide shape: this PDU was read, but nobody judged it
             state.bytes[bucket] -= wire
             state.bytes[BB_SHED] += wire
@@ -134,9 +165,16 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
                 wanted |= EVF_JUDGE
                 ctl[CTL_ASKED] += 1
                 hit = -1
+            asked = state.shapes[shape, S_SAMPLE]
+            if asked > judged:
+                sample = _sample(state, shape)
+                wanted |= (EVF_SAMPLE if asked > SAMPLE_IDLE else EVF_BESIDE) | sample << EVF_COUNT
+                if asked == SAMPLE_IDLE:
+                    sample = 0
             if kind == KIND_RESPONSE:
-                wanted |= _identity(state, shape)
+                wanted |= _identity(state, shape) | _answer(state, conn, sample)
             if outcome == 0:
+                judged |= sample << 1
                 pending = push(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], shape, hit, judged, n, ts)
         if wanted:
             far_emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, pending, 0, outcome, kind, slot, n)

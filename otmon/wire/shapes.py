@@ -13,8 +13,10 @@ from otmon.wire.columns import (
     CTL_FRAME,
     CTL_PAIRS,
     CTL_QUIET,
+    CTL_SAMPLE,
     CTL_SEED,
     CTL_SHAPES,
+    CTL_SHARE,
     CTL_SHED_SHAPES,
     CTL_TICKS,
     CTL_TOUCHED,
@@ -34,6 +36,7 @@ from otmon.wire.columns import (
     S_LAST_TS,
     S_LONG,
     S_NEXT,
+    S_SAMPLE,
     S_TICK,
     S_VERDICT,
     S_VMAX,
@@ -124,6 +127,7 @@ def _add(state: Any, place: int, k0: int, k1: int, k2: int, k3: int, ts: int) ->
     shapes[row, S_NEXT] = -1
     shapes[row, S_HIT] = -1
     shapes[row, S_HIST] = -1
+    shapes[row, S_SAMPLE] = ctl[CTL_SAMPLE]
     shapes[row, S_FIRST_TS] = ts
     shapes[row, S_FIRST_FRAME] = ctl[CTL_FRAME]
     state.shape_index[place] = row + 1
@@ -168,7 +172,8 @@ def _find(state: Any, k0: int, k1: int, k2: int, k3: int, ts: int) -> int:
     if fold < 0:
         return -1
     # Towards the table's end every function folds: its messages are judged one by one then, not lost.
-    if state.folds[fold, D_COUNT] >= MAX_SHAPES_PER_FUNCTION or ctl[CTL_SHAPES] >= MAX_SHAPES - WIDE_SHAPES:
+    full = ctl[CTL_SHAPES] * ctl[CTL_SHARE] >= MAX_SHAPES - WIDE_SHAPES
+    if state.folds[fold, D_COUNT] >= MAX_SHAPES_PER_FUNCTION or full:
         wide = state.folds[fold, D_WIDE]
         if wide >= 0:
             return wide

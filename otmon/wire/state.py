@@ -171,7 +171,7 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
     state.ctl[c.CTL_LAST_FLOW] = -1
     state.ctl[c.CTL_HORIZON] = 2**63 - 1
     state.ctl[c.CTL_QUIET] = limits.EPISODE_QUIET_NS
-    state.ctl[c.CTL_JOBS] = 1
+    state.ctl[c.CTL_JOBS] = state.ctl[c.CTL_SHARE] = 1
     return state
 
 
@@ -226,13 +226,14 @@ def grow(state: State) -> None:
     If none can grow any more, the loop gets credit to go on for a while: what does not fit is shed and counted.
     """
     need = int(state.ctl[c.CTL_NEED])
-    before = state.grown
+    before, share = state.grown, int(state.ctl[c.CTL_SHARE])
     for table in _TABLES:
+        cap = table.cap // share
         rows = getattr(state, table.rows)
         size = len(rows)
         rows_needed = _used(state, table) + table.margin + need * _SHARE.get(table.rows, 1)
-        while rows_needed >= size < table.cap:
-            size = min(table.cap, 2 * size)
+        while rows_needed >= size < cap:
+            size = min(cap, 2 * size)
         if size > len(rows):
             state.grown += 1
             rows = _bigger(rows, size)
@@ -248,14 +249,15 @@ def grow(state: State) -> None:
 
 def _grow_lists(state: State) -> None:
     """The two pools with free lists: pending requests and slots."""
-    if state.ctl[c.CTL_FREE_PENDING] == CHAIN_END and len(state.pending) < limits.MAX_PENDING:
+    share = int(state.ctl[c.CTL_SHARE])
+    if state.ctl[c.CTL_FREE_PENDING] == CHAIN_END and len(state.pending) < limits.MAX_PENDING // share:
         first = len(state.pending)
         pending = _bigger(state.pending, 2 * first)
         _free_list(pending, c.Q_NEXT, first)
         state.ctl[c.CTL_FREE_PENDING] = first
         state.grown += 1
         state.replace(pending=pending)
-    if state.ctl[c.CTL_FREE_SLOT] == CHAIN_END and len(state.slots) < limits.MAX_CARRY_SLOTS:
+    if state.ctl[c.CTL_FREE_SLOT] == CHAIN_END and len(state.slots) < limits.MAX_CARRY_SLOTS // share:
         first = len(state.slots)
         slots = _bigger(state.slots, 2 * first)
         _free_list(slots, 0, first)

@@ -20,6 +20,7 @@ from otmon.capture.errors import CaptureError
 from otmon.cli import run
 from otmon.cli.common import SEVERITIES
 from otmon.policy import verdict
+from otmon.policy.learn import Draft
 from otmon.site.part import Part
 from tests.outputs.results import DAMAGED, INPUT, part_with_alerts
 from tests.site.plant import Names
@@ -225,16 +226,22 @@ def test_graph_in_every_form(otmon_: Callable[..., Ended]) -> None:
 
 
 def test_learn_writes_the_policy(otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub = SimpleNamespace(learn=lambda operations: f"otmon: 1\noperations: {len(operations)}\n")
+    stub = SimpleNamespace(draft=lambda operations: Draft(f"otmon: 1\noperations: {len(operations)}\n", 1, 2, 1200, 1))
     monkeypatch.setitem(sys.modules, "otmon.policy.learn", stub)  # type: ignore[arg-type] # a stub
-    assert otmon_("learn", "a.pcap", "-o", "b.yaml") == (0, "", "")
+    code, out, err = otmon_("learn", "a.pcap", "-o", "b.yaml")
+    assert (code, out) == (0, "")
+    assert err == (
+        "otmon: note: b.yaml permits what was seen: 1,200 rows in 2 conduits, 1 zone; for review, and denied: 1 row\n"
+    )
     assert Path("b.yaml").read_text() == "otmon: 1\noperations: 9\n"
-    assert otmon_("learn", "a.pcap", "-o", "-") == (0, "otmon: 1\noperations: 9\n", "")
+    code, out, err = otmon_("learn", "a.pcap", "-o", "-")
+    assert (code, out) == (0, "otmon: 1\noperations: 9\n")
+    assert err.startswith("otmon: note: the policy permits")
     assert otmon_("learn", "a.pcap", "-o", "no/b.yaml")[0] == 2
     engine.inputs = [DAMAGED]
-    assert otmon_("learn", "a.pcap", "-o", "b.yaml")[0] == 3
+    assert otmon_("learn", "a.pcap", "-o", "b.yaml", "--force")[0] == 3
     engine.interrupted = True
-    assert otmon_("learn", "a.pcap", "-o", "b.yaml")[0] == 130
+    assert otmon_("learn", "a.pcap", "-o", "b.yaml", "--force")[0] == 130
 
 
 def test_learn_replaces_nothing_but_a_policy(otmon_: Callable[..., Ended], engine: Engine) -> None:
@@ -246,6 +253,13 @@ def test_learn_replaces_nothing_but_a_policy(otmon_: Callable[..., Ended], engin
     code, _, err = otmon_("learn", "a.pcap", "-o", "same.pcap")
     assert (code, Path("a.pcap").read_bytes()) == (2, b"x")
     assert "one of the captures" in err
+    Path("b.yaml").write_text("otmon: 1\n# by hand\n")
+    code, _, err = otmon_("learn", "a.pcap", "-o", "b.yaml")
+    assert (code, Path("b.yaml").read_text()) == (2, "otmon: 1\n# by hand\n")
+    [line] = err.splitlines()
+    assert "b.yaml: exists" in line
+    assert "--force" in line
+    assert otmon_("learn", "a.pcap", "-o", "notes.txt", "--force")[0] == 2
     assert engine.asked == {}
 
 

@@ -40,7 +40,9 @@ def test_records(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     records = json.loads(capsys.readouterr().out)
     assert all(record.keys() == FINE.as_record().keys() for record in records)
     assert records[0] == FINE.as_record()
-    assert [record["found"] for record in records if record["name"] == "folder"] == ["missing"]
+    [folder] = [record for record in records if record["name"] == "folder"]
+    assert folder["level"] == "ok"
+    assert folder["found"].startswith("not there yet")
 
 
 def test_it_runs_here_for_real(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,27 @@ def test_what_fails_stops_it(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_outputs_of_a_configuration_are_let_out_and_their_secrets_handed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, owner in (("root.key", 0), ("own.secret", 65534)):
+        (tmp_path / name).write_text("secret")
+        if os.geteuid() == 0:
+            os.chown(tmp_path / name, owner, -1)
+    (tmp_path / "c.yaml").write_text(
+        "interfaces: [eth1]\nlines: e.jsonl\nelastic: {url: 'https://10.1.2.3:9200', key-file: root.key, "
+        "proxy: 'http://10.1.2.4:3128'}\nwebhook: {url: 'https://[fd00::1]/', secret-file: own.secret}\nsyslog: {url: 'udp://10.1.2.5'}\n"
+    )
+    assert run(["install-service", "--config", str(tmp_path / "c.yaml"), "--user", "nobody", "--dry-run"]) == 0
+    unit = capsys.readouterr().out
+    assert "\nIPAddressAllow=localhost 10.1.2.3 10.1.2.4 10.1.2.5 fd00::1\n" in unit
+    assert f"\nLoadCredential=elastic:{tmp_path}/root.key\n" in unit
+    assert ("LoadCredential=webhook" in unit) == bool(os.geteuid())
+    (tmp_path / "root.key").unlink()
+    assert run(["install-service", "--config", str(tmp_path / "c.yaml"), "--dry-run"]) == 2
+    assert capsys.readouterr().err.endswith("root.key: No such file or directory: an output needs it\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -183,3 +183,60 @@ def test_what_a_flood_made_is_counted_as_shed_once(monkeypatch: pytest.MonkeyPat
     for _ in range(5):
         run.age(START_NS + 5 * 10**9)
     assert run.harvest(START_NS + 5 * 10**9).shed == 50
+
+
+def told(run: Any, days: int) -> Part:
+    """What is harvested after everybody said who they are, so many days later."""
+    shift_ns = days * 86_400 * 10**9
+    for batch in open_inputs([str(ROOT / "captures" / "plant.pcap")]):
+        batch.records[:, 2] += shift_ns
+        run.feed(batch)
+    part: Part = run.harvest(run.last_ts_ns)
+    return part
+
+
+def names(part: Part) -> set[Any]:
+    return {fact[:6] for fact in part.facts}
+
+
+def test_who_devices_are_is_told_once_a_day() -> None:
+    cache.choose(["-"])
+    from otmon.engine.run import Run
+
+    run = Run(seed=1)
+    first = told(run, 0)
+    assert first.facts
+    assert not first.shed
+    assert not told(run, 1).facts
+    assert not told(run, 3).facts
+    assert names(told(run, 4)) == names(first)
+    assert not told(run, 5).facts
+
+
+def test_a_full_table_of_facts_is_begun_anew_and_what_found_no_room_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.choose(["-"])
+    from otmon.engine import collect
+    from otmon.engine.run import Run
+
+    monkeypatch.setattr(collect, "MAX_FACTS", 3)
+    run = Run(seed=1)
+    for turn in range(2):
+        part = told(run, turn)
+        assert len(part.facts) == 3
+        assert part.shed > 0
+
+
+def test_so_much_waits_that_a_harvest_should_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.choose(["-"])
+    from otmon import limits
+    from otmon.engine.run import Run
+
+    run = Run(seed=1)
+    long_over(run)
+    for batch in open_inputs([str(ROOT / "captures" / "plant.pcap")]):
+        run.feed(batch)
+    assert not run.age(run.last_ts_ns)
+    monkeypatch.setattr(limits, "MAX_UNSAVED", 3)
+    assert run.age(run.last_ts_ns + 2 * limits.CONTROL_IDLE_NS)  # all connections are closed, and wait to be told
+    run.harvest(run.last_ts_ns + 2 * limits.CONTROL_IDLE_NS)
+    assert not run.age(run.last_ts_ns + 2 * limits.CONTROL_IDLE_NS)

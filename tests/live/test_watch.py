@@ -1,12 +1,13 @@
 """`otmon watch` from end to end: real processes at the mirror port of a small plant."""
 
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.live.sensor import (
     Watching,
     alerts,
     arguments,
+    data_folder,
     handshake,
     otmon,
     records,
@@ -205,6 +207,44 @@ def test_an_interface_that_was_removed_is_listened_to_again(plant, data):
     assert watching.end() == 0
 
 
+def test_a_policy_that_is_read_again_is_told(plant, data):
+    policy = rules(data.parent / "policy.yaml", "read")
+    watching = Watching(plant, *arguments(data, policy))
+    watching.process.send_signal(signal.SIGHUP)
+    line = watching.hears("policy_unchanged")
+    assert f"policy {policy.name} unchanged: " in line
+    rules(policy, "read, write")
+    line = watching.hears("policy_adopted")
+    assert policy.name in line
+    assert not [word for word in line.replace("=", " ").split() if len(word) > 40]
+    assert watching.end() == 0
+
+
+def test_a_database_that_was_taken_away_ends_it(plant, data):
+    watching = Watching(plant, *arguments(data))
+    shutil.rmtree(data)
+    line = watching.hears("error: ")
+    assert "removed or replaced" in line
+    assert str(data / "site.db") in line
+    assert watching.process.wait(10) == 3
+    data.mkdir()
+    assert Watching(plant, *arguments(data)).end() == 0
+
+
+def test_no_room_at_the_end_is_one_line_and_no_usage_error(plant):
+    with data_folder(mib=4) as data:
+        watching = Watching(plant, *arguments(data))
+        plant.inject(same_order(CAPTURES[:1]))
+        until(lambda: rows(data, "SELECT 1 FROM health"))
+        with suppress(OSError), (data / "ballast").open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        assert watching.end() == 3
+        [line] = [line for line in watching.said if line.startswith("otmon: error: ")]
+        assert f"then otmon export {data}" in line
+        assert not any("Traceback" in line for line in watching.said)
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +267,14 @@ def test_no_permission(plant, data):
     line = refused(plant, "setpriv", "--bounding-set=-net_raw", *otmon("watch", *arguments(data)))
     assert "CAP_NET_RAW" in line
     assert not list(data.iterdir())
+
+
+def test_without_permission_nothing_is_compiled_first(plant, tmp_path):
+    cold = ("env", f"OTMON_CACHE={tmp_path}", "setpriv", "--bounding-set=-net_raw")
+    for words in (("watch", MONITOR), ("doctor", "span", MONITOR)):
+        started = time.monotonic()
+        assert "CAP_NET_RAW" in refused(plant, *cold, *otmon(*words))
+        assert time.monotonic() - started < 5
 
 
 def test_a_filter_that_is_none(plant, data):

@@ -80,7 +80,9 @@ def test_confirms_of_unsolicited_responses_have_a_token_of_their_own() -> None:
         (request(5, destination=0xFFFF), 0),
         (request(5, destination=0xFFFB), 1),
         (response(application=0x40), 2),
-        (response(application=0x80), 0),
+        (response(application=0x80), 1),
+        (response(application=0xC0), 0),
+        (response(application=0x00), 3),
     ],
 )
 def test_what_a_response_is_expected_for(pdu: bytes, expect: int) -> None:

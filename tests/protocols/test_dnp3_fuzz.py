@@ -18,6 +18,7 @@ from otmon.model import Malformed, Message, Target
 from otmon.protocols.dnp3 import DNP3
 from otmon.text import safe_text
 from otmon.wire.contract import (
+    CONTINUES,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
     FLAG_INSPECT,
@@ -25,6 +26,7 @@ from otmon.wire.contract import (
     KIND_REQUEST,
     KIND_RESPONSE,
     KIND_UNSOLICITED,
+    MORE,
     OUT_CLASS,
     OUT_EVIDENCE,
     OUT_EXPECT,
@@ -147,7 +149,7 @@ def check(pdu: bytes) -> Message | None:
             assert out[OUT_EXPECT] == (not silent)
             assert out[OUT_STATUS] == (STATUS_ACCEPTED if message.function_code == 0 else STATUS_NONE)
         elif message.kind == "response" and "objects" in message.body:
-            assert out[OUT_EXPECT] == (0 if application["fir"] else 2)
+            assert out[OUT_EXPECT] == (0 if application["fir"] else CONTINUES) | (0 if application["fin"] else MORE)
             if message.function_code == 129:
                 assert out[OUT_STATUS] == (outcome(message) if application["fir"] else STATUS_NONE)
             if DNP3.identity(message) and message.body["objects"][0]["group"] == 0:
@@ -155,6 +157,7 @@ def check(pdu: bytes) -> Message | None:
         check_values(message, out)
     orjson.dumps([message.body, message.flags, message.extra])
     assert all(text == safe_text(text, 1000) for text in texts([message.body, message.ops, message.function]))
+    orjson.dumps([[*value.target, value.value] for value in DNP3.points(message)])
     for name, value, confidence in DNP3.identity(message):
         assert name.isidentifier()
         assert value == safe_text(value)

@@ -111,6 +111,7 @@ def check(pdu: bytes) -> Message | None:
         assert all(text == safe_text(text, 20_000) for text in texts([message.body, message.ops, message.function]))
         for op, _ in S7COMM.written(message):
             assert (op.access, op.function_code) == ("write", 5)
+        orjson.dumps([[*value.target, value.value] for value in S7COMM.points(message)])
         for name, value, confidence in S7COMM.identity(message):
             assert name
             assert value == safe_text(value)

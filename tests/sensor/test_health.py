@@ -114,6 +114,6 @@ def test_what_fails_beside_the_watch_is_given_up(tmp_path: Path, caplog: pytest.
         sensor.every(1.0, broken, "the view")
         turn(sensor, clock, 5)
         assert len(calls) == 1
-        assert sensor.run.last_ts_ns
+        assert sensor.front.last_ts_ns
         sensor.finish()
     assert "the view failed and is given up" in caplog.text

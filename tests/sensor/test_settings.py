@@ -63,9 +63,9 @@ def test_the_example_is_read_and_names_every_setting() -> None:
         assert f"{field.name.replace('_', '-')}:" in text, field.name
 
 
-def test_every_setting_is_an_option() -> None:
+def test_every_setting_is_an_option_but_the_outputs_of_a_file() -> None:
     named = {parameter.name for parameter in watch.params} - {"config", "view"}
-    assert named == {field.name for field in dataclasses.fields(s.Settings)}
+    assert named == {field.name for field in dataclasses.fields(s.Settings)} - set(s.OUTPUTS[1:])
 
 
 def test_the_schema_is_current() -> None:
@@ -76,7 +76,10 @@ def test_the_schema_is_current() -> None:
 
 
 GOOD = ("{}", "interfaces: eth1", "tap: [a+b]", "metrics: 9105", "metrics: '[::1]:9105'", "keep: 30",
-        "keep-bytes: 2GiB", "log: json\nuser: otmon\nfilter: not port 22", "keep-bytes: 1073741824")  # fmt: skip
+        "keep-bytes: 2GiB", "log: json\nuser: otmon\nfilter: not port 22", "keep-bytes: 1073741824",
+        "elastic: {url: 'https://e', namespace: plant_1, records-per-s: 5}", "syslog: {url: 'udp://s:514'}",
+        "syslog: {url: 'tls://s', ca: ca.pem, certificate: c.pem, facility: authpriv}", "lines: events.jsonl",
+        "webhook: {url: 'https://h/x', secret-file: k}", "lines: {path: e.jsonl, streams: alert}")  # fmt: skip
 BAD = {
     "intrfaces: x": "1:1: intrfaces: unknown key 'intrfaces'; did you mean 'interfaces'?",
     "keep: soon": "1:1: keep: 'soon' is not a number of days; write 1 to 36500",
@@ -86,6 +89,18 @@ BAD = {
     "keep-bytes: lots": "1:1: keep-bytes: 'lots' is not a size; write 500MB or 2GiB",
     "- eth1": "1:1: not a mapping; write `interfaces: [eth1]`",
     "interfaces: []": "1:1: interfaces: an empty list; name something or leave the key out",
+    "elastic: {url: 'ftp://x'}": "1:11: elastic.url: ftp://x: not the address of an Elasticsearch; write https://",
+    "elastic:\n  url: https://x\n  records-per-s: 0": "3:3: elastic.records-per-s: ",
+    "syslog:\n  url: siem": "2:3: syslog.url: that is not an address of a syslog collector; write udp://HOST, tcp://HOST",
+    "syslog:\n  url: tcp://h\n  facility: local9": "3:3: syslog.facility: 'local9' is not known here",
+    "syslog: {facility: user}": "1:1: syslog.url: missing; add it",
+    "syslog: tcp://h": "1:1: syslog: 'tcp://h' is not a mapping",
+    "webhook: {url: 'ftp://h/', secret-file: k}": "1:11: webhook.url: that is not an address of a webhook; write https://",
+    "webhook: {url: 'https://h/'}": "1:1: webhook.secret-file: missing; add it",
+    "webhook: {url: 'https://h/', secret: k}": "1:1: webhook.secret-file: missing; add it",
+    "lines: {path: e, streams: [alerts]}": "1:28: lines.streams[0]: 'alerts' is not known here; did you mean 'alert'?",
+    "lines: {path: e, streams: []}": "1:18: lines.streams: an empty list; name something or leave the key out",
+    "lines: 7": "1:1: lines: '7' is not a mapping",
     "log: text\nlog: json": "2:1: log: duplicate key, first in line 1; keep one of the two",
 }
 
@@ -107,6 +122,35 @@ def test_what_is_wrong_has_its_place(tmp_path: Path, text: str, says: str) -> No
     if "duplicate" not in says:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(parse(text.encode(), "c").data, schema())
+
+
+BEYOND = {
+    "elastic:\n  url: http://far.example": "2:3: elastic.url: http://far.example: plain http only reaches this machine",
+    "elastic: {url: 'https://e', namespace: A-b}": "1:29: elastic.namespace: namespace 'A-b'",
+    "elastic: {url: 'https://e', fingerprint: ab}": "1:29: elastic.fingerprint: ",
+    "webhook:\n  url: http://far.example/x\n  secret-file: k": "2:3: webhook.url: http would show every record",
+    "syslog: {url: 'tcp://h', ca: x}": "1:26: syslog.ca: without TLS nobody proves who they are; write tls://",
+}
+"""What a schema cannot say."""
+
+
+@pytest.mark.parametrize(("text", "says"), BEYOND.items())
+def test_what_only_otmon_knows_to_be_wrong_has_its_place_too(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "c").write_text(text)
+    with pytest.raises(PolicyError) as error:
+        load_config(tmp_path / "c")
+    assert str(error.value).startswith(f"{tmp_path / 'c'}:{says}")
+
+
+def test_files_are_meant_from_the_folder_of_the_file_but_lines_from_the_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text(
+        "syslog: {url: 'tls://s', ca: ca.pem, certificate: c.pem}\n"
+        "webhook: {url: 'https://h/', secret-file: k}\nlines: e.jsonl\n"
+    )
+    said = s.Settings(**load_config(tmp_path / "c"))
+    assert said.syslog == {"url": "tls://s", "ca": tmp_path / "ca.pem", "certificate": tmp_path / "c.pem"}
+    assert said.webhook == {"url": "https://h/", "secret_file": tmp_path / "k"}
+    assert said.lines == {"path": "e.jsonl"}
 
 
 def test_the_command_line_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from otmon.protocols.dnp3.decode import decode, identity, written
 from otmon.protocols.dnp3.key import VERSION, key
 from otmon.protocols.dnp3.link import frame, unwrap
 from otmon.protocols.dnp3.operations import operations
+from otmon.protocols.dnp3.points import points
 from otmon.protocols.dnp3.tables import PORT, class_names, count_names
 from otmon.wire.contract import Protocol
 
@@ -21,6 +22,7 @@ DNP3: Final = Protocol(
     decode=decode,
     identity=identity,
     written=written,
+    points=points,
     count_names=count_names,
     class_names=class_names,
     version=VERSION,

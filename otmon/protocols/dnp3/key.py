@@ -44,12 +44,14 @@ from otmon.protocols.dnp3.walk import (
     read_header,
 )
 from otmon.wire.contract import (
+    CONTINUES,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
     FLAG_INSPECT,
     KIND_REQUEST,
     KIND_RESPONSE,
     KIND_UNSOLICITED,
+    MORE,
     OUT_CLASS,
     OUT_EVIDENCE,
     OUT_EXPECT,
@@ -77,12 +79,11 @@ FORM_RANGE: Final = 1
 FORM_WIDE: Final = 2
 FORM_STOP: Final = 3
 APP_FIR: Final = 0x80
+APP_FIN: Final = 0x40
 APP_UNS: Final = 0x10
 ANALOG_OUTPUT: Final = 41
 LAST_COMMAND: Final = 6
 """Functions 2 to 6 set what they carry: write, select, operate, direct operate with and without answer."""
-CONTINUES: Final = 2
-"""OUT_EXPECT of a further fragment of a response."""
 _FULL: Final = OUT_WORDS + MAX_KEY_WORDS - 3
 """From here on a header may not fit any more, with FORM_STOP behind it."""
 
@@ -293,4 +294,6 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
         out[OUT_STATUS] = _outcome(buf, at + 2, end, iin2)
     else:
         out[OUT_EXPECT] = CONTINUES
+    if not application & APP_FIN:
+        out[OUT_EXPECT] |= MORE
     return 1

@@ -4,6 +4,7 @@ from typing import Final
 
 from otmon.protocols.modbus.decode import decode, identity, written
 from otmon.protocols.modbus.key import VERSION, frame, key, operations, unwrap
+from otmon.protocols.modbus.points import points
 from otmon.protocols.modbus.tables import PORT, class_names, count_names
 from otmon.wire.contract import Protocol
 
@@ -19,6 +20,7 @@ MODBUS: Final = Protocol(
     decode=decode,
     identity=identity,
     written=written,
+    points=points,
     count_names=count_names,
     class_names=class_names,
     version=VERSION,

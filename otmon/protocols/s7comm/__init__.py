@@ -13,6 +13,7 @@ from otmon.protocols.s7comm.decode import decode
 from otmon.protocols.s7comm.identity import identity
 from otmon.protocols.s7comm.key import key
 from otmon.protocols.s7comm.operations import operations
+from otmon.protocols.s7comm.points import points
 from otmon.protocols.s7comm.tables import FUNCTION_GROUPS, WRITE_VAR, class_names, count_names
 from otmon.protocols.s7comm.values import written_values
 from otmon.wire.contract import Protocol
@@ -39,6 +40,7 @@ S7COMM: Final = Protocol(
     decode=decode,
     identity=identity,
     written=written,
+    points=points,
     count_names=count_names,
     class_names=class_names,
     version=1,

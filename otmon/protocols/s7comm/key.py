@@ -40,6 +40,7 @@ from otmon.protocols.s7comm.tables import (
     WRITE_VAR,
 )
 from otmon.wire.contract import (
+    CONTINUES,
     FLAG_ENCRYPTED,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
@@ -328,7 +329,8 @@ def _userdata(buf: Any, pos: int, data: int, end: int, out: Any) -> int:
             out[OUT_FLAGS] = FLAG_EXCEPTION
         elif data - pos >= 10 and u8(buf, pos + 8) != 0 and u8(buf, pos + 9) == 0:
             # The last of several parts begins in the middle of a record.
-            out[OUT_EXPECT] = 2  # each part answers a request of its own; if that was not seen, this is no orphan
+            # Each part answers a request of its own; if that was not seen, this is no orphan.
+            out[OUT_EXPECT] = CONTINUES
         elif slot == _SZL and size >= 8:
             number = u8(buf, data + 5)
             if number == 0x11 or number == 0x1C:
