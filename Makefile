@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help venv demo test test-long bench bench-live lint types fmt clean
+.PHONY: help venv demo test test-long bench bench-elastic bench-live preview lint types fmt clean
 
 help:
 	@echo "make demo       install everything into .venv and analyse captures/plant.pcap"
@@ -10,6 +10,8 @@ help:
 	@echo "make test       the tests, under 8 minutes on two cores"
 	@echo "make test-long  the tests that take longer"
 	@echo "make bench      speed and memory, beside tshark"
+	@echo "make bench-elastic delivery to a real Elasticsearch, beside the client's own loop"
+	@echo "make preview    Kibana's dashboards as static pages in out/preview (needs a JDK, Maven and Chromium)"
 	@echo "make bench-live the live sensor in network namespaces (as root)"
 	@echo "make lint types style and types, as CI checks them"
 	@echo "make fmt        format"
@@ -46,8 +48,15 @@ test-long: .venv/.tests
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.run
 
+bench-elastic: .venv/.tests
+	$(BIN)/python -m benchmarks.elastic
+
 bench-live: .venv/.tests
 	$(BIN)/python -m benchmarks.live.run
+
+preview: .venv/.tests
+	$(BIN)/otmon warm
+	$(BIN)/python -m tests.elastic.preview out/preview --pictures
 
 lint: .venv/.tests
 	$(BIN)/ruff check .
