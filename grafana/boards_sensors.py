@@ -181,6 +181,27 @@ METRICS: Final = Board(
             }, "bytes"),
         ],
         [
+            graph("What waits to be delivered?", "Records that wait for an output, and in the spool of each stream.", {
+                "for {{sink}} {{instance}}": f"otmon_delivery_waiting{_I}",
+                "spooled {{stream}} {{instance}}": f"otmon_spool_records{_I}",
+            }),
+            graph("How far behind are outputs?", "Age of the oldest record that waits; 1 beside: the output takes what "
+                  "it is sent.", {
+                "behind {{sink}} {{instance}}": f"otmon_delivery_behind_seconds{_I}",
+                "up {{sink}} {{instance}}": f"otmon_delivery_up{_I}",
+            }, "s"),
+        ],
+        [
+            graph("What was delivered, refused, given up?", "Records a second; refused ones are kept with a reason.", {
+                "delivered {{sink}} {{instance}}": _rate("otmon_delivery_delivered_total", "instance, sink"),
+                "refused {{sink}} {{instance}}": _rate("otmon_delivery_refused_total", "instance, sink"),
+                "given up {{stream}} {{instance}}": _rate("otmon_spool_shed_total", "instance, stream"),
+            }),
+            graph("How large is the spool?", "Bytes that wait; above 1 GiB the least worth is given up.", {
+                "{{stream}} {{instance}}": f"otmon_spool_bytes{_I}",
+            }, "bytes"),
+        ],
+        [
             graph("How much is written?", "Bytes a second to the disk, and checkpoints. Flash wears out by writing.", {
                 "{{instance}}": _rate("otmon_checkpoint_bytes_total", "instance"),
                 "checkpoints {{instance}}": _rate("otmon_checkpoints_total", "instance"),

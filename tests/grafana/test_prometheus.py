@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from otmon.outputs.figures import Figures, Interface
+from otmon.outputs.figures import Delivery, Figures, Interface, Spooled
 from otmon.outputs.metrics import NAMES, Metrics
 from tests.grafana.tools import promtool, run
 
@@ -50,7 +50,9 @@ def test_every_metric_of_the_sensor_is_shown() -> None:
 
 def test_labels_are_those_of_the_metrics() -> None:
     page = Metrics(lambda: Figures(1.0, interfaces=[Interface("eth1", "up", 1, 0, 0, 0, 1, 60)], frames={"ot": 1},
-                                   ot_bytes={"decoded": 1}, pdus={"modbus": 1})).page().decode()  # fmt: skip
+                                   ot_bytes={"decoded": 1}, pdus={"modbus": 1},
+                                   delivery=[Delivery("elastic", "well", 1, 0, 0, None)],
+                                   spool=[Spooled("alert", 1, 1, 0)])).page().decode()  # fmt: skip
     has = dict(re.findall(r"^(otmon_\w+)\{(\w+)=", page, re.MULTILINE))
     for name, expression in EVERY:
         for wanted in re.findall(r"sum by \(([\w, ]+)\)", expression):
