@@ -50,8 +50,8 @@ _NEXT, _HELD, _PLACE_SIZE = 0, 1, 2
 _NOT_HELD: Final = -1
 
 _REASONS: Final = {
-    errno.EPERM: "no permission to capture: run as root, or give the process the capability CAP_NET_RAW",
-    errno.EACCES: "no permission to capture: run as root, or give the process the capability CAP_NET_RAW",
+    errno.EPERM: interfaces.NO_PERMISSION,
+    errno.EACCES: interfaces.NO_PERMISSION,
     errno.ENODEV: "the network interface went away",
     errno.ENETDOWN: "is down: bring it up first (ip link set dev INTERFACE up)",
     errno.EAFNOSUPPORT: "this system has no AF_PACKET sockets, which live capture on Linux needs",

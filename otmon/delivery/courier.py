@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from otmon.delivery.ledger import NAME, Ledger, LedgerError, hold
 from otmon.delivery.reader import SpoolReader
@@ -77,19 +77,16 @@ class Courier:
         if self._pid:
             os.close(read)
             return
-        code = 1
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # the sensor says when: it has more to write until then
-        try:
+
+        def work() -> None:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)  # the sensor says when: it has more to write until then
             os.close(self._pipe)
             drop()
             if os.read(read, 1):  # nothing: the sensor could not start
                 self._wait(read)
-            code = 0
-        except BaseException:
-            logging.getLogger("otmon").exception("the delivery ended")
-        finally:
-            os._exit(code)
+
+        _live(work, "the delivery ended")
 
     def go(self) -> None:
         """The site database is there."""
@@ -124,14 +121,7 @@ class Courier:
         while True:
             pid = os.fork()
             if not pid:
-                code = 1
-                try:
-                    self._deliver_all(pipe)
-                    code = 0
-                except BaseException:
-                    logging.getLogger("otmon").exception("the delivery failed and is begun again")
-                finally:
-                    os._exit(code)
+                _live(lambda: self._deliver_all(pipe), "the delivery failed and is begun again")
             os.waitpid(pid, 0)
             if _ended(pipe):
                 return
@@ -172,6 +162,18 @@ class Courier:
                 logging.getLogger("otmon").exception("delivery to %s failed and is begun again", sink.name)
             select.select([pipe], [], [], AGAIN_S)
         sink.close()
+
+
+def _live(work: Callable[[], None], trouble: str) -> NoReturn:
+    """All that a forked process does: it ends here, whatever happens, and never goes on as the one it was made of."""
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:
+        logging.getLogger("otmon").exception(trouble)
+    finally:
+        os._exit(code)
 
 
 def _ended(pipe: int) -> bool:

@@ -52,7 +52,7 @@ def deliver_all(
 def _left(sink: Sink, reader: SpoolReader, ledger: Ledger) -> int:
     waiting = reader.waiting()
     return sum(
-        min(found.records, max(0, found.last - ledger.cursor(sink.name, stream).done))
+        found.beyond(ledger.cursor(sink.name, stream).done)
         for stream, found in waiting.items()
         if stream in sink.streams
     )

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,7 +21,7 @@ _BUSY_S: Final = 5.0
 class SpoolReader:
     """The spool of a site database. For one thread. Raises StoreError if it cannot be read (now)."""
 
-    def __init__(self, path: Path, sensor: str) -> None:
+    def __init__(self, path: Path, sensor: str = "") -> None:
         self.path, self._sensor = path, sensor
         db = None
         try:
@@ -41,9 +42,10 @@ class SpoolReader:
     ) -> None:
         self._db.close()
 
-    def _rows(self, query: str, *values: Any) -> list[Any]:
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            return self._db.execute(query, values).fetchall()
+            yield self._db
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: its spool cannot be read ({error})") from None
 
@@ -53,7 +55,9 @@ class SpoolReader:
             "SELECT sequence, id, ts_ns, record, length(record) FROM spool WHERE stream = ? AND sequence > ?"
             " ORDER BY sequence LIMIT ?"
         )
-        return list(self._within(stream, self._rows(query, stream, after, limit)))
+        with self._reading() as db:
+            rows = db.execute(query, (stream, after, limit)).fetchall()
+        return list(self._within(stream, rows))
 
     def _within(self, stream: str, rows: list[Any]) -> Iterator[Outgoing]:
         room = MAX_BATCH_BYTES
@@ -65,7 +69,5 @@ class SpoolReader:
 
     def waiting(self) -> dict[str, spool.Waiting]:
         """What each stream holds."""
-        try:
-            return spool.waiting(self._db)
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: its spool cannot be read ({error})") from None
+        with self._reading() as db:
+            return spool.waiting(db)

@@ -1,17 +1,14 @@
 """How delivery from a folder stands, for people and for the sensor's health."""
 
-import sqlite3
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
 
 from otmon.delivery.ledger import NAME, Cursor, Ledger
+from otmon.delivery.reader import SpoolReader
 from otmon.store import spool
-from otmon.store.errors import StoreError
 
 
 def report(
@@ -21,15 +18,11 @@ def report(
 
     `wanted`: the streams a sink takes, where that is known; else those count of which it was sent something.
     """
-    path = folder / "site.db"
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
-            waiting, name = spool.waiting(db), spool.name(db)
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: its spool cannot be read ({error})") from None
+    with SpoolReader(folder / "site.db") as reader:
+        waiting = reader.waiting()
     sinks = []
     if (folder / NAME).is_file():
-        with Ledger(folder / NAME, name, readonly=True) as ledger:
+        with Ledger(folder / NAME, reader.name, readonly=True) as ledger:
             states, cursors, letters = ledger.states(), ledger.cursors(), ledger.letters()
         begun = {(sink, stream): Cursor() for sink, streams in wanted.items() for stream in streams}
         sinks = [
@@ -54,7 +47,7 @@ def _behind(
         done = cursors.get((sink, stream))
         if done is None:
             continue
-        lacks = min(found.records, max(0, found.last - done.done))
+        lacks = found.beyond(done.done)
         number += lacks
         if lacks and found.oldest_ts_ns is not None:
             oldest = min(found.oldest_ts_ns, oldest or found.oldest_ts_ns)

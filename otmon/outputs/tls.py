@@ -1,5 +1,7 @@
 """TLS as sinks use it (verified unless somebody says otherwise), and what errors of a connection mean to the spool."""
 
+import ipaddress
+import re
 import socket
 import ssl
 from contextlib import suppress
@@ -23,6 +25,18 @@ _NO_MATCH: Final = (
     "UNRECOGNIZED_NAME",
 )
 """The same while a connection is made: the other end speaks no TLS, or none that we do. Later it is a garbled byte."""
+
+
+FINGERPRINT: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
+"""SHA-256 of a certificate."""
+
+
+def loopback(host: str) -> bool:
+    """Whether this is a name or an address of this machine alone, which plain http may reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # RFC 6761 6.3
 
 
 def tls_context(ca: Path | None = None, certificate: Path | None = None, insecure: bool = False) -> ssl.SSLContext:

@@ -21,7 +21,6 @@ import hashlib
 import hmac
 import http.client
 import io
-import ipaddress
 import re
 import socket
 import time
@@ -38,7 +37,7 @@ from otmon import __version__
 from otmon.outputs.jsonl import envelope, line
 from otmon.outputs.secret import Secret, SecretFile
 from otmon.outputs.sink import DONE, Answer, Outgoing, Reached, Refused, TooLarge, Unreachable
-from otmon.outputs.tls import expiry, failure, load_network, tls_context
+from otmon.outputs.tls import expiry, failure, load_network, loopback, tls_context
 from otmon.text import safe_text
 
 CONNECT_S: Final = 10.0
@@ -278,7 +277,7 @@ def address(url: str) -> _Url:
     host, secure = str(parts.hostname), parts.scheme == "https"
     if not _nameable(host):
         raise wrong
-    if not secure and not _loopback(host):
+    if not secure and not loopback(host):
         raise ValueError(f"http would show every record to whoever is on the way to {host}; write https://")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return _Url(secure, host, port or (443 if secure else 80), target)
@@ -298,13 +297,6 @@ def _nameable(host: str) -> bool:
         return bool(host.encode("idna"))
     except UnicodeError:
         return False
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"  # RFC 6761 6.3
 
 
 def _proxy(host: str) -> _Proxy | None:

@@ -54,6 +54,10 @@ class Waiting(NamedTuple):
     shed: int
     """Records removed undelivered since the database was begun."""
 
+    def beyond(self, done: int) -> int:
+        """Records that wait for somebody who has everything up to this sequence number."""
+        return min(self.records, max(0, self.last - done))
+
 
 def digest(*parts: Any) -> str:
     """20 hex digits (80 bits) of anything JSON can say."""

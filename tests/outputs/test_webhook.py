@@ -334,15 +334,6 @@ def test_a_slow_server_is_not_waited_for_long(
         assert time.monotonic() - before < 3
 
 
-def test_nobody_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(Unreachable, match="Connection refused"):
-        Webhook(f"http://localhost:{port}/", SECRET).deliver(batch(1), False)
-    with pytest.raises(Unreachable, match="cannot be reached"):
-        Webhook("https://webhook.invalid/", SECRET).deliver(batch(1), False)
-
-
 def test_by_tls_the_server_is_verified(pki: Pki) -> None:
     with serving(pki.context()) as server:
         url = f"https://localhost:{server.server_port}/"
@@ -395,27 +386,6 @@ def test_a_proxy_is_taken_from_the_environment(pki: Pki, user: str, monkeypatch:
         monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
         with pytest.raises(Refused, match=r"https_proxy is not"):
             sink.deliver(batch(1), False)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "siem", "ftp://siem/", "https://", "https://h:x/", "https://u:p@h/", "https://h/#f", "https://h/a b",
-     "https://h/\r\nX: y", "https://hä/", "https://[::1"],
-)  # fmt: skip
-def test_what_is_no_address_is_said(url: str) -> None:
-    with pytest.raises(ValueError, match="write https://HOST/PATH"):
-        Webhook(url, SECRET)
-
-
-@pytest.mark.parametrize("host", ["siem.example", "10.0.0.1", "localhost.example", "127.0.0.1.example", "[fe80::1]"])
-def test_without_tls_only_on_this_machine(host: str) -> None:
-    with pytest.raises(ValueError, match="http would show every record"):
-        Webhook(f"http://{host}/", SECRET)
-
-
-def test_this_machine_has_several_names() -> None:
-    for host in ("localhost", "127.8.9.1", "[::1]"):
-        Webhook(f"http://{host}/", SECRET)
 
 
 def test_the_secret_is_shown_nowhere(server: Server) -> None:

@@ -4,7 +4,6 @@ The official client, over HTTPS that is verified; plain HTTP to this machine alo
 its owner may read or from the environment, and show up in no message.
 """
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 from otmon.outputs.secret import SecretError, secret_file, secret_variable
 from otmon.outputs.sink import Refused, TooLarge, Unreachable
+from otmon.outputs.tls import FINGERPRINT, loopback
 from otmon.text import safe_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 30.0
 """For a whole answer; a bulk of 4 MiB takes a busy node a few seconds."""
 MAX_RETRY_AFTER_S: Final = 3600.0
-_FINGERPRINT: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 _NAMESPACE: Final = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}\Z")
 """Part of a data stream's name: lower case, without `-`, at most 100 bytes (ECS data_stream.namespace)."""
 
@@ -109,7 +108,7 @@ def checked(settings: Elastic) -> Elastic:
         raise SettingError(f"{shown}: not the address of an Elasticsearch; write https://HOST:9200")
     if parts.username or parts.password:
         raise SettingError("a URL with a user in it would show it to everybody; put an API key into a file instead")
-    if parts.scheme == "http" and not _local(parts.hostname):
+    if parts.scheme == "http" and not loopback(parts.hostname):
         raise SettingError(f"{shown}: plain http only reaches this machine; write https://{parts.hostname}:9200")
     if not _NAMESPACE.match(settings.namespace):
         raise SettingError(
@@ -118,7 +117,7 @@ def checked(settings: Elastic) -> Elastic:
     if settings.ca is not None and not settings.ca.is_file():
         raise SettingError(f"{settings.ca}: no such file (the certificate authority of Elasticsearch)")
     plain = (settings.fingerprint or "").replace(":", "")
-    if settings.fingerprint is not None and not _FINGERPRINT.match(plain):
+    if settings.fingerprint is not None and not FINGERPRINT.match(plain):
         raise SettingError("fingerprint: write the 64 hexadecimal digits of a certificate's SHA-256")
     if settings.proxy is not None and (urlsplit(settings.proxy).scheme != "http" or not urlsplit(settings.proxy).port):
         raise SettingError(f"{safe_text(settings.proxy, 200)}: not the address of a proxy; write http://HOST:PORT")
@@ -134,13 +133,6 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def client(settings: Elastic, timeout_s: float = TIMEOUT_S) -> "Elasticsearch":

@@ -7,7 +7,6 @@ or http to this machine. Written after the documentation: no Kibana was at hand 
 
 import hashlib
 import http.client
-import ipaddress
 import json
 import os
 import re
@@ -23,13 +22,12 @@ from urllib.parse import urlsplit
 from otmon import __version__
 from otmon.outputs.secret import SecretError, secret_file, secret_variable
 from otmon.outputs.sink import Refused, Unreachable
-from otmon.outputs.tls import failure, tls_context
+from otmon.outputs.tls import FINGERPRINT, failure, loopback, tls_context
 from otmon.text import safe_text
 
 TIMEOUT_S: Final = 120.0
 """Kibana writes some hundred objects one by one."""
 MAX_ANSWER_BYTES: Final = 8 << 20
-_FINGERPRINT: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
 class Import(NamedTuple):
@@ -93,7 +91,7 @@ def kibana(url: str, env: Mapping[str, str] = os.environ, insecure: bool = False
     except SecretError as error:
         raise KibanaError(str(error)) from None
     fingerprint = (said("FINGERPRINT") or "").replace(":", "")
-    if fingerprint and not _FINGERPRINT.match(fingerprint):
+    if fingerprint and not FINGERPRINT.match(fingerprint):
         raise KibanaError("fingerprint: write the 64 hexadecimal digits of a certificate's SHA-256")
     ca = said("CA")
     return Kibana(
@@ -120,16 +118,9 @@ def _parts(url: str) -> tuple[bool, str, int, str]:
     plain = re.fullmatch(r"[!-~]*", url)
     if parts.scheme not in ("http", "https") or not host or not plain or parts.query or parts.fragment:
         raise KibanaError(f"{shown}: not the address of a Kibana; write https://HOST:5601")
-    if not secure and not _loopback(host):
+    if not secure and not loopback(host):
         raise KibanaError(f"{shown}: plain http only reaches this machine; write https://{host}:5601")
     return secure, host, port or (443 if secure else 80), parts.path.rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def load(settings: Kibana, imports: Sequence[Import] = IMPORTS) -> list[Loaded]:
