@@ -160,6 +160,8 @@ def remove(url: str | None, data: bool) -> int:
     with _installation(url) as (_, _, installation):
         gone = installation.remove(data)
     _show_steps(gone, "done")
+    if needed := {step.detail for step in gone if step.what == "keep"}:
+        note(f"templates stay, {', '.join(sorted(needed))}")
     return RAN
 
 
