@@ -39,7 +39,7 @@ def connection(url: str, said: Mapping[str, Any] | None = None) -> "Elastic":
     from otmon.outputs.elastic.connection import elastic as settings_of
 
     try:
-        import elasticsearch  # noqa: F401
+        import elasticsearch  # noqa: F401 (only whether it is there)
     except ImportError:
         raise Stop("Elasticsearch needs its client: pip install 'otmon[elastic]'") from None
     try:

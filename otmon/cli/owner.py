@@ -42,7 +42,7 @@ def become_owner(folder: Path) -> None:
 
 def _load() -> None:
     """What commands load late: to show something, to read a folder, to end."""
-    import encodings.idna  # noqa: F401
+    import encodings.idna  # noqa: F401 (only loaded)
     import sqlite3
 
     import orjson
@@ -56,7 +56,7 @@ def _load() -> None:
     import otmon.outputs.jsonl
     import otmon.sensor.inbox
     import otmon.store.database
-    import otmon.store.sensor  # noqa: F401
+    import otmon.store.sensor  # noqa: F401 (only loaded)
     from otmon.outputs.console import console
 
     out, table = console(io.StringIO()), Table("", box=None)

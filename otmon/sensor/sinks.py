@@ -81,6 +81,7 @@ class SyslogModel(_Model):
     certificate: Text | None = Field(
         default=None, description="file with our own certificate and its key, mode 600, for tls"
     )
+    # A table makes the words, which mypy cannot see.
     facility: Literal[FACILITIES] | None = Field(default=None, description="local0 unless said otherwise")  # type: ignore[valid-type]
 
     @field_validator("ca", "certificate")
@@ -101,7 +102,7 @@ class WebhookModel(_Model):
     ca: Text | None = Field(default=None, description="file with the certificate authority")
 
 
-_Stream = Literal[STREAMS]  # type: ignore[valid-type]
+_Stream = Literal[STREAMS]  # type: ignore[valid-type]  # as above
 _STREAM: Final[dict[str, Any]] = {"enum": list(STREAMS)}
 _STREAMS: Final = {"anyOf": [_STREAM, {"type": "array", "items": _STREAM, "minItems": 1}]}
 

@@ -75,7 +75,7 @@ class _Answer(http.client.HTTPResponse):
     """Of Elasticsearch, and of a proxy to CONNECT."""
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_Timed(sock), *args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(_Timed(sock), *args, **kwargs)  # type: ignore[arg-type]  # of a socket it asks for makefile alone
 
 
 _TOO_LONG: Final = f"its answer is longer than {MAX_ANSWER_BYTES >> 20} MiB"

@@ -157,8 +157,10 @@ def _panel(place: Placed) -> Object:
         return _search(place.id, panel)
     visual = _visual(panel)
     state = {"title": panel.title, "type": visual.type, "params": visual.params, "aggs": visual.aggs}
-    asks = isinstance(panel, Query) and not isinstance(panel, Matrix)
-    source = _source(getattr(panel, "query", "")) if asks else {"query": {"query": "", "language": "lucene"}}
+    stream = panel.stream if isinstance(panel, Query) and not isinstance(panel, Matrix) else None
+    source = (
+        _source(getattr(panel, "query", "")) if stream is not None else {"query": {"query": "", "language": "lucene"}}
+    )
     attributes = {
         "title": f"otmon: {panel.title}",
         "description": "",
@@ -167,7 +169,7 @@ def _panel(place: Placed) -> Object:
         "uiStateJSON": json.dumps(visual.state),
         "kibanaSavedObjectMeta": {"searchSourceJSON": json.dumps({"filter": [], **source}, ensure_ascii=False)},
     }
-    references = [_reference("index-pattern", data_view_id(panel.stream), SOURCE)] if asks else []  # type: ignore[attr-defined]
+    references = [] if stream is None else [_reference("index-pattern", data_view_id(stream), SOURCE)]
     return _object("visualization", place.id, attributes, references)
 
 
