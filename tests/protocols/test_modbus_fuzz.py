@@ -38,6 +38,7 @@ from otmon.wire.contract import (
     OUT_VMAX,
     OUT_VMIN,
     OUT_WORDS,
+    REPLY_FUNCTION,
     STATUS_ACCEPTED,
     STATUS_NONE,
     STATUS_REJECTED,
@@ -82,7 +83,7 @@ def check(pdu: bytes) -> None:
         assert MODBUS.operations(out[OUT_WORDS : OUT_WORDS + words]) == message.ops
         assert message.ops
         assert out[OUT_KIND] == (KIND_REQUEST if message.kind == "request" else KIND_RESPONSE)
-        assert out[OUT_FUNC] == out[OUT_REPLY_KEY] == message.function_code == pdu[7] & 127
+        assert out[OUT_FUNC] == out[OUT_REPLY_KEY] & REPLY_FUNCTION == message.function_code == pdu[7] & 127
         assert out[OUT_UNIT] == message.unit == pdu[6]
         assert out[OUT_CLASS] == -1
         assert out[OUT_TOKEN] == message.body["transaction_id"] | pdu[6] << 16

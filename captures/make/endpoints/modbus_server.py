@@ -1,10 +1,11 @@
-"""A Modbus/TCP server (pymodbus). Usage: modbus_server.py ADDRESS plc-1|plc-3|tour"""
+"""A Modbus server (pymodbus). Usage: modbus_server.py ADDRESS plc-1|plc-3|tour [tcp|udp|rtu|tls [CERTIFICATE KEY]]"""
 
+import ssl
 import sys
 
-from pymodbus import ModbusDeviceIdentification
+from pymodbus import FramerType, ModbusDeviceIdentification
 from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
-from pymodbus.server import StartTcpServer
+from pymodbus.server import StartTcpServer, StartTlsServer, StartUdpServer
 
 IDENTITY = {
     "VendorName": "Example Automation",
@@ -28,11 +29,21 @@ def device(holding_registers: int) -> ModbusDeviceContext:
 
 
 def main() -> None:
-    address, role = sys.argv[1:]
+    address, role, *rest = sys.argv[1:]
+    transport, *files = rest or ["tcp"]
     units = (1, 17) if role == "tour" else (1,)
     identity = None if role == "plc-1" else ModbusDeviceIdentification(info_name=IDENTITY)
     context = ModbusServerContext(devices={unit: device(200) for unit in units}, single=False)
-    StartTcpServer(context, identity=identity, address=(address, 502))
+    if transport == "udp":
+        StartUdpServer(context, identity=identity, address=(address, 502))
+    elif transport == "rtu":
+        StartTcpServer(context, identity=identity, address=(address, 4001), framer=FramerType.RTU)
+    elif transport == "tls":
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*files)
+        StartTlsServer(context, identity=identity, address=(address, 802), sslctx=tls)
+    else:
+        StartTcpServer(context, identity=identity, address=(address, 502))
 
 
 main()

@@ -2,16 +2,21 @@
 
 A length that contradicts the function is Malformed; a value the specification forbids is a flag beside the value:
 quantity_out_of_range, address_overflow, byte_count_mismatch, coil_value_invalid, reference_type_invalid,
-record_out_of_range, sub_function_reserved, device_id_code_invalid, exception_code_reserved, echo_mismatch,
-unit_reserved, unknown_function, status_unknown (UMAS). `exception` marks a response that says no.
+record_out_of_range, sub_function_reserved, device_id_code_invalid, conformity_level_invalid, more_follows_invalid,
+data_invalid (8), exception_code_reserved, echo_mismatch, unit_reserved, unknown_function, status_unknown (11, 12,
+UMAS). `exception` and `umas_error` mark a response that says no; `broadcast_possible` a write to unit 0, which devices
+behind a serial gateway do not answer, and `broadcast_disproved` an answer to one.
 """
 
 import struct
 from collections.abc import Sequence
 
 from otmon.model import Malformed, Message, Op
-from otmon.protocols.modbus.bodies import BODIES, Draft, need, opaque
+from otmon.protocols.modbus import umas
+from otmon.protocols.modbus.bodies import BODIES, opaque
+from otmon.protocols.modbus.draft import Draft, need
 from otmon.protocols.modbus.tables import (
+    BROADCAST,
     CONFIDENCE_SERVER_ID,
     EXCEPTIONS,
     FUNCTIONS,
@@ -29,48 +34,46 @@ from otmon.protocols.modbus.tables import (
 )
 
 
-def _fill(pdu: bytes, from_client: bool, asked: Draft | None) -> Draft:
+def _draft(pdu: bytes, from_client: bool, asked: Draft | None) -> Draft:
+    """The header: who is asked, and for which function."""
     need(len(pdu) >= HEADER_BYTES, "no Modbus/TCP ADU")
     need(len(pdu) <= (MAX_UMAS_BYTES if pdu[7] == UMAS else MAX_ADU_BYTES), "no Modbus/TCP ADU")
     transaction, protocol, length, unit, code = struct.unpack_from(">HHHBB", pdu)
     need(protocol == 0 and length == len(pdu) - 6, "no Modbus/TCP ADU")
     if asked and (asked.code, asked.unit, asked.body["transaction_id"]) != (code & 127, unit, transaction):
         asked = None
-    draft = Draft(unit, code & 127, pdu[HEADER_BYTES:], asked)
+    draft = Draft(unit, code & 127, pdu[HEADER_BYTES:], from_client, asked)
     draft.body["transaction_id"] = transaction
     draft.flag("unit_reserved", 248 <= unit <= 254)
     draft.flag("unknown_function", draft.code not in FUNCTIONS)
+    if unit == 0 and draft.code in BROADCAST:
+        draft.flag("broadcast_possible" if from_client else "broadcast_disproved")
     if code > 127:
-        need(not from_client, "exception bit in a request")
-        (exception,) = draft.fields(">B")
-        draft.body.update(exception_code=exception, exception=EXCEPTIONS.get(exception, "unknown"))
         draft.flag("exception")
-        draft.flag("exception_code_reserved", exception not in EXCEPTIONS)
-        draft.ops = list(untargeted(draft.code, None, unit))
-        return draft
-    request, response = BODIES.get(draft.code, (opaque, opaque))
-    (request if from_client else response)(draft)
-    if not from_client or not draft.ops:
-        sub = draft.body.get("sub_function", draft.body.get("mei_type")) if draft.code in (8, 43) else None
-        draft.ops = list(untargeted(draft.code, sub, unit))
     return draft
 
 
-def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
-    """Everything a Modbus ADU says. A read response has address and quantity only if its request is given.
+def _fill(draft: Draft) -> None:
+    """What stands behind the function code."""
+    if "exception" in draft.flags:
+        need(not draft.asking, "exception bit in a request")
+        (exception,) = draft.fields(">B")
+        draft.body.update(exception_code=exception, exception=EXCEPTIONS.get(exception, "unknown"))
+        draft.flag("exception_code_reserved", exception not in EXCEPTIONS)
+        draft.ops = list(untargeted(draft.code, None, draft.unit))
+        return
+    request, response = BODIES.get(draft.code, (opaque, opaque))
+    (request if draft.asking else response)(draft)
+    if not draft.asking or not draft.ops:
+        # What a response of function 90 answers, it does not say itself.
+        sub = draft.sub if draft.code in (8, 43) or draft.asking else None
+        draft.ops = list(untargeted(draft.code, sub, draft.unit))
 
-    Raises Malformed.
-    """
-    asked = None
-    if request is not None and not from_client:
-        try:
-            asked = _fill(request, True, None)
-        except Malformed:
-            asked = None
-    draft = _fill(pdu, from_client, asked)
+
+def _message(draft: Draft) -> Message:
     function = function_of(draft.code, draft.sub)
     return Message(
-        kind="request" if from_client else "response",
+        kind="request" if draft.asking else "response",
         unit=draft.unit,
         function_code=draft.code,
         function=function.name,
@@ -82,10 +85,37 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
     )
 
 
+def _asked(request: bytes | None) -> Draft | None:
+    """The request that a response answers, if it is known and sound."""
+    if request is None:
+        return None
+    try:
+        asked = _draft(request, True, None)
+        _fill(asked)
+    except Malformed:
+        return None
+    return asked
+
+
+def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
+    """Everything a Modbus ADU says. A read response has address and quantity only if its request is given.
+
+    Raises Malformed, with the header if there is one.
+    """
+    draft = _draft(pdu, from_client, None if from_client else _asked(request))
+    try:
+        _fill(draft)
+    except Malformed as error:
+        raise Malformed(str(error), _message(draft)) from None
+    return _message(draft)
+
+
 def identity(message: Message) -> Sequence[tuple[str, str, float]]:
-    """What responses of 43/14 and 17 tell of the device."""
+    """What responses of 43/14, 17 and 90 tell of the device; for 90 `ops` must be those of the request."""
     if message.kind != "response":
         return ()
+    if message.function_code == UMAS and "status" in message.body:
+        return list(umas.identity(message.body, [op.function for op in message.ops]))
     facts = [
         (IDENTITY[item["name"]][0], item["value"], IDENTITY[item["name"]][1])
         for item in message.body.get("objects", ())
@@ -101,7 +131,12 @@ def written(message: Message) -> Sequence[tuple[Op, float]]:
 
     A masked write leaves bits as they are: the lowest and the highest value that can result stand for it.
     """
-    if message.kind != "request" or message.access != "write" or not isinstance(message.unit, int):
+    if (
+        message.kind != "request"
+        or message.access != "write"
+        or message.function_code == UMAS
+        or not isinstance(message.unit, int)
+    ):
         return ()
     body, code, unit = message.body, message.function_code or 0, message.unit
 

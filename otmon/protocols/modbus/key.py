@@ -7,7 +7,7 @@ Words: `[code | unit << 8 | marks]`, then for requests
     23                the same for the range read, then for the range written
     24                address << 16 | 1
     20, 21            file << 32 | record << 16 | length, one for each sub-request
-    8, 90             sub-function
+    8, 90             sub-function, UMAS code (of 3 also its subcode << 8)
     43                MEI type; for 14 also read code << 8 | object << 16
 and for responses (marked) nothing but the sub-function (8) or MEI type (43; 14 with code and first object).
 """
@@ -19,16 +19,18 @@ from otmon.model import Op
 from otmon.protocols.modbus.layout import ANSWERS, ASKS, CERTAIN, frozen, sides
 from otmon.protocols.modbus.tables import (
     ACKNOWLEDGE,
+    BROADCAST,
     FORCE_LISTEN_ONLY,
     HEADER_BYTES,
     MAX_ADU_BYTES,
     MAX_UMAS_BYTES,
     MEI_DEVICE_ID,
     SPACES,
+    TARGET_SILENT,
     UMAS,
     UMAS_ERROR,
+    UMAS_PROJECT_INFO,
     make_op,
-    service,
     span,
     untargeted,
 )
@@ -38,6 +40,7 @@ from otmon.wire.contract import (
     FLAG_INSPECT,
     KIND_REQUEST,
     KIND_RESPONSE,
+    LATER,
     NEED_MORE,
     NOT_THIS,
     OUT_CLASS,
@@ -54,6 +57,7 @@ from otmon.wire.contract import (
     OUT_VMAX,
     OUT_VMIN,
     OUT_WORDS,
+    PERHAPS,
     STATUS_ACCEPTED,
     STATUS_NONE,
     STATUS_REJECTED,
@@ -62,7 +66,7 @@ from otmon.wire.contract import (
 from otmon.wire.loads import be16, be32, be64, jit, u8
 from otmon.wire.slots import widen
 
-VERSION: Final = 1
+VERSION: Final = 2
 RESPONSE_MARK: Final = 1 << 16
 EXCEPTION_MARK: Final = 1 << 17
 _NOTHING, _RANGE, _ONE, _OTHER = range(4)
@@ -72,6 +76,9 @@ _FORMED = {
     **dict.fromkeys((5, 6, 22, 24), _ONE),
     **dict.fromkeys((8, 17, 20, 21, 43, 90), _OTHER),
 }
+_SHAPE = (1 << 23) - 1
+"""As much of an address and quantity as a reply key has room for."""
+_BROADCAST = frozen([int(code in BROADCAST) for code in range(128)])
 _FORMS = frozen([_FORMED.get(code, _NOTHING) for code in range(128)])
 
 
@@ -157,15 +164,19 @@ def _other_words(buf: Any, start: int, end: int, code: int, asking: bool, out: A
             at = behind
         return n - OUT_WORDS
     word = be16(buf, start + 8) if code != 43 else u8(buf, start + 8)
-    if code == 90:
+    if code == UMAS:
         word &= 255
         if not asking:
             if word == UMAS_ERROR:
                 out[OUT_STATUS] = STATUS_REJECTED
+            else:
+                out[OUT_FLAGS] = FLAG_IDENTITY
             return 1
+        if word == UMAS_PROJECT_INFO and start + 10 < end:
+            word |= u8(buf, start + 10) << 8  # which part of it
     elif code == 8:
         if asking and word == FORCE_LISTEN_ONLY:
-            out[OUT_EXPECT] = 0
+            out[OUT_EXPECT] = PERHAPS
     elif word == MEI_DEVICE_ID:
         word |= u8(buf, start + 9) << 8
         if asking:
@@ -176,6 +187,14 @@ def _other_words(buf: Any, start: int, end: int, code: int, asking: bool, out: A
                 word |= u8(buf, start + 14) << 16
     out[OUT_WORDS + 1] = word
     return 2
+
+
+@jit
+def _answered(buf: Any, at: int, code: int, form: int) -> int:
+    """What a response shows of the request it answers, its data at buf[at:]: bytes that were read, places written."""
+    if form == _RANGE:
+        return 1 + (u8(buf, at) if code < 5 or code == 23 else be32(buf, at) & _SHAPE)
+    return 1 + be16(buf, at) if form == _ONE and code != 24 else 0
 
 
 @jit
@@ -218,20 +237,30 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
         if code > 127:
             word |= EXCEPTION_MARK
             out[OUT_FLAGS] = FLAG_EXCEPTION
-            if u8(buf, start + 8) != ACKNOWLEDGE:
+            exception = u8(buf, start + 8)
+            if exception != ACKNOWLEDGE:
                 out[OUT_STATUS] = STATUS_REJECTED
+            if exception == TARGET_SILENT:
+                out[OUT_EXPECT] = LATER
         out[OUT_WORDS] = word
-        if form != _OTHER or code > 127:
+        if code > 127:
+            return 1
+        if form != _OTHER:
+            out[OUT_REPLY_KEY] = func | _answered(buf, start + 8, code, form) << 32
             return 1
     else:
         out[OUT_WORDS] = word
         if form == _NOTHING:
             return 1
+        if unit == 0 and _BROADCAST[func]:
+            out[OUT_EXPECT] = PERHAPS
     if form == _OTHER:
         return _other_words(buf, start, end, code, not responding, out)
     at = start + 8
     if form == _ONE:
-        out[OUT_WORDS + 1] = be16(buf, at) << 16 | 1
+        address = be16(buf, at)
+        out[OUT_WORDS + 1] = address << 16 | 1
+        out[OUT_REPLY_KEY] = func | (1 + address) << 32
         if code == 22:
             out[OUT_FLAGS] = FLAG_INSPECT  # what it writes depends on what the register holds
         elif code != 24:
@@ -244,8 +273,13 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
         return 2
     word = be32(buf, at)
     out[OUT_WORDS + 1] = word
-    if code < 5:
-        return 2
+    if code < 5 or code == 23:
+        size = (2 * word if code > 2 else ((word & 0xFFFF) + 7) >> 3) & 255
+        out[OUT_REPLY_KEY] = func | (1 + size) << 32
+        if code < 5:
+            return 2
+    else:
+        out[OUT_REPLY_KEY] = func | (1 + (word & _SHAPE)) << 32
     words, data = 2, start + 13
     if code == 23:
         out[OUT_WORDS + 2] = be32(buf, start + 12)
@@ -258,11 +292,9 @@ def operations(words: Sequence[int]) -> tuple[Op, ...]:
     """What a shape means: its targets, or for a response that answers nothing seen the function alone."""
     head, *rest = map(int, words)
     code, unit = head & 127, head >> 8 & 255
-    sub = None if not rest else rest[0] if code == 8 else rest[0] & 255 if code == 43 else None
-    if head & RESPONSE_MARK or not rest or code in (8, 43):
+    sub = None if not rest else rest[0] if code == 8 else rest[0] & 255 if code in (43, UMAS) else None
+    if head & RESPONSE_MARK or not rest or code in (8, 43, UMAS):
         return untargeted(code, sub, unit)
-    if code == 90:
-        return (make_op(code, None, unit, service(rest[0])),)
     if code in (20, 21):
         files = [span("file_record", word >> 16 & 0xFFFF, word & 0xFFFF, str(word >> 32)) for word in rest]
         return tuple(dict.fromkeys(make_op(code, None, unit, target) for target in files))

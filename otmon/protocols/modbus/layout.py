@@ -25,7 +25,7 @@ _RARE = 1 << 32
 """Of a request's layout: `_inside` knows more."""
 _NAMED = 1 << 33
 """Of a request's layout: the function has a name."""
-_EVEN = 1 << 34
+EVEN = 1 << 34
 """Registers are counted: two bytes each."""
 
 
@@ -60,7 +60,7 @@ def _layouts() -> Sequence[int]:
     }  # fmt: skip
     answers = {
         **dict.fromkeys((1, 2, 17, 20, 21), _layout(9, count_at=8)),
-        **dict.fromkeys((3, 4, 23), _layout(9, count_at=8) | _EVEN),
+        **dict.fromkeys((3, 4, 23), _layout(9, count_at=8) | EVEN),
         **dict.fromkeys((5, 6, 11, 15, 16), _layout(12, 12)),
         **dict.fromkeys((8, 90), _layout(10)),
         7: _layout(9, 9), 12: _layout(15, count_at=8), 22: _layout(14, 14), 24: _layout(12), 43: _layout(9),
@@ -80,6 +80,30 @@ _ANSWERED = 256
 
 
 @jit
+def asked(code: int) -> int:
+    """Layout of a request's ADU; of a code with exception bit it is none."""
+    return _LAYOUTS[code]
+
+
+@jit
+def answered(code: int) -> int:
+    """Layout of a response's ADU."""
+    return _LAYOUTS[_ANSWERED + code]
+
+
+@jit
+def named(code: int) -> bool:
+    """Whether the function has a name; the exception bit does not matter."""
+    return _LAYOUTS[code] & _NAMED != 0
+
+
+@jit
+def reading(layout: int) -> tuple[int, int, int]:
+    """(shortest ADU, longest, offset of the byte that counts the rest; 0: none)."""
+    return layout & _BITS, layout >> 12 & _BITS, layout >> 24 & 255
+
+
+@jit
 def _counted(buf: Any, start: int, end: int, layout: int) -> bool:
     size = end - start
     if size < layout & _BITS or size > layout >> 12 & _BITS:
@@ -88,7 +112,7 @@ def _counted(buf: Any, start: int, end: int, layout: int) -> bool:
     if at == 0:
         return True
     # All that a count byte counts in pairs stands behind byte 9.
-    return start + at + 1 + u8(buf, start + at) == end and (layout & _EVEN == 0 or size & 1 == 1)
+    return start + at + 1 + u8(buf, start + at) == end and (layout & EVEN == 0 or size & 1 == 1)
 
 
 @jit

@@ -15,7 +15,9 @@ def points(message: Message) -> Iterator[Value]:
     """One for each register and coil. Of a masked write only one that leaves no bit as it is: else nobody knows."""
     body, code = message.body, message.function_code
     if message.kind == "response":
-        if code in SHOWING and "values" in body and "address" in body:
+        # Values of another number than were asked for may stand for another range.
+        fits = "byte_count_mismatch" not in message.flags
+        if fits and code in SHOWING and "values" in body and "address" in body:
             first = body["address"]
             quantity = min(body["quantity"], LAST_ADDRESS + 1 - first)
             for place, value in enumerate(body["values"][:quantity], first):

@@ -5,6 +5,8 @@ from typing import Final
 from otmon.model import Access, Function, Op, Target
 
 PORT: Final = 502
+SECURE_PORT: Final = 802
+"""MODBUS/TCP Security, which is Modbus/TCP inside TLS."""
 HEADER_BYTES: Final = 8
 """MBAP (transaction, protocol, length, unit) and the function code: the shortest ADU."""
 MAX_ADU_BYTES: Final = 260
@@ -46,6 +48,33 @@ DIAGNOSTICS: Final[dict[int, Function]] = {
     20: Function("diagnostics_clear_overrun", "diagnose"),
 }
 """Sub-functions of 8 that change something; the others read a counter or echo."""
+RETURN_QUERY_DATA: Final = 0
+MODBUS_PLUS: Final = 21
+COUNTERS: Final[dict[int, str]] = {
+    11: "return_bus_message_count",
+    12: "return_bus_communication_error_count",
+    13: "return_bus_exception_error_count",
+    14: "return_server_message_count",
+    15: "return_server_no_response_count",
+    16: "return_server_nak_count",
+    17: "return_server_busy_count",
+    18: "return_bus_character_overrun_count",
+}
+CLEAR_COUNTERS: Final[dict[int, str]] = {
+    10: "clear_counters_and_diagnostic_register",
+    20: "clear_overrun_counter_and_flag",
+}
+DIAGNOSTIC_NAMES: Final[dict[int, str]] = {
+    RETURN_QUERY_DATA: "return_query_data",
+    1: "restart_communications_option",
+    2: "return_diagnostic_register",
+    3: "change_ascii_input_delimiter",
+    4: "force_listen_only_mode",
+    **COUNTERS,
+    **CLEAR_COUNTERS,
+    MODBUS_PLUS: "get_clear_modbus_plus_statistics",
+}
+"""Sub-functions of 8 (V1.1b3 6.8); 21 is of Modbus Plus (PI-MBUS-300)."""
 LAST_DIAGNOSTIC: Final = 21
 FORCE_LISTEN_ONLY: Final = 4
 MEI_CANOPEN: Final = 13
@@ -69,6 +98,8 @@ SPACES: Final[dict[int, str]] = {
     23: "holding_register",
     24: "fifo",
 }
+BROADCAST: Final = frozenset({5, 6, 15, 16, 21, 22})
+"""Functions that a serial line's master may send to all (unit 0): they write, and ask for nothing (V1.02 2.1)."""
 BITS: Final = frozenset({1, 2, 5, 15})
 MAX_QUANTITY: Final[dict[int, int]] = {1: 2000, 2: 2000, 3: 125, 4: 125, 15: 1968, 16: 123}
 MAX_READ_23: Final = 125
@@ -92,8 +123,17 @@ EXCEPTIONS: Final[dict[int, str]] = {
 }
 ACKNOWLEDGE: Final = 5
 """Accepted, still at work: the only exception that is no refusal."""
+TARGET_SILENT: Final = 11
+"""A gateway says it: the device behind it did not answer in time."""
 LAST_EXCEPTION: Final = 11
 
+READ_DEVICE_ID: Final[dict[int, str]] = {1: "basic", 2: "regular", 3: "extended", 4: "individual"}
+CONFORMITY: Final[dict[int, str]] = {
+    level | individual: f"{name}_stream_and_individual" if individual else f"{name}_stream"
+    for level, name in ((1, "basic"), (2, "regular"), (3, "extended"))
+    for individual in (0, 0x80)
+}
+"""Conformity level of 43/14 (V1.1b3 6.21)."""
 DEVICE_OBJECTS: Final[dict[int, str]] = {
     0: "vendor_name",
     1: "product_code",
@@ -117,41 +157,59 @@ CONFIDENCE_SERVER_ID: Final = 0.4
 
 UMAS_OK: Final = 0xFE
 UMAS_ERROR: Final = 0xFD
-UMAS_SERVICES: Final[dict[int, str]] = {
-    0x01: "init_comm",
-    0x02: "read_id",
-    0x03: "read_project_info",
-    0x04: "read_plc_info",
-    0x06: "read_card_info",
-    0x0A: "repeat",
-    0x10: "take_plc_reservation",
-    0x11: "release_plc_reservation",
-    0x12: "keep_alive",
-    0x20: "read_memory_block",
-    0x22: "read_variables",
-    0x23: "write_variables",
-    0x24: "read_coils_registers",
-    0x25: "write_coils_registers",
-    0x30: "initialize_upload",
-    0x31: "upload_block",
-    0x32: "end_upload",
-    0x33: "initialize_download",
-    0x34: "download_block",
-    0x35: "end_download",
-    0x39: "read_eth_master_data",
-    0x40: "start_plc",
-    0x41: "stop_plc",
-    0x50: "monitor_plc",
-    0x58: "check_plc",
-    0x70: "read_io_object",
-    0x71: "write_io_object",
-    0x73: "get_module_status",
+UMAS_PROJECT_INFO: Final = 0x03
+UMAS_FUNCTIONS: Final[dict[int, Function]] = {
+    0x01: Function("umas_init_comm", "identify"),
+    0x02: Function("umas_read_id", "identify"),
+    0x03: Function("umas_read_project_info", "identify"),
+    0x04: Function("umas_read_plc_info", "identify"),
+    0x06: Function("umas_read_card_info", "identify"),
+    0x07: Function("umas_read_block_info", "read"),
+    0x0A: Function("umas_repeat", "diagnose"),
+    0x10: Function("umas_take_plc_reservation", "program"),
+    0x11: Function("umas_release_plc_reservation", "program"),
+    0x12: Function("umas_keep_alive", "program"),
+    0x20: Function("umas_read_memory_block", "read"),
+    0x21: Function("umas_write_memory_block", "program"),
+    0x22: Function("umas_read_variables", "read"),
+    0x23: Function("umas_write_variables", "write"),
+    0x24: Function("umas_read_coils_registers", "read"),
+    0x25: Function("umas_write_coils_registers", "write"),
+    0x26: Function("umas_read_data_dictionary", "read"),
+    0x27: Function("umas_preload_data_dictionary", "read"),
+    0x28: Function("umas_read_physical_address", "program"),
+    0x29: Function("umas_write_physical_address", "program"),
+    0x2A: Function("umas_browse_events", "diagnose"),
+    0x30: Function("umas_initialize_upload", "program"),
+    0x31: Function("umas_upload_block", "program"),
+    0x32: Function("umas_end_upload", "program"),
+    0x33: Function("umas_initialize_download", "program"),
+    0x34: Function("umas_download_block", "program"),
+    0x35: Function("umas_end_download", "program"),
+    0x36: Function("umas_backup_restore", "program"),
+    0x37: Function("umas_preload_blocks", "program"),
+    0x39: Function("umas_read_eth_master_data", "read"),
+    0x40: Function("umas_start_plc", "control"),
+    0x41: Function("umas_stop_plc", "control"),
+    0x50: Function("umas_monitor_plc", "read"),
+    0x58: Function("umas_check_plc", "diagnose"),
+    0x60: Function("umas_set_breakpoint", "control"),
+    0x6D: Function("umas_private_message", "program"),
+    0x6E: Function("umas_enhanced_reservation", "program"),
+    0x70: Function("umas_read_io_object", "read"),
+    0x71: Function("umas_write_io_object", "write"),
+    0x73: Function("umas_get_module_status", "diagnose"),
 }
-"""Schneider's services inside function 90: never published, these names are those of public research."""
+"""Schneider's functions inside function 90. Never published: names and numbers are those of public research (the blog
+"Liras en la red", 2017; Kaspersky ICS CERT, 2022; Armis, 2021), which calls what goes into the PLC an upload.
+
+What writes raw memory or belongs to a reservation, which only a programming tool holds, counts as `program`."""
+FUNCTION_GROUPS: Final = {"umas": tuple(function.name for function in UMAS_FUNCTIONS.values())}
+"""Names a policy may use for several functions. `umas` names the whole group, itself included."""
 
 
 def function_of(code: int, sub: int | None = None) -> Function:
-    """Function of a code without exception bit and of its sub-function (8) or MEI type (43), if that is known.
+    """Function of a code without exception bit and of its sub-function (8), MEI type (43) or UMAS code, if known.
 
     Codes without a name are `function_<n>` and count as control: nothing that merely permits reading may let them pass.
     """
@@ -159,6 +217,8 @@ def function_of(code: int, sub: int | None = None) -> Function:
         return DIAGNOSTICS[sub]
     if code == 43 and sub in INTERFACES:
         return INTERFACES[sub]
+    if code == UMAS and sub is not None:
+        return UMAS_FUNCTIONS.get(sub) or Function(f"umas_{sub:#04x}", "program")
     access: Access = "program" if code in PROGRAMMING else "control"
     return FUNCTIONS.get(code) or Function(f"function_{code}", access)
 
@@ -166,11 +226,6 @@ def function_of(code: int, sub: int | None = None) -> Function:
 def span(space: str, address: int, quantity: int, name: str | None = None) -> Target:
     """The range that was asked for, as far as addresses go; a quantity of 0 is judged at its address."""
     return Target(space, address, min(address + max(quantity, 1) - 1, LAST_ADDRESS), name)
-
-
-def service(sub: int) -> Target:
-    """The UMAS service."""
-    return Target("service", name=UMAS_SERVICES.get(sub, f"{sub:#04x}"))
 
 
 def make_op(code: int, sub: int | None, unit: int, target: Target | None = None, access: Access | None = None) -> Op:
