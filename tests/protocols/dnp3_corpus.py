@@ -10,7 +10,7 @@ import numpy as np
 from otmon.limits import MAX_PDU_BYTES
 from otmon.protocols.dnp3 import DNP3
 from otmon.protocols.dnp3.objects import GROUPS, size_of
-from otmon.wire.contract import OUT_SIZE, OUT_WORDS, UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE
+from otmon.wire.contract import OUT_SIZE, OUT_WORDS, UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_STATUS
 from tests.protocols.far import far
 
 FAR = far(DNP3)
@@ -71,7 +71,28 @@ def _commands(rng: random.Random) -> bytes:
     )
 
 
+def _files(rng: random.Random) -> bytes:
+    """File objects with names where they say, or nearly; and what answers tell of them."""
+    variation, width = rng.choice((3, 3, 4, 6, 7, 8)), rng.choice((1, 2, 4))
+    objects = []
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        name = rng.randbytes(rng.choice((0, 1, 7, 8, 9, 40, 255, 256)))
+        head = {3: 26, 4: 12, 6: 8, 7: 20, 8: 0}[variation]
+        offset = rng.choice((head, head, head, 0, head + 5, 65535))
+        lengths = struct.pack("<HH", offset, rng.choice((len(name), len(name), 300)))
+        status = rng.choice((b"", b"\0", b"\0", b"\1")) if variation in (4, 6) else b""
+        raw = (lengths + bytes(max(head - 4, 0)) if head else b"") + status + name
+        raw = raw[: 256**width - 1]
+        objects.append(len(raw).to_bytes(width, "little") + raw)
+    qualifier = {1: 0x4B, 2: 0x5B, 4: 0x6B}[width]
+    return bytes([70, variation, qualifier, len(objects)]) + b"".join(objects)
+
+
 def _header(rng: random.Random, valued: bool) -> bytes:
+    if rng.random() < 0.04:
+        return _files(rng)
+    if rng.random() < 0.03:
+        return b"\x78\x03\x07\x01" + rng.randbytes(6)
     if valued and rng.random() < 0.3:
         return _commands(rng)
     group = rng.choice(tuple(GROUPS)) if rng.random() < 0.95 else rng.randrange(256)
@@ -166,10 +187,10 @@ def streamed(wire: list[bytes]) -> list[list[int]]:
         if length == len(unit):
             status, a, b = FAR.unwrap(buf, 0, length, asm, fill)
             answer += [status, a, b, *asm[:b].tolist()]
-            if status == UNWRAP_MORE or status == UNWRAP_MORE | UNWRAP_DROPPED:
+            if status & UNWRAP_STATUS == UNWRAP_BUILT:
+                fill = a
+            elif status & UNWRAP_STATUS == UNWRAP_MORE or status & UNWRAP_DROPPED:
                 fill = b
-            elif status & UNWRAP_DROPPED or status == UNWRAP_BUILT:
-                fill = 0
         answers.append(list(map(int, answer)))
     return answers
 

@@ -8,7 +8,7 @@ import pytest
 from otmon.model import Malformed, Message, Op, Target
 from otmon.protocols.dnp3 import DNP3
 from otmon.protocols.dnp3.objects import GROUPS, SIZED, size_of
-from otmon.protocols.dnp3.values import READERS
+from otmon.protocols.dnp3.values import FIELDS
 from otmon.wire.contract import (
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
@@ -144,7 +144,7 @@ def test_data_is_stepped_over_exactly() -> None:
         (crobs(0), Target("g12", 0, 0)),
         (b"\x29\x04\x28\x01\x00\x09\x00" + bytes(9), Target("g41", 9, 9)),
         (b"\x6e\x05\x17\x01\x02hello", Target("g110", 2, 2)),
-        (b"\x00\xf7\x00\x00\x00\x01\x03RTU", Target("g0", 0, 0)),
+        (b"\x00\xf7\x00\x00\x00\x01\x03RTU", Target("g0", 0, 0, "device_name")),
         (b"\x46\x05\x5b\x01\x0a\x00" + bytes(10), Target("g70")),
         (b"\x22\x03\x17\x01\x01" + bytes(4), Target("g34", 1, 1)),
     ]
@@ -229,7 +229,7 @@ def test_files() -> None:
         message = decoded(response(objects) if code == 129 else request(code, objects))
         point = message.body["objects"][0]["points"][0]
         assert {name: point[name] for name in wanted} == wanted
-        assert message.flags == ()
+        assert message.flags == (("file_refused",) if wanted.get("status_name", "success") != "success" else ())
 
 
 def test_a_password_is_not_kept() -> None:
@@ -307,6 +307,6 @@ def test_every_layout_has_its_readers() -> None:
     for group, (_, variations) in GROUPS.items():
         for variation, layout in variations.items():
             if size_of(group, variation) >= 0:
-                assert set(layout.split()) <= set(READERS), (group, variation)
+                assert set(layout.split()) <= set(FIELDS), (group, variation)
             elif layout == SIZED:
                 assert size_of(group, variation) == -1

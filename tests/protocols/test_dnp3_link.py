@@ -5,10 +5,21 @@ import random
 import numpy as np
 import pytest
 
-from otmon.limits import MAX_PDU_BYTES
+from otmon.limits import MAX_INTERLEAVED, MAX_PDU_BYTES
 from otmon.protocols.dnp3 import DNP3
 from otmon.protocols.dnp3.crc import crc16
-from otmon.wire.contract import UNWRAP_BAD, UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_WHOLE
+from otmon.protocols.dnp3.link import FAULT_NAMES
+from otmon.wire.contract import (
+    FAULTS,
+    UNWRAP_BAD,
+    UNWRAP_BUILT,
+    UNWRAP_DROPPED,
+    UNWRAP_FAULT,
+    UNWRAP_KEPT,
+    UNWRAP_MORE,
+    UNWRAP_STATUS,
+    UNWRAP_WHOLE,
+)
 from tests.protocols.dnp3_corpus import crc, frames, link_frame
 
 
@@ -16,18 +27,23 @@ class Stream:
     """One direction, as the engine keeps it."""
 
     def __init__(self) -> None:
+        self.kept, self.fault = 0, None
         self.asm, self.fill = np.full(MAX_PDU_BYTES, 0xEE, np.uint8), 0
 
     def feed(self, unit: bytes, start: int = 0) -> tuple[int, bytes]:
         buf = np.frombuffer(b"\x05" * start + unit + b"\x64" * 7, np.uint8)
         status, a, b = DNP3.unwrap(buf, start, start + len(unit), self.asm, self.fill)
-        outcome = status & ~UNWRAP_DROPPED
+        outcome, said = status & UNWRAP_STATUS, status & (UNWRAP_STATUS | UNWRAP_DROPPED)
+        self.kept, self.fault = status >> UNWRAP_KEPT, FAULT_NAMES.get(status >> UNWRAP_FAULT & FAULTS)
         if outcome == UNWRAP_MORE:
             self.fill = b
-            return status, b""
-        if status & UNWRAP_DROPPED or outcome == UNWRAP_BUILT:
-            self.fill = 0
-        return status, bytes((buf if outcome == UNWRAP_WHOLE else self.asm)[a:b])
+            return said, b""
+        if outcome == UNWRAP_BUILT:
+            self.fill = a
+        elif status & UNWRAP_DROPPED:
+            self.fill = b
+            return said, b""
+        return said, bytes((buf if outcome == UNWRAP_WHOLE else self.asm)[a:b])
 
 
 def test_crc_is_the_bitwise_one() -> None:
@@ -91,18 +107,72 @@ def test_link_only_frames_leave_the_assembly_alone() -> None:
 
 def test_what_breaks_a_series() -> None:
     units = frames(b"\xc0\x01" + bytes(700), 5)
-    other = frames(b"\xc0\x01" + bytes(700), 5, source=2)
     late = frames(b"\xc0\x01" + bytes(700), 6)
-    for breaker in (other[1], late[1], units[2]):
+    for breaker in (late[1], units[2]):
         stream = Stream()
         stream.feed(units[0])
         assert stream.feed(breaker)[0] == UNWRAP_BAD | UNWRAP_DROPPED
+        assert stream.fault == "segment_sequence"
         assert stream.feed(units[1])[0] == UNWRAP_BAD
+        assert stream.fault == "segment_without_first"
     stream = Stream()
     stream.feed(units[0])
     assert stream.feed(late[0])[0] == UNWRAP_MORE | UNWRAP_DROPPED
+    assert stream.fault == "fragment_unfinished"
     assert stream.feed(frames(b"\xc0\x01")[0])[0] == UNWRAP_BUILT | UNWRAP_DROPPED
     assert stream.feed(units[1])[0] == UNWRAP_BAD
+
+
+def test_others_do_not_break_a_series() -> None:
+    """Outstations behind one terminal server: fragments between other addresses, their frames among each other."""
+    rng = random.Random(6)
+    for _ in range(60):
+        sent = {
+            (source, destination): (rng.randbytes(rng.randrange(600)), [])
+            for source in range(1, rng.randrange(2, MAX_INTERLEAVED + 2))
+            for destination in (0, 9)
+        }
+        while len(sent) > MAX_INTERLEAVED:
+            sent.popitem()
+        queues = {
+            pair: frames(fragment, rng.randrange(64), rng.choice((40, 249)), source=pair[0], destination=pair[1])
+            for pair, (fragment, _) in sent.items()
+        }
+        stream, held = Stream(), dict.fromkeys(sent, 0)
+        while queues:
+            pair = rng.choice(list(queues))
+            unit = queues[pair].pop(0)
+            status, pdu = stream.feed(unit)
+            held[pair] += len(unit)
+            if not queues[pair]:
+                del queues[pair]
+                assert (status, pdu[9:]) == (UNWRAP_BUILT, sent[pair][0])
+                assert (pdu[6] | pdu[7] << 8, pdu[4] | pdu[5] << 8) == pair
+                held[pair] = 0
+                assert stream.kept == sum(held.values())
+            else:
+                assert status == UNWRAP_MORE
+        assert stream.fill == 0
+
+
+def test_no_more_than_so_many_series_at_a_time() -> None:
+    stream = Stream()
+    begun = [frames(bytes(300), source=source)[0] for source in range(MAX_INTERLEAVED + 1)]
+    for unit in begun[:-1]:
+        assert stream.feed(unit)[0] == UNWRAP_MORE
+    assert stream.feed(begun[-1])[0] == UNWRAP_MORE | UNWRAP_DROPPED
+    assert (stream.fault, stream.kept) == ("too_many_fragments", 0)
+    assert stream.feed(frames(bytes(300), source=MAX_INTERLEAVED)[1])[0] == UNWRAP_BUILT
+
+
+def test_series_that_have_no_room_together_are_given_up() -> None:
+    stream = Stream()
+    for unit in frames(bytes(5000), source=1)[:-1]:
+        assert stream.feed(unit)[0] == UNWRAP_MORE
+    statuses = [stream.feed(unit)[0] for unit in frames(bytes(5000), source=2)]
+    assert UNWRAP_BAD | UNWRAP_DROPPED in statuses
+    assert stream.fill == 0
+    assert [stream.feed(unit)[0] for unit in frames(bytes(5000), source=2)][-1] == UNWRAP_BUILT
 
 
 def test_a_repeated_segment_is_passed_over() -> None:

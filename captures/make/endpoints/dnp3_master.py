@@ -85,4 +85,5 @@ def main():
     os._exit(0)  # the manager's own Shutdown() deadlocks; leaving closes the connection
 
 
-main()
+if __name__ == "__main__":
+    main()

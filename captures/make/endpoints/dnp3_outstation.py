@@ -74,4 +74,5 @@ def main() -> None:
         outstation.Apply(update.Build())
 
 
-main()
+if __name__ == "__main__":
+    main()

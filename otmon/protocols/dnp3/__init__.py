@@ -7,12 +7,13 @@ from otmon.protocols.dnp3.key import VERSION, key
 from otmon.protocols.dnp3.link import frame, unwrap
 from otmon.protocols.dnp3.operations import operations
 from otmon.protocols.dnp3.points import points
-from otmon.protocols.dnp3.tables import PORT, class_names, count_names
+from otmon.protocols.dnp3.tables import PORT, SECURE_PORT, class_names, count_names
 from otmon.wire.contract import Protocol
 
 DNP3: Final = Protocol(
     name="dnp3",
     ports=(PORT,),
+    secured=(SECURE_PORT,),
     datagrams=True,
     scan=True,
     frame=frame,

@@ -1,27 +1,33 @@
 """DNP3 decoded in full: link header, transport and application control, indications, objects and their values.
 
 What parses but is odd is a flag: unknown_function, direction_mismatch, link_function_reserved, data_in_link_function,
-broadcast, self_address, source_is_destination, unsolicited_bit_mismatch, request_in_fragments, exception,
-control_refused, already_executing. Where objects stop being readable: object_header_short, object_data_short,
-range_reversed, unknown_qualifier, unknown_object, too_many_objects. Where not all is shown: too_many_points, and
-object_too_small (a file or authentication object shorter than its fields).
+frame_count_mismatch, broadcast, self_address, reserved_address, source_is_destination, unsolicited_bit_mismatch,
+request_in_fragments, exception, control_refused, file_refused, already_executing. Where objects stop being readable:
+object_header_short, object_data_short, range_reversed, unknown_qualifier, unknown_object, too_many_objects; and where
+operations end: virtual_addresses. Where not all is shown: too_many_points, object_too_small (a file, data set or
+authentication object shorter than its fields), relative_time_alone (no common time of occurrence before it).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from otmon.model import Kind, Malformed, Message, Op, Target
+from otmon.protocols.dnp3.attributes import IDENTITY
+from otmon.protocols.dnp3.files import FILE, FILE_BLOCK_STATUS, FILE_STATUS_OBJECT
 from otmon.protocols.dnp3.fragment import Objects
 from otmon.protocols.dnp3.link import APPLICATION, DIR, LINK_BYTES, PRM, TRANSPORT
 from otmon.protocols.dnp3.operations import ops_of
+from otmon.protocols.dnp3.readers import shown
 from otmon.protocols.dnp3.tables import (
+    BROADCASTS,
+    COUNTED,
     FUNCTIONS,
-    IDENTITY,
     IIN2_EXCEPTION,
     IIN2_REFUSED,
     INDICATIONS,
     LINK_PRIMARY,
     LINK_SECONDARY,
+    RESERVED,
     RESPONSE,
     SELF_ADDRESS,
     UNSOLICITED,
@@ -41,7 +47,15 @@ def _link(pdu: bytes) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         raise Malformed("no DNP3 link header")
     control, destination, source = pdu[3], int.from_bytes(pdu[4:6], "little"), int.from_bytes(pdu[6:8], "little")
     primary, code = bool(control & PRM), control & 15
-    link: dict[str, Any] = {"control": control, "from_master": bool(control & DIR), "primary": primary, "code": code}
+    link: dict[str, Any] = {
+        "length": pdu[2],
+        "control": control,
+        "from_master": bool(control & DIR),
+        "primary": primary,
+        "code": code,
+    }
+    if destination >= SELF_ADDRESS:
+        link["destination_name"] = BROADCASTS.get(destination, "self_address")
     if primary:
         link.update(fcb=bool(control & 0x20), fcv=bool(control & 0x10))
     else:
@@ -49,19 +63,29 @@ def _link(pdu: bytes) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     checks = {
         "link_function_reserved": code not in (LINK_PRIMARY if primary else LINK_SECONDARY),
         "data_in_link_function": len(pdu) > LINK_BYTES and not (primary and code in USER_DATA),
+        "frame_count_mismatch": primary and code in LINK_PRIMARY and bool(control & 0x10) != (code in COUNTED),
         "broadcast": destination > SELF_ADDRESS,
         "self_address": destination == SELF_ADDRESS,
+        "reserved_address": source >= RESERVED or RESERVED <= destination < SELF_ADDRESS,
         "source_is_destination": source == destination,
     }
     extra = {"link_source": source, "link_destination": destination, "link_function": link_function(control)}
     return extra, {"link": link}, [name for name, odd in checks.items() if odd]
 
 
-def _refused(headers: Sequence[dict[str, Any]]) -> bool:
-    """Whether a control echoed in a response was refused."""
-    return any(
-        point.get("status") for header in headers if header["group"] in (12, 41) for point in header.get("points", ())
-    )
+_COMMANDS: Final = tuple((group, variation) for group in (12, 41) for variation in range(1, 5))
+_REFUSALS: Final = {
+    **dict.fromkeys(_COMMANDS, "control_refused"),
+    **dict.fromkeys(((FILE, FILE_STATUS_OBJECT), (FILE, FILE_BLOCK_STATUS)), "file_refused"),
+}
+"""Objects of a response that tell how it went -> the flag if it did not go well."""
+
+
+def _refusals(headers: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for header in headers:
+        name = _REFUSALS.get((header["group"], header["variation"]))
+        if name and any(point.get("status") for point in header.get("points", ())):
+            yield name
 
 
 def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
@@ -88,7 +112,10 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
     at = APPLICATION + 2
     if responds:
         if len(pdu) < at + 2:
-            raise Malformed("no indications in a response")
+            function = function_of(code)
+            kind = _KINDS.get(code, "response")
+            short = Message(kind, unit, code, function.name, function.access, tuple(flags), body, (), extra)
+            raise Malformed("no indications in a response", short)
         iin = pdu[at] | pdu[at + 1] << 8
         body["iin_raw"] = iin
         body["iin"] = [name for bit, name in enumerate(INDICATIONS) if iin >> bit & 1]
@@ -106,14 +133,17 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
     if code not in FUNCTIONS:
         flags.append("unknown_function")
         body["data_bytes"] = len(pdu) - at
+        body["raw"] = shown(pdu[at:])
     else:
         objects = Objects(pdu[at:], code)
         flags += objects.flags
         body["objects"] = objects.headers
+        if objects.stopped:
+            body["raw"] = shown(pdu[at:])
         if not responds:
             ops = ops_of(code, master, outstation, objects.runs, objects.stopped)
-        elif code == RESPONSE and _refused(objects.headers):
-            flags.append("control_refused")
+        elif code == RESPONSE:
+            flags += dict.fromkeys(_refusals(objects.headers))
     function = function_of(code)
     kind = _KINDS.get(code, "response" if responds else "request")
     return Message(kind, unit, code, function.name, function.access, tuple(flags), body, ops, extra)
@@ -128,8 +158,9 @@ def identity(message: Message) -> Sequence[tuple[str, str, float]]:
         if header["group"] == 0 and header["variation"] in IDENTITY and header.get("first", 0) == 0:
             name, confidence = IDENTITY[header["variation"]]
             for point in header.get("points", ()):
-                if point.get("type") == 1 and point["value"].strip():
-                    facts.append((name, point["value"], confidence))
+                value = str(point["value"]).strip() if point.get("type") in (1, 2) else ""
+                if value:
+                    facts.append((name, value, confidence))
     return facts
 
 

@@ -6,13 +6,14 @@ range or names all):
 
     group | variation << 8 | form << 16       and with FORM_RANGE   first << 24 | last << 40
                                               with FORM_WIDE        another word: first | last << 32
+                                              with FORM_NAMED       octets << 24, and in words behind it a file's name
 
 and FORM_STOP ends the words where the objects could not be read further: unknown object or qualifier, data that runs
 over the end, or more than a key holds. Control codes, values, times and counts stay out.
 
-Outcome of a response: echoed controls (g12, g41) decide by their status, all refused, some, or none; else the
-indications no_func_code_support, object_unknown, parameter_error and already_executing mean rejected. With both, an
-indication makes accepted controls partial.
+Outcome of a response: echoed controls (g12, g41) and file objects (g70v4, v6) decide by their status, all refused,
+some, or none; else the indications no_func_code_support, object_unknown, parameter_error and already_executing mean
+rejected. With both, an indication makes accepted ones partial.
 """
 
 from typing import Any, Final
@@ -20,9 +21,20 @@ from typing import Any, Final
 import numpy as np
 
 from otmon.limits import MAX_KEY_WORDS
+from otmon.protocols.dnp3.files import (
+    COMMAND_BYTES,
+    DESCRIPTOR_BYTES,
+    FILE,
+    FILE_BLOCK_STATUS,
+    FILE_COMMAND,
+    FILE_DESCRIPTOR,
+    FILE_SPECIFICATION,
+    FILE_STATUS_OBJECT,
+)
 from otmon.protocols.dnp3.link import APPLICATION, DIR, LINK_BYTES, PRM
 from otmon.protocols.dnp3.objects import SIZE_ATTRIBUTE, SIZE_PACKED2, UNKNOWN
 from otmon.protocols.dnp3.tables import (
+    AUTHENTICATION,
     CONFIRM,
     FREEZE_AT_TIME,
     IIN2_EXCEPTION,
@@ -70,18 +82,21 @@ from otmon.wire.contract import (
     STATUS_REJECTED,
 )
 from otmon.wire.loads import jit, join32, le16, le32, u8
-from otmon.wire.slots import clear, widen
+from otmon.wire.slots import clear, put_raw, widen
 
-VERSION: Final = 1
+VERSION: Final = 2
 RESPONSE_MARK: Final = 1 << 40
 FORM_NONE: Final = 0
 FORM_RANGE: Final = 1
 FORM_WIDE: Final = 2
 FORM_STOP: Final = 3
+FORM_NAMED: Final = 4
 APP_FIR: Final = 0x80
 APP_FIN: Final = 0x40
 APP_UNS: Final = 0x10
 ANALOG_OUTPUT: Final = 41
+MAX_FILE_NAME: Final = 255
+"""Octets of a file name in a key; a longer one is left out, and its operation is on any file."""
 LAST_COMMAND: Final = 6
 """Functions 2 to 6 set what they carry: write, select, operate, direct operate with and without answer."""
 _FULL: Final = OUT_WORDS + MAX_KEY_WORDS - 3
@@ -115,6 +130,40 @@ def _put(out: Any, n: int, word: int, first: int, last: int) -> int:
         return n + 2 if wide else n + 1
     out[n] = word
     return n + 1
+
+
+@jit
+def _files(buf: Any, at: int, end: int, word: int, width: int, count: int, out: Any, n: int) -> tuple[int, int]:
+    """File objects, each with its size in `width` octets before it: (offset behind them or -1, next word's place)."""
+    variation = word >> 8
+    while count > 0:
+        if at + width > end:
+            return -1, n
+        size = load(buf, at, width)
+        at += width
+        behind = at + size
+        if behind > end:
+            return -1, n
+        name, until = at, behind
+        if variation != FILE_SPECIFICATION:
+            until = name
+            needed = size + 1
+            if variation == FILE_COMMAND:
+                needed = COMMAND_BYTES
+            elif variation == FILE_DESCRIPTOR:
+                needed = DESCRIPTOR_BYTES
+            if size >= needed:
+                name = min(at + le16(buf, at), behind)
+                until = min(name + le16(buf, at + 2), behind)
+        octets = until - name if until - name <= MAX_FILE_NAME else 0
+        if n + ((octets + 7) >> 3) > _FULL:
+            return -1, n
+        out[n] = word | (FORM_NAMED << 16 | octets << 24 if octets > 0 else FORM_NONE)
+        n += 1
+        n = put_raw(buf, name, name + octets, out, n)
+        at = behind
+        count -= 1
+    return at, n
 
 
 @jit
@@ -182,7 +231,7 @@ def _objects(buf: Any, at: int, end: int, code: int, out: Any) -> int:
         group = word & 255
         # Without data there is nothing behind the index.
         size = 0
-        if carries == 1 or (carries == 2 and group == 50):
+        if carries == 1 or (carries == 2 and group == 50) or group == AUTHENTICATION:
             size = object_size(group, word >> 8)
         output = group == ANALOG_OUTPUT and 1 < code <= LAST_COMMAND
         width = PREFIX_WIDTHS[prefix]
@@ -190,6 +239,8 @@ def _objects(buf: Any, at: int, end: int, code: int, out: Any) -> int:
             if UNKNOWN > size >= SIZE_PACKED2:  # packed
                 size = UNKNOWN
             at, n = _indexed(buf, behind, end, word, width, size, output, count, out, n)
+        elif group == FILE and prefix >= SIZE_PREFIX and count > 0:
+            at, n = _files(buf, behind, end, word, width, count, out, n)
         else:
             n = _put(out, n, word, first, last)
             at = object_end(buf, behind, end, size, width, count)
@@ -207,6 +258,26 @@ def _objects(buf: Any, at: int, end: int, code: int, out: Any) -> int:
 
 
 @jit
+def _file_status(buf: Any, at: int, end: int, width: int, count: int, place: int) -> tuple[int, int, int]:
+    """(offset behind file objects with a status at `place`, how many, how many of them say no); offset -1: short."""
+    seen, bad = 0, 0
+    while count > 0:
+        if at + width > end:
+            return -1, seen, bad
+        size = load(buf, at, width)
+        at += width
+        if size > end - at:
+            return -1, seen, bad
+        if size > place:
+            seen += 1
+            if u8(buf, at + place):
+                bad += 1
+        at += size
+        count -= 1
+    return at, seen, bad
+
+
+@jit
 def _outcome(buf: Any, at: int, end: int, iin2: int) -> int:
     """STATUS_* of a response whose objects begin at `at`: what it echoes of controls tells how many were refused."""
     total, refused, headers = 0, 0, 0
@@ -216,6 +287,14 @@ def _outcome(buf: Any, at: int, end: int, iin2: int) -> int:
         if behind < 0:
             break
         group, variation, prefix = u8(buf, at), u8(buf, at + 1), u8(buf, at + 2) >> 4
+        place = 0
+        if group == FILE and prefix >= SIZE_PREFIX:
+            place = 12 if variation == FILE_STATUS_OBJECT else 8 if variation == FILE_BLOCK_STATUS else 0
+        if place > 0:
+            at, seen, bad = _file_status(buf, behind, end, PREFIX_WIDTHS[prefix], count, place)
+            total += seen
+            refused += bad
+            continue
         if (
             prefix >= SIZE_PREFIX
             or variation == 0

@@ -9,7 +9,7 @@ frame), the application fragment; of a frame without user data the 8 octets alon
 
 from typing import Any, Final
 
-from otmon.limits import MAX_PDU_BYTES
+from otmon.limits import MAX_INTERLEAVED, MAX_PDU_BYTES
 from otmon.protocols.dnp3.crc import BLOCK_BYTES, crc16
 from otmon.wire.contract import (
     NEED_MORE,
@@ -17,6 +17,8 @@ from otmon.wire.contract import (
     UNWRAP_BAD,
     UNWRAP_BUILT,
     UNWRAP_DROPPED,
+    UNWRAP_FAULT,
+    UNWRAP_KEPT,
     UNWRAP_MORE,
     UNWRAP_WHOLE,
 )
@@ -31,6 +33,24 @@ APPLICATION: Final = 9
 MIN_LENGTH: Final = 5
 DIR: Final = 0x80
 PRM: Final = 0x40
+TRAILER: Final = 6
+MAX_WIRE: Final = 1 << 24
+"""Octets of the frames of one fragment: empty segments would add to them for ever."""
+FAULT_BLOCK_CRC: Final = 1
+FAULT_WITHOUT_FIRST: Final = 2
+FAULT_SEQUENCE: Final = 3
+FAULT_TOO_LONG: Final = 4
+FAULT_UNFINISHED: Final = 5
+FAULT_TOO_MANY: Final = 6
+FAULT_NAMES: Final = {
+    FAULT_BLOCK_CRC: "block_crc",
+    FAULT_WITHOUT_FIRST: "segment_without_first",
+    FAULT_SEQUENCE: "segment_sequence",
+    FAULT_TOO_LONG: "fragment_too_long",
+    FAULT_UNFINISHED: "fragment_unfinished",
+    FAULT_TOO_MANY: "too_many_fragments",
+}
+"""What is wrong with a frame whose header is right, or with the fragment it belongs to."""
 TRANSPORT_FIN: Final = 0x80
 TRANSPORT_FIR: Final = 0x40
 TRANSPORT_SEQUENCE: Final = 0x3F
@@ -56,6 +76,56 @@ def frame(buf: Any, start: int, end: int) -> int:
 
 
 @jit
+def _fault(status: int, fault: int, kept: int) -> int:
+    return status | fault << UNWRAP_FAULT | kept << UNWRAP_KEPT
+
+
+@jit
+def _store_trailer(asm: Any, at: int, octets: int, wire: int) -> None:
+    """Behind an unfinished fragment at asm[at]: how long it is, and how many octets its frames had."""
+    for i in range(2):
+        asm[at + i] = octets >> 8 * i & 255
+    for i in range(4):
+        asm[at + 2 + i] = wire >> 8 * i & 255
+
+
+@jit
+def _addresses_at(asm: Any, buf: Any, start: int, fill: int) -> tuple[int, int]:
+    """(where the fragment of this frame's addresses ends with its trailer or -1, wire bytes of all others)."""
+    found, others = -1, 0
+    while fill > 0:
+        begin = fill - TRAILER - le16(asm, fill - TRAILER)
+        if found < 0 and le32(asm, begin + 4) == le32(buf, start + 4):  # both addresses at once
+            found = fill
+        else:
+            others += le32(asm, fill - 4)
+        fill = begin
+    return found, others
+
+
+@jit
+def _turn(asm: Any, first: int, end: int) -> None:
+    """Reverse asm[first:end]."""
+    while first < end - 1:
+        end -= 1
+        octet = asm[first]
+        asm[first] = asm[end]
+        asm[end] = octet
+        first += 1
+
+
+@jit
+def _lift(asm: Any, end: int, fill: int) -> int:
+    """Move the fragment that ends at `end` behind all others; where it begins then."""
+    begin = end - TRAILER - le16(asm, end - TRAILER)
+    if end < fill:
+        _turn(asm, begin, end)
+        _turn(asm, end, fill)
+        _turn(asm, begin, fill)
+    return fill - (end - begin)
+
+
+@jit
 def _repeats(buf: Any, start: int, data: int, asm: Any, at: int) -> bool:
     """Whether this segment is, octet for octet, what stands at asm[at:]: a link layer repeats, clause 8 ignores it."""
     i = 1
@@ -68,8 +138,30 @@ def _repeats(buf: Any, start: int, data: int, asm: Any, at: int) -> bool:
 
 
 @jit
+def _first(buf: Any, start: int, needed: int, asm: Any, fill: int) -> tuple[int, int, int]:
+    """(status, where a new fragment is put, wire bytes kept) with others in asm[:fill]; `needed`: octets of room."""
+    end, kept = _addresses_at(asm, buf, start, fill)
+    status = 0
+    if end >= 0:
+        # One between the same addresses was never ended.
+        fill = _lift(asm, end, fill)
+        status = UNWRAP_DROPPED | FAULT_UNFINISHED << UNWRAP_FAULT
+    count, at = 0, fill
+    while at > 0:
+        at -= TRAILER + le16(asm, at - TRAILER)
+        count += 1
+    if count >= MAX_INTERLEAVED or fill + needed > MAX_PDU_BYTES:
+        return UNWRAP_DROPPED | FAULT_TOO_MANY << UNWRAP_FAULT, 0, 0
+    return status, fill, kept
+
+
+@jit
 def unwrap(buf: Any, start: int, end: int, asm: Any, fill: int) -> tuple[int, int, int]:
-    """Check every block and assemble the application fragment in `asm`; frames without user data stay in place."""
+    """Check every block and assemble the application fragment in `asm`; frames without user data stay in place.
+
+    Fragments of other addresses, not ended yet, stay in asm one behind the other, each with a trailer: its octets (2),
+    and the octets of its frames (4).
+    """
     if end - start < HEADER_BYTES:
         return UNWRAP_BAD, 0, 0
     data = u8(buf, start + 2) - MIN_LENGTH
@@ -83,33 +175,45 @@ def unwrap(buf: Any, start: int, end: int, asm: Any, fill: int) -> tuple[int, in
     while at < behind:
         stored = min(at + BLOCK_BYTES, behind - 2)
         if crc16(buf, at, stored - at) != le16(buf, stored):
-            return UNWRAP_BAD, 0, 0
+            return _fault(UNWRAP_BAD, FAULT_BLOCK_CRC, 0), 0, 0
         at = stored + 2
     octet = u8(buf, body)
-    dropped = 0
+    status, kept, base, wire = 0, 0, 0, end - start
     # Sums of constants: see frame.
     if octet & TRANSPORT_FIR:
         if fill > 0:
-            dropped, fill = UNWRAP_DROPPED, 0
-        copy(asm, fill, buf, start, APPLICATION - 1)
-        fill = APPLICATION
+            status, base, kept = _first(buf, start, APPLICATION - 1 + data + TRAILER, asm, fill)
+        copy(asm, base, buf, start, APPLICATION - 1)
+        fill = base + APPLICATION
     else:
-        if fill < APPLICATION:
-            return UNWRAP_BAD, 0, 0
-        # Both addresses at once.
-        if le32(buf, start + 4) != le32(asm, LINK_BYTES - 4):
-            return UNWRAP_BAD | UNWRAP_DROPPED, 0, 0
-        before = u8(asm, APPLICATION - 1)
+        found = -1
+        if fill > 0:
+            found, kept = _addresses_at(asm, buf, start, fill)
+        if found < 0:
+            return _fault(UNWRAP_BAD, FAULT_WITHOUT_FIRST, 0), 0, 0
+        base = _lift(asm, found, fill)
+        whole = fill
+        fill -= TRAILER
+        before = u8(asm, base + TRANSPORT)
         again = fill - data + 1
-        if octet == before and again >= APPLICATION and _repeats(buf, body, data, asm, again):
-            return UNWRAP_MORE, 0, fill
-        if (octet - before - 1) & TRANSPORT_SEQUENCE or fill + data - 1 > MAX_PDU_BYTES:
-            return UNWRAP_BAD | UNWRAP_DROPPED, 0, 0
+        if octet == before and again >= base + APPLICATION and _repeats(buf, body, data, asm, again):
+            _store_trailer(asm, fill, fill - base, le32(asm, fill + 2) + wire)
+            return UNWRAP_MORE, 0, whole
+        wire += le32(asm, fill + 2)
+        if (octet - before - 1) & TRANSPORT_SEQUENCE:
+            return _fault(UNWRAP_BAD | UNWRAP_DROPPED, FAULT_SEQUENCE, kept), 0, base
+        if fill + data - 1 + TRAILER > MAX_PDU_BYTES or wire > MAX_WIRE:
+            if kept > 0 and wire <= MAX_WIRE:
+                return _fault(UNWRAP_BAD | UNWRAP_DROPPED, FAULT_TOO_MANY, 0), 0, 0
+            return _fault(UNWRAP_BAD | UNWRAP_DROPPED, FAULT_TOO_LONG, kept), 0, base
     at = body + 1
     while at < behind:
         stored = min(body + BLOCK_BYTES, behind - 2)
         copy(asm, fill, buf, at, stored - at)
         fill += stored - at
         body = at = stored + 2
-    asm[TRANSPORT] = octet
-    return (UNWRAP_BUILT if octet & TRANSPORT_FIN else UNWRAP_MORE) | dropped, 0, fill
+    asm[base + TRANSPORT] = octet
+    if octet & TRANSPORT_FIN:
+        return _fault(UNWRAP_BUILT | status, 0, kept), base, fill
+    _store_trailer(asm, fill, fill - base, wire)
+    return _fault(UNWRAP_MORE | status, 0, kept if status else 0), 0, fill + TRAILER

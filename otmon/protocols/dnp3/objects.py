@@ -3,6 +3,7 @@
 A layout is a row of fields; sizes for the compiled walk come from the same table. To add an object, add its row.
 """
 
+import struct
 from typing import Any, Final
 
 import numpy as np
@@ -20,41 +21,25 @@ SIZED: Final = "sized"
 EMPTY: Final = ""
 """No data, only ever named."""
 
-FIELD_BYTES: Final[dict[str, int]] = {
-    "binary": 1,
-    "double": 1,
-    "output": 1,
-    "counter": 1,
-    "frozen": 1,
-    "analog": 1,
-    "status": 1,
-    "command": 1,
-    "security": 1,
-    "u8": 1,
-    "u16": 2,
-    "u32": 4,
-    "i16": 2,
-    "i32": 4,
-    "f32": 4,
-    "f64": 8,
-    "time": 6,
-    "relative": 2,
-    "seconds": 2,
-    "milliseconds": 2,
-    "interval": 4,
-    "units": 1,
-    "crob": 11,
-    "user": 2,
-    "sequence": 4,
-    "association": 2,
-    "fill": 1,
-    "group": 1,
-    "variation": 1,
-    "bcd2": 2,
-    "bcd4": 4,
-    "bcd8": 8,
-    "bits8": 1,
+FIELD_FORMS: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        ("binary", "double", "output", "counter", "frozen", "analog", "security", "status", "command"), "B"
+    ),
+    **dict.fromkeys(("u8", "units", "fill", "group", "variation", "bits8"), "B"),
+    **dict.fromkeys(("u16", "relative", "seconds", "milliseconds", "user", "association"), "H"),
+    **dict.fromkeys(("u32", "interval", "sequence"), "I"),
+    "i16": "h",
+    "i32": "i",
+    "f32": "f",
+    "f64": "d",
+    "f80": "10s",
+    "time": "6s",
+    "crob": "11s",
+    "bcd2": "2s",
+    "bcd4": "4s",
+    "bcd8": "8s",
 }
+"""Field of a layout -> its form for `struct`."""
 
 _ANALOG_EVENT: Final = ("i32", "i16", "i32 time", "i16 time", "f32", "f64", "f32 time", "f64 time")
 _COUNTER: Final = ("counter u32", "counter u16", "counter u32", "counter u16")
@@ -135,6 +120,7 @@ GROUPS: Final[dict[int, tuple[str, dict[int, str]]]] = {
     88: ("data_set_event", _rows(SIZED)),
     90: ("application", _rows(SIZED)),
     91: ("active_configuration_status", _rows(SIZED)),
+    100: ("floating_point", _rows("f32", "f64", "f80")),
     101: ("binary_coded_decimal", _rows("bcd2", "bcd4", "bcd8")),
     102: ("unsigned_integer", _rows("u8")),
     110: ("octet_string", dict.fromkeys(range(256), OCTETS)),
@@ -171,12 +157,17 @@ def layout_of(group: int, variation: int) -> str | None:
     return GROUPS[group][1].get(variation) if group in GROUPS else None
 
 
+def form_of(layout: str) -> struct.Struct:
+    """How an object of this layout stands in its octets."""
+    return struct.Struct("<" + "".join(FIELD_FORMS[field] for field in layout.split()))
+
+
 def size_of(group: int, variation: int) -> int:
     """Octets of one object, or one of the SIZE_* marks, or UNKNOWN."""
     layout = layout_of(group, variation)
     if layout is None:
         return UNKNOWN
-    return _SPECIAL[layout] if layout in _SPECIAL else sum(FIELD_BYTES[field] for field in layout.split())
+    return _SPECIAL[layout] if layout in _SPECIAL else form_of(layout).size
 
 
 def _arrays() -> tuple[Any, Any]:

@@ -1,15 +1,29 @@
 """What a DNP3 request means: one operation for each run of indexes."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from otmon.model import Op, Target
-from otmon.protocols.dnp3.key import FORM_NONE, FORM_STOP, FORM_WIDE, RESPONSE_MARK
+from otmon.protocols.dnp3.attributes import attribute_name
+from otmon.protocols.dnp3.files import (
+    COMMAND_BYTES,
+    DESCRIPTOR_BYTES,
+    FILE,
+    FILE_COMMAND,
+    FILE_DESCRIPTOR,
+    FILE_SPECIFICATION,
+)
+from otmon.protocols.dnp3.key import FORM_NAMED, FORM_NONE, FORM_STOP, FORM_WIDE, MAX_FILE_NAME, RESPONSE_MARK
 from otmon.protocols.dnp3.tables import function_of
+from otmon.text import safe_text
+from otmon.wire.slots import raw_bytes
 
 UNPARSED: Final = Target("unparsed")
 """Objects that could not be read: only a row without targets permits them."""
 CLASS_DATA: Final = 60
+NAMED_AT: Final = {FILE_COMMAND: COMMAND_BYTES, FILE_DESCRIPTOR: DESCRIPTOR_BYTES}
+"""Variations of file objects that say where their name stands -> octets they must have."""
 
 
 class Run(NamedTuple):
@@ -19,12 +33,27 @@ class Run(NamedTuple):
     variation: int
     first: int | None = None
     last: int | None = None
+    name: bytes = b""
+    """Of a file."""
+
+
+def file_name(variation: int, raw: bytes) -> bytes:
+    """The name in a file object; empty if it has none, or one longer than a key holds."""
+    name = raw if variation == FILE_SPECIFICATION else b""
+    if len(raw) >= NAMED_AT.get(variation, len(raw) + 1):
+        offset, size = int.from_bytes(raw[:2], "little"), int.from_bytes(raw[2:4], "little")
+        name = raw[offset : offset + size]
+    return name if len(name) <= MAX_FILE_NAME else b""
 
 
 def target_of(run: Run) -> Target:
-    """`g12` with its indexes; of class data (g60) the class by name."""
+    """`g12` with its indexes; of class data (g60) the class, of an attribute (g0) and a file (g70) it by name."""
     name = None
-    if run.group == CLASS_DATA:
+    if run.group == FILE and run.name:
+        name = safe_text(run.name)
+    elif run.group == 0:
+        name = attribute_name(run.variation, run.first)
+    elif run.group == CLASS_DATA:
         name = f"class {run.variation - 1}" if 1 <= run.variation <= 4 else f"variation {run.variation}"
     return Target(f"g{run.group}", run.first, run.last, name)
 
@@ -55,6 +84,9 @@ def operations(words: Sequence[int]) -> tuple[Op, ...]:
             stopped = True
         elif form == FORM_NONE:
             runs.append(Run(group, variation))
+        elif form == FORM_NAMED:
+            size = word >> 24
+            runs.append(Run(group, variation, name=raw_bytes(list(islice(following, (size + 7) // 8)), size)))
         elif form == FORM_WIDE:
             wide = next(following, 0)
             runs.append(Run(group, variation, wide & 0xFFFFFFFF, wide >> 32 & 0xFFFFFFFF))

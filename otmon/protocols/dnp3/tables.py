@@ -3,8 +3,11 @@
 from typing import Final
 
 from otmon.model import Access, Function
+from otmon.protocols.dnp3.link import FAULT_NAMES
+from otmon.wire.contract import FAULT_CLASS
 
 PORT: Final = 20000
+SECURE_PORT: Final = 19999
 
 _FUNCTIONS: Final[dict[Access, dict[int, str]]] = {
     "read": {
@@ -65,8 +68,19 @@ VALUED: Final = (2, 3, 4, 5, 6, 25, 26, 27, 28, 29, 30, 31, 32, 33)
 """Functions whose objects carry data; in the others a header names objects, unless it gives their size."""
 FREEZE_AT_TIME: Final = (11, 12)
 """Here only the time object (group 50) carries data."""
+AUTHENTICATION: Final = 120
+"""This group carries data in every function (aggressive mode, IEEE 1815-2012, 7.5.2.4)."""
 SELF_ADDRESS: Final = 0xFFFC
 """This address and those above mean every outstation, or whoever hears it: no response can be matched by address."""
+
+BROADCASTS: Final = {
+    0xFFFD: "broadcast_unconfirmed",
+    0xFFFE: "broadcast_confirmed",
+    0xFFFF: "broadcast_confirm_optional",
+}
+"""To every outstation; whether each has to confirm that it got it (IEEE 1815-2012, clause 9)."""
+RESERVED: Final = 0xFFF0
+"""From here to 0xFFFB no device may have an address."""
 
 LINK_PRIMARY: Final[dict[int, str]] = {
     0: "reset_link_states",
@@ -76,6 +90,8 @@ LINK_PRIMARY: Final[dict[int, str]] = {
     4: "unconfirmed_user_data",
     9: "request_link_status",
 }
+COUNTED: Final = (2, 3)
+"""Primary functions with a valid frame count bit."""
 LINK_SECONDARY: Final[dict[int, str]] = {
     0: "ack",
     1: "nack",
@@ -134,76 +150,19 @@ CONTROL_STATUS: Final[dict[int, str]] = {
 CONTROL_OPERATIONS: Final = {0: "nul", 1: "pulse_on", 2: "pulse_off", 3: "latch_on", 4: "latch_off"}
 TRIP_CLOSE: Final = {0: "nul", 1: "close", 2: "trip", 3: "reserved"}
 
-IDENTITY: Final[dict[int, tuple[str, float]]] = {
-    242: ("firmware", 0.9),
-    243: ("hardware", 0.9),
-    245: ("location", 0.8),
-    246: ("tag", 0.7),
-    247: ("name", 0.8),
-    248: ("serial", 0.9),
-    250: ("model", 0.9),
-    252: ("vendor", 0.9),
-}
-"""Variation of group 0 -> (attribute of the asset, confidence)."""
-ATTRIBUTES: Final[dict[int, str]] = {
-    196: "configuration_id",
-    197: "configuration_version",
-    198: "configuration_build_date",
-    199: "configuration_last_change",
-    200: "configuration_signature",
-    201: "configuration_signature_algorithm",
-    202: "master_resource_id",
-    203: "altitude",
-    204: "longitude",
-    205: "latitude",
-    206: "secondary_operator_name",
-    207: "primary_operator_name",
-    208: "system_name",
-    209: "secure_authentication_version",
-    210: "security_statistics",
-    211: "user_attribute_sets",
-    212: "master_data_set_prototypes",
-    213: "outstation_data_set_prototypes",
-    214: "master_data_sets",
-    215: "outstation_data_sets",
-    216: "max_binary_outputs_per_request",
-    217: "local_timing_accuracy_us",
-    218: "time_accuracy_duration_s",
-    219: "analog_output_events",
-    220: "max_analog_output_index",
-    221: "analog_outputs",
-    222: "binary_output_events",
-    223: "max_binary_output_index",
-    224: "binary_outputs",
-    225: "frozen_counter_events",
-    226: "frozen_counters",
-    227: "counter_events",
-    228: "max_counter_index",
-    229: "counters",
-    230: "frozen_analog_inputs",
-    231: "analog_input_events",
-    232: "max_analog_input_index",
-    233: "analog_inputs",
-    234: "double_bit_input_events",
-    235: "max_double_bit_input_index",
-    236: "double_bit_inputs",
-    237: "binary_input_events",
-    238: "max_binary_input_index",
-    239: "binary_inputs",
-    240: "max_transmit_fragment",
-    241: "max_receive_fragment",
-    242: "software_version",
-    243: "hardware_version",
-    244: "owner_name",
-    245: "location",
-    246: "id_code",
-    247: "device_name",
-    248: "serial_number",
-    249: "subset_and_conformance",
-    250: "product_name_and_model",
-    252: "manufacturer",
-    254: "all_attributes",
-    255: "list_of_attributes",
+DOUBLE_BIT_STATES: Final = ("intermediate", "off", "on", "indeterminate")
+INTERVALS: Final = {
+    0: "no_repeat",
+    1: "milliseconds",
+    2: "seconds",
+    3: "minutes",
+    4: "hours",
+    5: "days",
+    6: "weeks",
+    7: "months",
+    8: "months_same_weekday_from_start",
+    9: "months_same_weekday_from_end",
+    10: "seasons",
 }
 
 
@@ -227,4 +186,6 @@ def count_names(slot: int) -> tuple[str, str, str]:
 
 def class_names(slot: int) -> tuple[str, str]:
     """CLASS slot -> (section of summary.json, key): primary bit / link function."""
+    if slot >= FAULT_CLASS:
+        return "faults", FAULT_NAMES[slot - FAULT_CLASS]
     return "link_functions", f"{slot >> 4}/{slot & 15}"
