@@ -67,11 +67,13 @@ def status(message: Message) -> int:
     """The outcome that a decoded response shows."""
     if message.kind != "response":
         return 0
-    codes = [item["return_code"] for item in message.body.get("items", [])]
+    # Values of a subscription have codes of their own; the answer itself is in the parameter.
+    items = message.body.get("items", []) if message.extra.get("rosctr") in (2, 3) else []
+    codes = [item["return_code"] for item in items]
     good = codes.count(0xFF)
     if "error" in message.flags:
         return STATUS_REJECTED
-    asked = message.body.get("item_count", 0)
+    asked = message.body.get("item_count", 0) if message.extra.get("rosctr") in (2, 3) else 0
     return STATUS_ACCEPTED if good >= asked else STATUS_PARTIAL if good else STATUS_REJECTED
 
 

@@ -1,7 +1,7 @@
 """S7comm and S7comm-plus over TPKT and COTP (Siemens S7-200/300/400/1200/1500), TCP port 102.
 
-S7comm is fully named here; S7comm-plus is recognised by version, opcode and function; inside TLS (TIA Portal V17 and
-later) it is only known to be there. A policy may name groups of functions: `tables.FUNCTION_GROUPS`.
+S7comm and S7comm-plus are read in full (docs/decode-s7.md); inside TLS (TIA Portal V17 and later) S7comm-plus is only
+known to be there. A policy may name groups of functions: `tables.FUNCTION_GROUPS`.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from otmon.protocols.s7comm.identity import identity
 from otmon.protocols.s7comm.key import key
 from otmon.protocols.s7comm.operations import operations
 from otmon.protocols.s7comm.points import points
+from otmon.protocols.s7comm.steps import step
 from otmon.protocols.s7comm.tables import FUNCTION_GROUPS, WRITE_VAR, class_names, count_names
 from otmon.protocols.s7comm.values import written_values
 from otmon.wire.contract import Protocol
@@ -43,6 +44,7 @@ S7COMM: Final = Protocol(
     points=points,
     count_names=count_names,
     class_names=class_names,
-    version=1,
+    transfer=step,
+    version=2,
     declares_direction=True,
 )

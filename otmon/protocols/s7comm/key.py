@@ -6,6 +6,7 @@ or S7comm-plus function, 32-39 userdata type, S7comm-plus opcode or (TLS) kind. 
 - COTP connect: the variable part (TSAPs, TPDU size) in raw words;
 - read and write jobs, cyclic userdata requests: items (see `items.py`);
 - download, upload and PI service jobs: a word of lengths (file or service name, PI argument << 16), both in raw words;
+- S7comm-plus requests of a substream: object and attribute in raw words;
 - SZL requests and responses: SZL id << 16 | index; block requests: a word of length, then the data in raw words.
 
 Raw words hold 8 bytes each, big-endian, the last one zero-padded. A key longer than MAX_KEY_WORDS is cut and marked
@@ -45,6 +46,7 @@ from otmon.wire.contract import (
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
     FLAG_INSPECT,
+    FLAG_TRANSFER,
     KIND_LINK,
     KIND_REQUEST,
     KIND_RESPONSE,
@@ -90,6 +92,8 @@ def _table(size: int, default: int, values: dict[int, int]) -> Any:
 
 _SIDE: Final = _table(256, -1, {code: int(code not in (DOWNLOAD_BLOCK, DOWNLOAD_ENDED)) for code in FUNCTIONS if code})
 """1 if a client sends jobs of this function, 0 if a PLC does, -1 if unknown."""
+_TRANSFER: Final = _table(256, 0, dict.fromkeys(range(0x1A, 0x20), FLAG_TRANSFER))
+"""Flags of uploads and downloads."""
 _HEADER: Final = _table(256, 0, {JOB: 10, ACK: 12, ACK_DATA: 12, USERDATA: 10})
 """Bytes of the header by rosctr; 0 if unknown."""
 _LINK_BYTES: Final = _table(16, 0, {0x8: 7, 0xC: 6, 0xD: 7, 0xE: 7, 0xF: 7})
@@ -183,7 +187,9 @@ def _link(buf: Any, a: int, end: int, out: Any) -> int:
     if code != _CR and code != _CC:
         return 1
     out[OUT_FROM_CLIENT] = 1 if code == _CR else 0
-    out[OUT_FLAGS] = FLAG_IDENTITY if code == _CC else 0
+    if code == _CR:
+        out[OUT_TOKEN] = be16(buf, a + 4)
+    out[OUT_FLAGS] = FLAG_IDENTITY
     out[OUT_EVIDENCE] = _siemens_tsap(buf, a + 7, end)
     return put_raw(buf, a + 7, end, out, _ONE + 0)
 
@@ -221,6 +227,7 @@ def _job(buf: Any, pos: int, end: int, out: Any) -> int:
     n: int = _ONE + 0
     if READ_VAR <= function <= WRITE_VAR:
         return put_items(buf, pos + 2, end, u8(buf, pos + 1), out, n) if end - pos >= 2 else -1
+    out[OUT_FLAGS] = _TRANSFER[function]
     # A name, and of a PI service the argument before it.
     name, argument = pos + 8, 0
     if function == PI_SERVICE:
@@ -260,6 +267,7 @@ def _ack(buf: Any, a: int, pos: int, data: int, end: int, out: Any) -> int:
     out[OUT_REPLY_KEY] = PLC_JOB if side == 0 else CLIENT_JOB
     out[OUT_WORDS] = FAMILY_S7 | rosctr << 8 | function << 16
     if refused or not READ_VAR <= function <= WRITE_VAR or data - pos < 2:
+        out[OUT_FLAGS] |= _TRANSFER[function]
         return 1
     # How many items are reported as done; missing ones are not.
     count, good = u8(buf, pos + 1), 0

@@ -7,9 +7,20 @@ continuations of an earlier fragment: counted as link PDUs, they carry no functi
 
 from typing import Any, Final
 
-from otmon.protocols.s7comm.tables import FAMILY_PLUS, PLUS_CLASS, PLUS_NOTIFICATION, PLUS_REQUEST, PLUS_RESPONSE
+from otmon.protocols.s7comm.items import put_raw
+from otmon.protocols.s7comm.tables import (
+    CREATE_OBJECT,
+    EXPLORE,
+    FAMILY_PLUS,
+    GET_VAR_SUBSTREAMED,
+    PLUS_CLASS,
+    PLUS_NOTIFICATION,
+    PLUS_REQUEST,
+    PLUS_RESPONSE,
+)
 from otmon.wire.contract import (
     FLAG_EXCEPTION,
+    FLAG_IDENTITY,
     KIND_LINK,
     KIND_REQUEST,
     KIND_RESPONSE,
@@ -32,6 +43,10 @@ from otmon.wire.loads import be16, be32, jit, u8
 HEADER: Final = 4
 DIGEST: Final = 33
 SYSTEM_EVENT: Final = 0xFE
+SUBSTREAM_ADDRESS: Final = 14
+"""Where in a request behind the opcode the object stands; six bytes further the number of the attribute begins."""
+ONE: Final = 1
+"""Numba compiles a callee anew for each literal argument; a sum of constants is none."""
 NO_RESPONSE: Final = 0x40
 """Of the flags behind a request's session number: HMIs confirm what they received so, and nothing comes back."""
 
@@ -106,11 +121,19 @@ def plus_key(buf: Any, a: int, end: int, out: Any) -> int:
         quiet = stop - pos > 13 and u8(buf, pos + 13) & NO_RESPONSE
         out[OUT_EXPECT] = 0 if quiet else 1
         out[OUT_FROM_CLIENT] = 1
+        if function == CREATE_OBJECT:
+            out[OUT_FLAGS] = FLAG_IDENTITY
     else:
         out[OUT_KIND] = KIND_RESPONSE
         out[OUT_FROM_CLIENT] = 0
         refused = plus_error(buf, pos + 10, stop) >= 0x8000
         out[OUT_STATUS] = STATUS_REJECTED if refused else STATUS_ACCEPTED
         out[OUT_FLAGS] = FLAG_EXCEPTION if refused else 0
+        if function in (CREATE_OBJECT, EXPLORE, GET_VAR_SUBSTREAMED):
+            out[OUT_FLAGS] |= FLAG_IDENTITY
     out[OUT_WORDS] |= function << 16
+    if opcode == PLUS_REQUEST and function == GET_VAR_SUBSTREAMED and stop - pos >= SUBSTREAM_ADDRESS + 10:
+        # Object and attribute: the answers are so different that one of each may say who the server is.
+        n: int = put_raw(buf, pos + SUBSTREAM_ADDRESS, pos + SUBSTREAM_ADDRESS + 10, out, ONE + 0)
+        return n
     return 1

@@ -29,6 +29,12 @@ COTP_MIN_LI: Final = {0xE0: 6, 0xD0: 6, 0x80: 6, 0xC0: 5}
 """Length indicator of the fixed part; 2 for the others."""
 TSAP_TYPES: Final = {1: "pg", 2: "op", 3: "basic"}
 """First byte of a two-byte TSAP: programming device, operator panel, plain S7 connection."""
+TSAP_SESSIONS: Final = {
+    "SIMATIC-ROOT-ES": "engineering",
+    "SIMATIC-ROOT-HMI": "hmi",
+    "SIMATIC-ROOT-OTHER": "other",
+}
+"""Called TSAPs of S7comm-plus: who wants the session."""
 
 # --- S7comm --------------------------------------------------------------------------------------------------------
 JOB, ACK, ACK_DATA, USERDATA = 1, 2, 3, 7
@@ -231,25 +237,6 @@ SYNTAX: Final = {
     0xB0: "db_read",
     0xB2: "symbolic",
 }
-RETURN_CODES: Final = {
-    0x00: "reserved",
-    0x01: "hardware_error",
-    0x03: "access_denied",
-    0x05: "invalid_address",
-    0x06: "type_not_supported",
-    0x07: "type_inconsistent",
-    0x0A: "object_missing",
-    0xFF: "success",
-}
-ERROR_CLASSES: Final = {
-    0x00: "none",
-    0x81: "application_relationship",
-    0x82: "object_definition",
-    0x83: "no_resources",
-    0x84: "service_processing",
-    0x85: "supplies",
-    0x87: "access",
-}
 BLOCK_TYPES: Final = {
     "08": "OB",
     "09": "CMOD",
@@ -304,12 +291,16 @@ SZL: Final = {
 PLUS_VERSIONS: Final = (1, 2, 3, 0xFE)
 PLUS_REQUEST, PLUS_RESPONSE, PLUS_NOTIFICATION = 0x31, 0x32, 0x33
 PLUS_OPCODES: Final = {PLUS_REQUEST: "request", PLUS_RESPONSE: "response", PLUS_NOTIFICATION: "notification"}
+EXPLORE, CREATE_OBJECT, GET_VAR_SUBSTREAMED = 0x04BB, 0x04CA, 0x0586
 PLUS_FUNCTIONS: Final = {
-    0x04BB: Function("explore", "read"),
-    0x04CA: Function("create_object", "write"),
+    0x04B1: Function("error", "diagnose"),
+    EXPLORE: Function("explore", "read"),
+    CREATE_OBJECT: Function("create_object", "write"),
     0x04D4: Function("delete_object", "write"),
     0x04F2: Function("set_variable", "write"),
     0x04FC: Function("get_variable", "read"),
+    0x0506: Function("add_link", "write"),
+    0x051A: Function("remove_link", "write"),
     0x0524: Function("get_link", "read"),
     0x0542: Function("set_multi_variables", "write"),
     0x054C: Function("get_multi_variables", "read"),
@@ -317,7 +308,11 @@ PLUS_FUNCTIONS: Final = {
     0x0560: Function("end_sequence", "program"),
     0x056B: Function("invoke", "control"),
     0x057C: Function("set_var_substreamed", "write"),
-    0x0586: Function("get_var_substreamed", "read"),
+    GET_VAR_SUBSTREAMED: Function("get_var_substreamed", "read"),
+    0x0590: Function("get_variables_address", "read"),
+    0x059A: Function("abort", "control"),
+    0x05A9: Function("error_2", "diagnose"),
+    0x05B3: Function("init_ssl", "read"),
 }
 PLUS_NOTIFY: Final = Function("notification", "read")
 PLUS_FRAGMENT: Final = Function("plus_fragment", "connect")

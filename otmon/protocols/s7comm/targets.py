@@ -1,13 +1,13 @@
 """What S7comm functions touch, as `Target`: shared by the reading of keys and the full decoding."""
 
-from typing import Final
+from functools import lru_cache
 
 from otmon.model import Function, Op, Target
+from otmon.protocols.s7comm.blocks import NAME_CHARS, block_name, block_type
 from otmon.protocols.s7comm.tables import (
     AREAS,
     BIT,
     BLOCK_AREAS,
-    BLOCK_TYPES,
     COLD_START,
     ELEMENT_AREAS,
     FUNCTIONS,
@@ -20,10 +20,8 @@ from otmon.protocols.s7comm.tables import (
 )
 from otmon.text import safe_text
 
-BLOCK_NAME_CHARS: Final = 8
-"""A block in a PI argument or a block request: type (2), number (5), file system (1)."""
 
-
+@lru_cache(maxsize=4_096)
 def area_name(area: int, block: int) -> str:
     """Address space of an area: `M`, `DB10`; `area_0x21` if unknown."""
     name = AREAS.get(area, f"area_0x{area:02x}")
@@ -47,6 +45,7 @@ def any_target(area: int, block: int, transport: int, count: int, address: int) 
     return Target(space, first, first + count * TRANSPORT[transport][1] - 1)
 
 
+@lru_cache(maxsize=4_096)
 def db_target(block: int, first: int, size: int) -> Target:
     """Interval of one DBREAD area, in bytes."""
     return Target(area_name(BLOCK_AREAS[0], block), first, first + max(size, 1) - 1)
@@ -55,15 +54,6 @@ def db_target(block: int, first: int, size: int) -> Target:
 def raw_target(syntax: int, body: bytes) -> Target:
     """An item whose addresses have no order here (symbolic, NCK, drives): its bytes are its name."""
     return Target(SYNTAX.get(syntax, f"syntax_0x{syntax:02x}"), None, None, safe_text(body.hex()))
-
-
-def block_name(raw: bytes) -> str:
-    """`0A00010P` -> `DB10`; whatever does not look like a block as safe text."""
-    if len(raw) >= BLOCK_NAME_CHARS - 1 and raw[2:7].isdigit():
-        kind = BLOCK_TYPES.get(raw[:2].decode("latin-1"))
-        if kind is not None:
-            return f"{kind}{int(raw[2:7])}"
-    return safe_text(raw)
 
 
 def file_target(name: bytes) -> Target | None:
@@ -76,7 +66,7 @@ def block_request_target(subfunction: int, data: bytes) -> Target | None:
     if subfunction == 3:
         return Target("block", None, None, block_name(data))
     if subfunction == 2:
-        return Target("block_type", None, None, BLOCK_TYPES.get(data[:2].decode("latin-1")) or safe_text(data[:2]))
+        return Target("block_type", None, None, block_type(data[:2]) or safe_text(data[:2]))
     return None
 
 
@@ -98,7 +88,7 @@ def pi_meaning(name: bytes, argument: bytes) -> tuple[Function, tuple[Target | N
     if function.name not in ("activate_block", "delete_block"):
         return function, (None,)
     # Number of blocks, a byte of zero, then the blocks.
-    blocks = [argument[i : i + BLOCK_NAME_CHARS] for i in range(2, len(argument), BLOCK_NAME_CHARS)]
+    blocks = [argument[i : i + NAME_CHARS] for i in range(2, len(argument), NAME_CHARS)]
     return function, tuple(Target("block", None, None, block_name(block)) for block in blocks) or (None,)
 
 

@@ -1,11 +1,18 @@
-"""Userdata: SZL, blocks, time, cyclic services, messages."""
+"""Userdata: what the group and the subfunction make of it; parts of longer answers."""
 
+import hashlib
 from typing import Any, Final
 
 from otmon.model import Kind, Malformed, Message, Target
+from otmon.protocols.s7comm import blocks
+from otmon.protocols.s7comm.alarms import cpu_request, cpu_response
+from otmon.protocols.s7comm.clock import clock
+from otmon.protocols.s7comm.codes import RETURN_CODES, error_name
+from otmon.protocols.s7comm.cyclic import WITH_ITEMS, cyclic_request, cyclic_values, items_of
+from otmon.protocols.s7comm.programmer import programmer
 from otmon.protocols.s7comm.szl import decode_szl
 from otmon.protocols.s7comm.tables import (
-    RETURN_CODES,
+    DATA_TRANSPORT,
     TYPE_PUSH,
     TYPE_REQUEST,
     TYPE_RESPONSE,
@@ -13,10 +20,13 @@ from otmon.protocols.s7comm.tables import (
     userdata_function,
 )
 from otmon.protocols.s7comm.targets import block_request_target, ops_of, szl_target
-from otmon.protocols.s7comm.values import parse_items
 
 _KINDS: Final[dict[int, Kind]] = {TYPE_PUSH: "unsolicited", TYPE_REQUEST: "request", TYPE_RESPONSE: "response"}
-_CYCLIC_WITH_ITEMS: Final = (1, 5, 7)
+_MODE, _PROGRAMMER, _CYCLIC, _BLOCK, _CPU, _SECURITY, _PBC, _TIME = range(8)
+_NC: Final = 15
+_SZL: Final = 1
+_BLOCK_ANSWERS: Final = {1: blocks.counts, 2: blocks.listed, 3: blocks.info}
+_SET_CLOCK: Final = (2, 4)
 
 
 def decode_userdata(
@@ -24,7 +34,7 @@ def decode_userdata(
 ) -> Message:
     """Userdata by its parameter and data parts; `body` has the header's fields already. Raises Malformed."""
     if len(param) < 8 or param[:3] != b"\x00\x01\x12" or param[5] >> 4 not in _KINDS:
-        raise Malformed
+        raise Malformed("parameter of userdata")
     kind, group, subfunction = _KINDS[param[5] >> 4], param[5] & 15, param[6]
     function = userdata_function(group, subfunction)
     body |= {"group": USERDATA_GROUPS.get(group), "sequence": param[7]}
@@ -32,7 +42,10 @@ def decode_userdata(
     middle = False
     if len(param) >= 10:
         body |= {"data_unit": param[8], "last_data_unit": param[9] == 0}
-        middle = (param[8] != 0 and param[9] == 0) or _continues(request)
+        # Snap7's server numbers answers in one piece as well: the request tells, if it is known.
+        middle = param[8] != 0 and param[9] == 0 if request is None else _continues(request)
+        if kind == "response" and (middle or param[9]):
+            flags.append("part_of_longer_answer")
     error = int.from_bytes(param[10:12], "big") if len(param) >= 12 else 0
     if content:
         body |= {"return_code": content[0], "status": RETURN_CODES.get(content[0])}
@@ -41,67 +54,109 @@ def decode_userdata(
         flags.append("error")
         extra["exception"] = f"0x{error:04x}" if error else f"0x{content[0]:02x}"
     if len(param) >= 12:
-        body["error_code"] = error
+        body |= {"error_code": error, "error": error_name(error)}
     size = int.from_bytes(content[2:4], "big") if len(content) >= 4 else 0
     payload = content[4 : 4 + size]
+    if len(content) >= 4:
+        body["transport"] = DATA_TRANSPORT.get(content[1])
     if len(payload) < size:
         flags.append("data_truncated")
     targets: tuple[Target | None, ...] = ()
     if kind == "request":
         targets = _request(group, subfunction, payload, body, flags)
-    elif kind == "response" and not refused:
-        _response(group, subfunction, payload, body, middle)
+    elif kind == "unsolicited":
+        _push(group, subfunction, payload, body, flags)
+    elif not refused and payload:
+        body["data_bytes"] = len(payload)
+        if middle:
+            # It begins somewhere in a record, and what came before is with another message.
+            body |= {"data": payload.hex(), "sha256": hashlib.sha256(payload).hexdigest()}
+        else:
+            _response(group, subfunction, payload, body, flags, request)
     ops = ops_of(None, function, targets)
     return Message(kind, None, None, function.name, function.access, tuple(flags), body, ops, extra)
 
 
-def _continues(request: bytes | None) -> bool:
-    """A request for the next part carries the reference of the data unit in a 12-byte parameter, and no data."""
-    return (
-        request is not None and len(request) >= 22 and request[1] == 7 and request[6:8] == b"\0\x0c" and request[17] > 0
-    )
+def _continues(request: bytes) -> bool:
+    """A request for the next part carries the sequence number of what it goes on with, in a 12-byte parameter."""
+    return len(request) >= 22 and request[1] == 7 and request[6:8] == b"\0\x0c" and request[17] > 0
 
 
 def _request(
     group: int, subfunction: int, payload: bytes, body: dict[str, Any], flags: list[str]
 ) -> tuple[Target | None, ...]:
-    if (group, subfunction) == (4, 1) and len(payload) >= 4:
+    if (group, subfunction) == (_CPU, _SZL):
+        if len(payload) < 4:
+            return ()
         szl_id = int.from_bytes(payload[:2], "big")
         body |= {"szl_id": szl_id, "szl_index": int.from_bytes(payload[2:4], "big"), "szl": szl_target(szl_id).name}
         return (szl_target(szl_id),)
-    if group == 3 and len(payload) >= 2:
+    if group == _CPU:
+        cpu_request(subfunction, payload, body, flags)
+    elif group == _BLOCK and len(payload) >= 2:
         target = block_request_target(subfunction, payload)
         body["block"] = None if target is None else target.name
+        body |= blocks.block_parts(payload)
         return (target,)
-    if group == 2 and subfunction in _CYCLIC_WITH_ITEMS and len(payload) >= 4:
-        try:
-            body["items"], targets = parse_items(payload[4:], int.from_bytes(payload[:2], "big"))
-        except Malformed:
-            flags.append("items_malformed")
-            return ()
-        body["time_base"], body["time_factor"] = payload[2], payload[3]
-        return tuple(targets)
-    if group == 7 and subfunction in (2, 4):
+    elif group == _CYCLIC:
+        return cyclic_request(subfunction, payload, body, flags)
+    elif group == _PROGRAMMER:
+        programmer(subfunction, payload, False, body, flags)
+    elif group == _SECURITY:
+        # Eight bytes that anybody can turn back into the password: they stay out of every record.
+        body |= {"password_present": bool(payload.strip(b"\0")), "password_bytes": len(payload)}
+    elif group == _TIME and subfunction in _SET_CLOCK:
         body["clock"] = clock(payload)
+    else:
+        _other(group, payload, body)
     return ()
 
 
-def _response(group: int, subfunction: int, payload: bytes, body: dict[str, Any], middle: bool) -> None:
-    if (group, subfunction) == (4, 1) and not middle:
+def _push(group: int, subfunction: int, payload: bytes, body: dict[str, Any], flags: list[str]) -> None:
+    if group == _MODE:
+        body["mode"] = userdata_function(group, subfunction).name.removeprefix("mode_")
+    elif group == _CYCLIC:
+        cyclic_values(subfunction, payload, body, flags, [])
+    elif group == _CPU:
+        cpu_request(subfunction, payload, body, flags)
+    elif group == _PROGRAMMER:
+        programmer(subfunction, payload, True, body, flags)
+    else:
+        _other(group, payload, body)
+
+
+def _response(
+    group: int, subfunction: int, payload: bytes, body: dict[str, Any], flags: list[str], request: bytes | None
+) -> None:
+    if (group, subfunction) == (_CPU, _SZL):
         body |= decode_szl(payload)
-    elif group == 7 and subfunction in (1, 3):
+    elif group == _CPU:
+        cpu_response(subfunction, payload, body, flags)
+    elif group == _BLOCK and subfunction in _BLOCK_ANSWERS:
+        body |= _BLOCK_ANSWERS[subfunction](payload)
+    elif group == _CYCLIC:
+        asked = items_of(_payload(request)) if request is not None and subfunction in WITH_ITEMS else []
+        cyclic_values(subfunction, payload, body, flags, asked)
+    elif group == _PROGRAMMER:
+        programmer(subfunction, payload, True, body, flags)
+    elif group == _TIME:
         body["clock"] = clock(payload)
-    elif payload:
-        body["data_bytes"] = len(payload)
+    elif group != _SECURITY:
+        _other(group, payload, body)
 
 
-def clock(payload: bytes) -> str | None:
-    """An S7 time stamp (two reserved bytes, then year to milliseconds in BCD) as ISO 8601; None if it is none."""
-    if len(payload) < 10:
-        return None
-    digits = payload[2:10].hex()
-    if not digits[:15].isdecimal():
-        return None
-    # The first reserved bytes hold a century in some CPUs and nothing in others; the year counts from 1990.
-    year = int(digits[:2]) + (1900 if int(digits[:2]) >= 90 else 2000)
-    return f"{year}-{digits[2:4]}-{digits[4:6]}T{digits[6:8]}:{digits[8:10]}:{digits[10:12]}.{digits[12:15]}"
+def _payload(request: bytes) -> bytes:
+    """Data of a userdata request, without its head."""
+    if request[1] != 7:
+        return b""
+    data = request[10 + int.from_bytes(request[6:8], "big") :]
+    return data[4 : 4 + int.from_bytes(data[2:4], "big")]
+
+
+def _other(group: int, payload: bytes, body: dict[str, Any]) -> None:
+    """Blocks of bytes that programs send each other, and what is not known."""
+    if group == _PBC and len(payload) >= 8 and payload[0] == 0x12:
+        body["request_id"] = int.from_bytes(payload[4:8], "big")
+        payload = payload[10:] if len(payload) >= 10 else b""
+    if payload:
+        body |= {"data_bytes": len(payload), "data": payload.hex(), "sha256": hashlib.sha256(payload).hexdigest()}

@@ -2,21 +2,17 @@
 
 import math
 import struct
+from collections.abc import Callable
 from typing import Any, Final
 
 from otmon.model import Malformed, Op, Target
+from otmon.protocols.s7comm import clock
+from otmon.protocols.s7comm.addresses import special_item
+from otmon.protocols.s7comm.codes import RETURN_CODES
 from otmon.protocols.s7comm.items import DBREAD, S7ANY
-from otmon.protocols.s7comm.tables import (
-    AREAS,
-    BIT,
-    DATA_IN_BITS,
-    DATA_TRANSPORT,
-    ELEMENT_AREAS,
-    RETURN_CODES,
-    SYNTAX,
-    TRANSPORT,
-)
+from otmon.protocols.s7comm.tables import AREAS, BIT, DATA_IN_BITS, DATA_TRANSPORT, ELEMENT_AREAS, TRANSPORT
 from otmon.protocols.s7comm.targets import any_target, area_name, db_target, raw_target
+from otmon.text import safe_text
 
 _FORMATS: Final = {
     4: ">H",
@@ -35,6 +31,10 @@ _FORMATS: Final = {
 _WHOLE: Final = {1: ">B", 2: ">H", 4: ">I"}
 """Bytes written as one item -> how they read as one number."""
 
+CHAR: Final = 3
+SIGNED: Final = (5, 6)
+"""Data transport sizes of signed numbers."""
+SUCCESS: Final = 0xFF
 CODES_WITH_DATA: Final = (0x00, 0x01, 0xFF)
 """Return codes after which data follow; with others some servers give a length all the same."""
 
@@ -50,7 +50,7 @@ def parse_items(data: bytes, count: int) -> tuple[list[Item], list[Target]]:
         size = data[pos + 1] if pos + 2 < len(data) else 0
         stop = pos + 2 + size
         if not size or stop > len(data):
-            raise Malformed
+            raise Malformed("item cut off")
         item, touched = _item(data[pos:stop])
         items.append(item)
         targets += touched
@@ -81,18 +81,23 @@ def _item(raw: bytes) -> tuple[Item, list[Target]]:
         areas = [struct.unpack(">BHH", body[i : i + 5]) for i in range(1, len(body), 5)]
         listed = [{"db": block, "address": first, "length": size} for size, block, first in areas]
         return {"syntax": "db_read", "areas": listed}, [db_target(block, first, size) for size, block, first in areas]
-    return {"syntax": SYNTAX.get(syntax), "syntax_raw": syntax, "raw": raw.hex()}, [raw_target(syntax, body)]
+    return special_item(raw), [raw_target(syntax, body)]
 
 
 def parse_data(data: bytes, count: int) -> list[Item]:
     """`count` data items (return code, transport size, length, bytes), or as many as there are; a cut one as it is."""
+    return parse_data_at(data, 0, count)[0]
+
+
+def parse_data_at(data: bytes, pos: int, count: int) -> tuple[list[Item], int]:
+    """`count` data items from `pos` on, or as many as there are, and where they end."""
     items: list[Item] = []
-    pos = 0
     while len(items) < count and pos < len(data):
         code = data[pos]
         item: Item = {"return_code": code, "status": RETURN_CODES.get(code)}
         items.append(item)
         if pos + 4 > len(data):
+            pos = len(data)
             break
         transport, size = data[pos + 1], int.from_bytes(data[pos + 2 : pos + 4], "big")
         if transport in DATA_IN_BITS:
@@ -106,11 +111,11 @@ def parse_data(data: bytes, count: int) -> list[Item]:
         if len(content) < size:
             item["missing_bytes"] = size - len(content)
         elif 0 < size <= 4 and transport != 7:
-            item["value"] = int.from_bytes(content, "big")
+            item["value"] = int.from_bytes(content, "big", signed=transport in SIGNED)
         elif size == 4:
             item["value"] = finite(struct.unpack(">f", content)[0])
         pos += 4 + size + (size & 1)
-    return items
+    return items, min(pos, len(data))
 
 
 def finite(value: float) -> float | None:
@@ -142,6 +147,50 @@ def element_values(item: Item, content: bytes) -> list[tuple[Target, float]]:
         for i, number in enumerate(numbers)
         if math.isfinite(number)
     ]
+
+
+_AS_TEXT: Final[dict[int, tuple[int, Callable[[bytes], Any]]]] = {
+    9: (2, lambda raw: clock.date(int.from_bytes(raw, "big"))),
+    10: (4, lambda raw: clock.time_of_day(int.from_bytes(raw, "big"))),
+    12: (2, lambda raw: clock.s5time(int.from_bytes(raw, "big"))),
+    15: (8, clock.date_and_time),
+}
+"""Transport sizes of times: bytes of one element, and how it is shown (S5TIME in milliseconds)."""
+
+
+def add_values(item: Item, address: Item, content: bytes) -> None:
+    """Give `item` the values that its bytes mean at `address`: numbers, times, characters, or areas of a DBREAD."""
+    if "areas" in address:
+        areas = _areas(address["areas"], content)
+        if areas:
+            item["areas"] = areas
+        return
+    values = [value for _, value in element_values(address, content)]
+    if values:
+        item["values"] = values
+    transport = address.get("transport_raw")
+    if transport == CHAR and content:
+        item["text"] = safe_text(content)
+    elif transport in _AS_TEXT and content:
+        size, shown = _AS_TEXT[transport]
+        item["times"] = [shown(content[i : i + size]) for i in range(0, len(content) - size + 1, size)]
+
+
+def _areas(asked: list[Item], content: bytes) -> list[Item]:
+    """Each area's return code and, after success, its bytes; nothing if that does not come out even."""
+    found: list[Item] = []
+    pos = 0
+    for area in asked:
+        code = content[pos] if pos < len(content) else -1
+        size = area["length"] if code == SUCCESS else 0
+        data = content[pos + 1 : pos + 1 + size]
+        if code < 0 or len(data) < size:
+            return []
+        found.append(area | {"return_code": code, "status": RETURN_CODES.get(code), "raw": data.hex()})
+        if 0 < size <= 4:
+            found[-1]["value"] = int.from_bytes(data, "big")
+        pos += 1 + size
+    return found if pos == len(content) else []
 
 
 def written_values(code: int, name: str, items: list[Item]) -> list[tuple[Op, float]]:
