@@ -1,10 +1,8 @@
-"""Every capture there is, and what otmon and tshark each say of it; both are asked once in a session."""
+"""Every capture there is, and what otmon says of it; it is asked once in a session."""
 
 import contextlib
 import io
 import json
-import shutil
-import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -20,7 +18,6 @@ from otmon.model import Malformed, Message
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
 from tests.protocols.segments import CAPTURES
-from tests.verify import fields
 
 OWN = Path(__file__).parents[2] / "captures"
 LONG = {
@@ -132,6 +129,7 @@ class Seen(NamedTuple):
     messages: list[dict[str, Any]]
     operations: list[dict[str, Any]]
     alerts: list[dict[str, Any]]
+    assets: list[dict[str, Any]]
     ledger: list[Entry]
 
     def of(self, protocol: str) -> list[dict[str, Any]]:
@@ -149,18 +147,10 @@ def seen(name: str) -> Seen:
             code = run(["analyze", str(path), "--out", str(out), "--messages", "--json"])
         records = {
             kind: [json.loads(line) for line in (out / f"{kind}.jsonl").read_text().splitlines()]
-            for kind in ("messages", "operations", "alerts")
+            for kind in ("messages", "operations", "alerts", "assets")
         }
         summary = json.loads((out / "summary.json").read_text())
         return Seen(code, stderr.getvalue(), summary, **records, ledger=ledger)
-
-
-def by_frame(records: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    """Records by the frame that completed them."""
-    frames: dict[int, list[dict[str, Any]]] = {}
-    for record in records:
-        frames.setdefault(record["frames"][-1][1], []).append(record)
-    return frames
 
 
 def message(record: dict[str, Any]) -> Message:
@@ -175,35 +165,3 @@ def message(record: dict[str, Any]) -> Message:
         record["kind"], unit, record["function_code"], record["function"], record["access"], tuple(record["flags"]),
         record[record["protocol"]], (), extra,
     )  # fmt: skip
-
-
-Row = dict[str, list[str]]
-
-
-@cache
-def tshark(name: str) -> dict[int, Row]:
-    """Frame number -> for each field its values in order; of the frames where Wireshark finds one of the protocols."""
-    if not shutil.which("tshark"):
-        pytest.skip("tshark is not installed")
-    command = ["tshark", "-r", str(find(name)), "-d", "tcp.port==20001,dnp3", "-Y", "mbtcp || dnp3 || cotp"]
-    command += ["-T", "fields", "-E", "aggregator=|", "-e", "frame.number"]
-    for field in fields.ALL:
-        command += ["-e", field]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    rows = {}
-    for line in done.stdout.splitlines():
-        frame, *columns = line.split("\t")
-        rows[int(frame)] = {
-            field: text.replace("<MISSING>", "").split("|") if text else []
-            for field, text in zip(fields.ALL, columns, strict=True)
-        }
-    return rows
-
-
-def zeek(path: Path) -> list[dict[str, str]]:
-    """Rows of a Zeek log."""
-    if not path.exists():
-        pytest.skip(f"no {path}")
-    lines = path.read_text().splitlines()
-    names: list[str] = next((line.split("\t")[1:] for line in lines if line.startswith("#fields")), [])
-    return [dict(zip(names, line.split("\t"), strict=True)) for line in lines if line and not line.startswith("#")]

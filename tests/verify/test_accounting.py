@@ -29,6 +29,11 @@ UNREAD: dict[str, dict[str, int]] = {
     "modbus-eit.pcap": {"malformed": 18},
     # HTTP, TLS, DCERPC.
     "modbus-and-non-modbus-p502.pcap": {"unrecognised": 475},
+    # TLS on 802 and 19999.
+    "secure.pcap": {"encrypted": 4347 + 2930},
+    # TLS inside COTP: 83 units from the client (69,701 bytes) and 83 from the server (5,276).
+    "s7_plus_tls.pcap": {"encrypted": 74977},
+    "modbus_tls.pcap": {"encrypted": 8653},
     # Mutated sequence numbers, lengths and payload.
     "fuzz-72.pcap": {"gap": 30, "malformed": 43, "copy": 16},
 }

@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.oracles.logs import read
 from tests.protocols.segments import CAPTURES
-from tests.verify.captures import seen, zeek
+from tests.verify.captures import seen
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_only_modbus_is_modbus_on_its_port() -> None:
     """HTTP, TLS and DCERPC to port 502: Zeek too finds Modbus in one connection."""
     found = seen("modbus-and-non-modbus-p502.pcap")
     folder = CAPTURES / "zeek__zeek" / "oracle" / "scripts.base.protocols.modbus.modbus_and_non_modbus_on_port_502"
-    connections, pdus = zeek(folder / "conn.log"), zeek(folder / "modbus.log")
+    connections, pdus = read(folder / "conn.log"), read(folder / "modbus.log")
     modbus = [row for row in connections if row["service"] == "modbus"]
     assert len(modbus) == 1
     ends = ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")

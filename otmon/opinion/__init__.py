@@ -1,0 +1,1 @@
+"""What another decoder says of the same capture: tshark beside otmon, field by field."""
