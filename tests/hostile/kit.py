@@ -11,8 +11,8 @@
     write_pcap(path, frames)                                      # frames a millisecond apart, or (ts_ns, frame)
 
 Everything on a frame can be set for that frame alone: `seq`, `ack`, `flags`, `window`, `vlan` (802.1Q ids, outermost
-first), `ip_id`, `ttl`, `macs` (source, destination). `session.seq` is [client's next, server's next] and may be
-written: to start mid-stream, to leave a hole, to come near the wrap at 2**32.
+first), `ip_id`, `ttl`, `options` (of TCP, padded to 4 bytes), `macs` (source, destination). `session.seq` is [client's
+next, server's next] and may be written: to start mid-stream, to leave a hole, to come near the wrap at 2**32.
 """
 
 import struct
@@ -89,6 +89,7 @@ class Session:
         ip_id: int | None = None,
         ttl: int = 64,
         macs: Sequence[bytes] | None = None,
+        options: bytes = b"",
     ) -> bytes:
         """One frame. Without `seq` it continues the stream (SYN and FIN count as a byte)."""
         me, other = (0, 1) if from_client else (1, 0)
@@ -98,7 +99,12 @@ class Session:
         else:
             number = (self.seq[me] if seq is None else seq) % 2**32
             confirmed = (self.seq[other] if ack is None else ack) % 2**32 if flags & ACK else 0
-            layer4 = bytearray(ports + struct.pack(">IIBBHHH", number, confirmed, 0x50, flags, window, 0, 0) + data)
+            layer4 = bytearray(
+                ports
+                + struct.pack(">IIBBHHH", number, confirmed, 0x50 + 4 * len(options), flags, window, 0, 0)
+                + options
+                + data
+            )
             if seq is None:
                 self.seq[me] = (number + len(data) + bool(flags & (SYN | FIN))) % 2**32
         protocol = 17 if self.udp else 6

@@ -1,7 +1,5 @@
 """Frames of real captures, mutated: no exception, nothing internal, sums hold, what comes later is judged."""
 
-import os
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +8,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.scenes import policies
-from tests.engine.world import START_NS, Frame, same, see
+from tests.engine.world import Frame, same, see
+from tests.fuzz.mutate import KINDS, OTHERS, OWN, SHARED, ethernet, mutated
 from tests.hostile.witness import survive
-from tests.protocols.segments import packets
 
-ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("OTMON_SHARED", ROOT.parent / "shared" / "captures"))
-OWN = sorted((ROOT / "captures").glob("*.pcap"))
-OTHERS = sorted(
-    path for pattern in ("*.pcap", "*.pcapng") for path in SHARED.rglob(pattern) if path.stat().st_size < 200_000
-)
-MOST = 400
-"""Frames taken of one capture."""
 RELAXED = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -30,57 +20,12 @@ RELAXED = settings(
 )
 
 
-@cache
-def ethernet(path: Path) -> list[bytes]:
-    """Ethernet frames of a capture."""
-    data = path.read_bytes()
-    found = []
-    for link, frame in packets(data):
-        if link == 1:
-            found.append(frame)
-        if len(found) >= MOST:
-            break
-    return found
-
-
 MUTATION = st.tuples(
-    st.sampled_from(["flip", "byte", "cut", "drop", "twice", "swap", "splice", "insert", "snap", "length"]),
+    st.sampled_from(KINDS),
     st.integers(0, 10_000),
     st.integers(0, 2_000),
     st.integers(0, 255),
 )
-ODD = (0, 1, 2, 3, 4, 5, 0x7F, 0x80, 0xFE, 0xFF)
-
-
-def mutated(frames: list[bytes], mutations: list[tuple[str, int, int, int]]) -> list[Frame]:
-    """`frames` after each (what, which frame, where in it, with what)."""
-    data, cuts = [bytearray(f) for f in frames], {}
-    for what, which, where, value in mutations:
-        i = which % len(data)
-        frame = data[i]
-        at = where % max(1, len(frame))
-        if what == "flip" and frame:
-            frame[at] ^= 1 << value % 8
-        elif what == "byte" and frame:
-            frame[at] = ODD[value % len(ODD)]
-        elif what == "length" and len(frame) > at + 1:
-            frame[at], frame[at + 1] = (0xFF, 0xFF) if value & 1 else (0, value)
-        elif what == "cut":
-            del frame[at:]
-        elif what == "insert":
-            frame[at:at] = bytes([value]) * (1 + value % 40)
-        elif what == "splice":
-            other = data[(which // 7) % len(data)]
-            data[i] = frame[:at] + other[value % max(1, len(other)) :]
-        elif what == "snap":
-            cuts[i] = at
-        elif what == "twice":
-            data.insert(i, bytearray(frame))
-        elif what == "swap" and i:
-            data[i - 1], data[i] = data[i], data[i - 1]
-        elif what == "drop" and len(data) > 1:
-            del data[i]
-    return [Frame(START_NS + n * 1_000_000, bytes(f), cuts.get(n)) for n, f in enumerate(data)]
 
 
 @st.composite

@@ -1,34 +1,29 @@
 """H16-H18: fragments and extension headers."""
 
 import random
-import struct
-from collections.abc import Sequence
 
 import pytest
 
 from otmon.limits import MAX_FRAGMENTS_PER_DATAGRAM
 from otmon.stream import defrag
 from tests.engine.world import START_NS, Frame
-from tests.hostile.kit import Session, checksum, ethernet, fragments, ipv4
+from tests.hostile.kit import Session, checksum, fragments
+from tests.hostile.packets import (
+    AUTHENTICATION,
+    DESTINATION,
+    EMPTY,
+    FRAGMENT,
+    HOP,
+    ROUTING,
+    SIX,
+    extended,
+    pieces,
+    whole,
+)
 from tests.hostile.witness import CLIENT, FORBIDDEN, READ, SERVER, functions, reported, survive
 
-SIX = ("fd00:2::9", "fd00:1::9")
 WRITE = [("request", "write_single_register")]
 FAMILIES = pytest.mark.parametrize("ends", [(CLIENT, SERVER), SIX], ids=["ipv4", "ipv6"])
-
-
-def whole(*ends: str, data: bytes = FORBIDDEN, udp: bool = False) -> bytes:
-    return Session(*(ends or (CLIENT, SERVER)), udp=udp).send(data, ip_id=9)
-
-
-def pieces(parts: Sequence[tuple[int, bytes, bool]], ip_id: int = 9) -> list[bytes]:
-    """IPv4 fragments: (offset, data, more)."""
-    packet = whole()[14:]
-    made = []
-    for offset, data, more in parts:
-        word = offset >> 3 | (0x2000 if more else 0)
-        made.append(ethernet(ipv4(packet[12:16], packet[16:20], 6, data, ip_id, 64, word)))
-    return made
 
 
 @FAMILIES
@@ -167,18 +162,6 @@ def test_pieces_of_one_datagram_are_capped() -> None:
 
 
 # --- IPv6 extension headers -----------------------------------------------------------------------------------------
-
-
-def extended(headers: Sequence[tuple[int, bytes]], last: int | None = None) -> bytes:
-    """An IPv6 request behind these headers: (type, header without its first byte)."""
-    packet = whole(*SIX)[14:]
-    kinds = [kind for kind, _ in headers] + [packet[6] if last is None else last]
-    body = b"".join(bytes([kind]) + rest for kind, (_, rest) in zip(kinds[1:], headers, strict=True)) + packet[40:]
-    return ethernet(packet[:4] + struct.pack(">HB", len(body), kinds[0]) + packet[7:40] + body)
-
-
-HOP, ROUTING, DESTINATION, AUTHENTICATION, FRAGMENT = 0, 43, 60, 51, 44
-EMPTY = b"\0\1\4\0\0\0\0"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -10,23 +9,24 @@ from otmon.limits import MAX_PENDING_PER_CONNECTION
 from tests.engine.traffic import Shot, conversation, frames
 from tests.engine.world import START_NS, Frame
 from tests.hostile.kit import ACK, FIN, PSH, RST, SYN, Session
-from tests.hostile.witness import CLIENT, FORBIDDEN, READ, SERVER, VALUES, functions, reported, survive
+from tests.hostile.witness import (
+    CLIENT,
+    FORBIDDEN,
+    OTHER_WRITE,
+    READ,
+    SERVER,
+    VALUES,
+    conflicts,
+    functions,
+    opened,
+    reported,
+    survive,
+)
 from tests.protocols.modbus_corpus import adu
 
 URG = 32
-OTHER_WRITE = adu(6, b"\0\x32\x02\x9a", transaction=77)
 READING = ("request", "read_holding_registers")
 WRITING = ("request", "write_single_register")
-
-
-def opened(*ports: int) -> tuple[Session, list[bytes]]:
-    """A connection in which a read was answered."""
-    session = Session(CLIENT, SERVER, *ports)
-    return session, [*session.handshake(), session.send(READ), session.send(VALUES, from_client=False)]
-
-
-def conflicts(seen: Any) -> int:
-    return sum(a["count"] for a in seen.alerts("protocol") if a["operation"]["function"] == "overlap_conflict")
 
 
 # --- overlaps --------------------------------------------------------------------------------------------------------
@@ -369,11 +369,13 @@ BAIT = {
 @pytest.mark.parametrize("opening", [True, False], ids=["whole", "midstream"])
 def test_what_is_none_of_ours_on_our_ports(port: int, bait: str, opening: bool) -> None:
     session = Session(CLIENT, SERVER, 40_000, port)
-    talk = [session.send(BAIT[bait], from_client=n % 2 == 0) for n in range(6)]
-    seen = survive([*(session.handshake() if opening else []), *talk])
+    frames = session.handshake() if opening else []
+    seen = survive([*frames, *(session.send(BAIT[bait], from_client=n % 2 == 0) for n in range(6))])
     assert not functions(seen)
-    assert seen.ot_bytes["unrecognised"] == 6 * len(BAIT[bait])
-    assert [a["operation"] for a in seen.alerts("protocol")] == [None], "said once, as a finding"
+    bucket, kind = ("encrypted", "visibility") if bait == "tls" else ("unrecognised", "protocol")
+    assert seen.ot_bytes[bucket] == 6 * len(BAIT[bait])
+    assert [a["operation"] for a in seen.alerts("protocol", "visibility")] == [None], "said once, as a finding"
+    assert [a["finding"]["reason"] for a in seen.alerts(kind)] == [bucket]
 
 
 def test_edges_of_a_carried_pdu() -> None:

@@ -13,6 +13,7 @@ FORBIDDEN = adu(6, b"\0\x32\0\x01", transaction=77)
 """A write, which the policy of these tests never permits."""
 READ = adu(3, b"\0\x01\0\x02", transaction=5)
 VALUES = adu(3, b"\4\0\1\0\2", transaction=5)
+OTHER_WRITE = adu(6, b"\0\x32\x02\x9a", transaction=77)
 CLIENT, SERVER = "10.0.2.9", "10.0.1.9"
 
 
@@ -43,3 +44,13 @@ def reported(seen: Seen, client: str = CLIENT, function: str = "write_single_reg
 def functions(seen: Seen) -> list[tuple[str, str]]:
     """(kind, function) of the messages of others than the witness, in order."""
     return [(m["kind"], m["function"]) for m in seen.messages if "10.0.2.250" not in (m["src"][0], m["dst"][0])]
+
+
+def opened(*ports: int) -> tuple[Session, list[bytes]]:
+    """A connection in which a read was answered."""
+    session = Session(CLIENT, SERVER, *ports)
+    return session, [*session.handshake(), session.send(READ), session.send(VALUES, from_client=False)]
+
+
+def conflicts(seen: Seen) -> int:
+    return sum(a["count"] for a in seen.alerts("protocol") if a["operation"]["function"] == "overlap_conflict")

@@ -77,15 +77,16 @@ def holes(size: int, order: str) -> list[bytes]:
 def shuffled(size: int) -> list[bytes]:
     """H32: a stream in segments of eight bytes, each window of 64 in no order."""
     session = Session(CLIENT, SERVER)
+    opening = session.handshake()
     stream = b"".join(read(n) for n in range(size))[: 8 * size]
     pieces = session.send_cut(stream, range(0, len(stream), 8))
     chance = random.Random(33)
-    made = [*Session(CLIENT, SERVER).handshake()]
+    made: list[bytes] = []
     for at in range(0, len(pieces), 64):
         window = pieces[at : at + 64]
         chance.shuffle(window)
         made += window
-    return made
+    return opening + made
 
 
 def syns(size: int) -> list[bytes]:
