@@ -1,15 +1,23 @@
-"""`otmon policy check`: is a policy file right, and if not, where and why."""
+"""`otmon policy`: is a policy file right, what does it mean, and what would it say."""
 
 from pathlib import Path
 
 import click
 
 from otmon.cli.common import Stop, complain, emit
+from otmon.cli.policy_diff import diff
+from otmon.cli.policy_explain import explain
+from otmon.cli.policy_replay import replay
+from otmon.cli.policy_test import run_tests
 
 
 @click.group()
 def policy() -> None:
     """Work with policy files."""
+
+
+for command in (diff, explain, run_tests, replay):
+    policy.add_command(command)
 
 
 @policy.command(epilog="\b\nExample:\n  otmon policy check rules/plant.yaml\n")

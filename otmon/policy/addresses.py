@@ -13,13 +13,13 @@ LAST_POINT: Final = MAC_BASE + (1 << 48) - 1
 EVERYTHING: Final[Intervals] = ((-1, LAST_POINT),)
 """Text that is no address (-1) included."""
 _MAC: Final = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}\Z")
-_GROUPS: Final[Intervals] = (
+GROUPS: Final[Intervals] = (
     (int(ipaddress.IPv4Address("224.0.0.0")), int(ipaddress.IPv4Address("239.255.255.255"))),
     (int(ipaddress.IPv4Address("255.255.255.255")),) * 2,
     (IPV6_BASE + (0xFF << 120), IPV6_BASE + (1 << 128) - 1),
 )
 """Multicast and limited broadcast."""
-_LOCAL: Final[Intervals] = (
+LOCAL: Final[Intervals] = (
     (0, 0),
     (int(ipaddress.IPv4Address("169.254.0.0")), int(ipaddress.IPv4Address("169.254.255.255"))),
     (IPV6_BASE, IPV6_BASE),
@@ -44,12 +44,12 @@ def is_group(at: int) -> bool:
     """Multicast, limited broadcast, or a MAC with its group bit set."""
     if at >= MAC_BASE:
         return bool((at - MAC_BASE) >> 40 & 1)
-    return any(low <= at <= high for low, high in _GROUPS)
+    return any(low <= at <= high for low, high in GROUPS)
 
 
 def is_local(at: int) -> bool:
     """Unspecified or link-local."""
-    return any(low <= at <= high for low, high in _LOCAL)
+    return any(low <= at <= high for low, high in LOCAL)
 
 
 def parse_hosts(text: str) -> tuple[int, int]:
@@ -78,6 +78,19 @@ def broadcast_of(low: int, high: int) -> int | None:
 def range_text(low: int, high: int) -> str:
     """A range as an address, or as the two ends of it."""
     return _point_text(low) if low == high else f"{_point_text(low)}-{_point_text(high)}"
+
+
+def hosts_text(ranges: Intervals) -> list[str]:
+    """Each range as people write it: an address, a network, or the two ends."""
+    return ["text that is no address" if low < 0 else _network_text(low, high) for low, high in ranges]
+
+
+def _network_text(low: int, high: int) -> str:
+    size = high - low + 1
+    base, bits = (IPV6_BASE, 128) if low >= IPV6_BASE else (0, 32)
+    if size > 1 and high < MAC_BASE and size & (size - 1) == 0 and (low - base) % size == 0:
+        return f"{_point_text(low)}/{bits - size.bit_length() + 1}"
+    return range_text(low, high)
 
 
 def _point_text(at: int) -> str:

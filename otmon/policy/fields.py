@@ -185,7 +185,7 @@ _WIDTH: Final = {"X": 1, "B": 1, "W": 2, "D": 4}
 _GERMAN: Final = {"E": "I", "A": "Q"}
 
 
-def _item(value: Any) -> Limit:
+def parse_item(value: Any) -> Limit:
     """S7 notation to bytes: `DB10`, `DB10.DBB0-255`, `DB10.DBW4`, `MB0-9`, `IB0`, `QB4-5`, `T1-4`."""
     text = value.replace(" ", "").upper() if isinstance(value, str) else ""
     if match := _DB_ITEM.match(text):
@@ -227,7 +227,7 @@ _OBJECT_SCHEMA: Final[dict[str, Any]] = {
     "pattern": r"^g\d+( +\d+( *- *\d+)?)?$",
     "examples": ["g12 0-3"],
 }
-Item = Annotated[Limit, *_typed(_item, _ITEM_SCHEMA)]
+Item = Annotated[Limit, *_typed(parse_item, _ITEM_SCHEMA)]
 Items = Annotated[list[Item], *_one_or_many(_ITEM_SCHEMA)]
 Object = Annotated[Limit, *_typed(_object, _OBJECT_SCHEMA)]
 Objects = Annotated[list[Object], *_one_or_many(_OBJECT_SCHEMA)]

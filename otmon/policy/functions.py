@@ -14,6 +14,10 @@ PLAIN_FUNCTIONS: Final = frozenset({"connect", "scan"})
 """Functions of tcp, udp, icmp and ip."""
 
 
+Triple = tuple[int | None, str, str]
+"""What an operation says of its function: code, name, access class."""
+
+
 class Implication(NamedTuple):
     """A row that permits one of these functions also permits the others, whatever its targets."""
 
@@ -48,9 +52,9 @@ REASONS: Final = {
 TWO_SIDED: Final = frozenset({"read_write_multiple_registers"})
 """Functions with a reading and a writing half: a learned row says which it permits."""
 
-_UNTABLED: Final = frozenset({"pbc_bsend"})
+_UNTABLED: Final[frozenset[str]] = frozenset({"pbc_bsend"})
 """Names that a protocol gives without a table."""
-_NUMBERED: Final = re.compile(r"(function|plus|userdata)_(0x[0-9a-f]+|[0-9_]+)\Z")
+_NUMBERED: Final = re.compile(r"(function|plus|userdata|umas)_(0x[0-9a-f]+|[0-9_]+)\Z")
 
 
 @cache
@@ -63,12 +67,14 @@ def known_functions(protocol: str) -> frozenset[str]:
     """Every name in the protocol's tables."""
     if protocol not in REGISTERED_PORTS:
         return PLAIN_FUNCTIONS
-    names: set[str] = set(_UNTABLED) if protocol == "s7comm" else set()
-    for value in vars(_tables(protocol)).values():
-        for item in value.values() if isinstance(value, dict) else (value,):
-            if isinstance(item, Function):
-                names.add(item.name)
-    return frozenset(names)
+    untabled = _UNTABLED if protocol == "s7comm" else frozenset[str]()
+    return untabled | {function.name for function in _functions_of(protocol)}
+
+
+def _functions_of(protocol: str) -> set[Function]:
+    values = vars(_tables(protocol)).values()
+    items = (item for value in values for item in (value.values() if isinstance(value, dict) else (value,)))
+    return {item for item in items if isinstance(item, Function)}
 
 
 @cache
@@ -78,6 +84,30 @@ def groups(protocol: str) -> dict[str, tuple[str, ...]]:
         return {}
     found: dict[str, tuple[str, ...]] = getattr(_tables(protocol), "FUNCTION_GROUPS", {})
     return found
+
+
+@cache
+def triples(protocol: str) -> frozenset[Triple]:
+    """Every (function code, name, access class) that operations of the protocol have; codes without a name included.
+
+    S7 userdata and S7comm-plus functions that have numbers instead of names are not listed: there are thousands.
+    """
+    if protocol not in REGISTERED_PORTS:
+        return frozenset((None, name, "connect") for name in PLAIN_FUNCTIONS)
+    tables = _tables(protocol)
+    if protocol == "s7comm":
+        jobs = {(code, *tables.job_function(code)) for code in range(256)}
+        services = {*tables.PI_SERVICES.values(), tables.WARM_START, tables.COLD_START}
+        jobs |= {(tables.PI_SERVICE, *function) for function in services}
+        others = _functions_of(protocol) - services - set(tables.FUNCTIONS.values())
+        return frozenset(jobs | {(None, *function) for function in others} | {(None, "pbc_bsend", "write")})
+    out = {(code, *tables.function_of(code)) for code in range(256)}
+    if protocol == "modbus":
+        out |= {(8, *function) for function in tables.DIAGNOSTICS.values()}
+        out |= {(43, *function) for function in tables.INTERFACES.values()}
+        out |= {(tables.UMAS, *tables.function_of(tables.UMAS, code)) for code in range(256)}
+        out |= {(code, name, "read") for code, name, _ in out if name in TWO_SIDED}
+    return frozenset(out)
 
 
 def is_function(protocol: str, name: str) -> bool:

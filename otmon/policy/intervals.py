@@ -50,6 +50,59 @@ def common(first: Intervals, second: Intervals) -> tuple[int, int] | None:
     return None
 
 
+def both(first: Intervals, second: Intervals) -> Intervals:
+    """The numbers that are in each of the two sets."""
+    if first == second:
+        return first
+    if len(first) > len(second):
+        first, second = second, first
+    out = []
+    for low, high in first:
+        # The shorter one is walked; in the other, the few ranges that matter are looked up.
+        for at in range(max(bisect_right(second, low, key=_low) - 1, 0), len(second)):
+            start, end = second[at]
+            if start > high:
+                break
+            if end >= low:
+                out.append((max(low, start), min(high, end)))
+    return tuple(out)
+
+
+def overlap(first: Intervals, second: Intervals) -> bool:
+    """Some number is in each of the two sets."""
+    if len(first) == len(second) == 1:
+        return first[0][0] <= second[0][1] and second[0][0] <= first[0][1]
+    if len(first) > len(second):
+        first, second = second, first
+    return any(overlaps(second, low, high) for low, high in first)
+
+
+def without(first: Intervals, second: Intervals) -> Intervals:
+    """The numbers of the first set that are not in the second."""
+    out = []
+    j = 0
+    for low, high in first:
+        while j < len(second) and second[j][1] < low:
+            j += 1
+        k = j
+        while k < len(second) and second[k][0] <= high:
+            if second[k][0] > low:
+                out.append((low, second[k][0] - 1))
+            low = second[k][1] + 1
+            k += 1
+        if low <= high:
+            out.append((low, high))
+    return tuple(out)
+
+
+def distance(ranges: Intervals, number: int) -> int:
+    """Steps from the number to the nearest one in the set, which is not empty: 0 inside."""
+    at = bisect_right(ranges, number, key=_low) - 1
+    below = max(0, number - ranges[at][1]) if at >= 0 else None
+    above = ranges[at + 1][0] - number if at + 1 < len(ranges) else None
+    return min(gap for gap in (below, above) if gap is not None)
+
+
 def text(ranges: Iterable[tuple[float, float]]) -> str:
     """As people write it: `0-9, 12`; negative numbers as `-5..5`."""
     return ", ".join(_range_text(low, high) for low, high in ranges)

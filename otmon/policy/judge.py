@@ -1,7 +1,7 @@
 """The policy at work: one operation in, one verdict out.
 
 What a verdict hangs on besides the target (hosts, protocol, port, unit, function, windows) is worked out once and kept
-as a `_Cover`; a new target of a known function then costs one lookup and a search in sorted ranges.
+as a `Cover`; a new target of a known function then costs one lookup and a search in sorted ranges.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -92,7 +92,7 @@ class _Party(NamedTuple):
     review: tuple[frozenset[int], frozenset[int]]
 
 
-class _Cover:
+class Cover:
     """What holds for one function between two parties, whatever its target."""
 
     __slots__ = ("free", "joined", "near", "never", "permits", "review")
@@ -129,21 +129,21 @@ class Policy:
         self.site = site
         self.realms = realms
         self.sites = sites
-        self._chatter = chatter
+        self.chatter = chatter
         self.conduits = conduits
         self.never = never
         self.review = review
         rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
-        self._windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
+        self.windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
         self.windowed = frozenset(row.id for row in rows if row.window is not None)
         """Ids of rows that hold at times only."""
         self._open: frozenset[Window] = frozenset()
-        self._since, self._until = (NEVER_NS, -NEVER_NS) if self._windows else (-NEVER_NS, NEVER_NS)
+        self._since, self._until = (NEVER_NS, -NEVER_NS) if self.windows else (-NEVER_NS, NEVER_NS)
         self._parties: dict[tuple[str, str], _Party] = {}
         self._kinds: dict[Any, _Party] = {}
         # Never used again: a party may outlive the clearing of a cache within one verdict.
         self._numbers = count()
-        self._covers: dict[Any, _Cover] = {}
+        self._covers: dict[Any, Cover] = {}
 
     # --- who is who ---------------------------------------------------------------------------------------------------
     def zone_of(self, realm: str, address: str) -> str:
@@ -170,7 +170,7 @@ class Policy:
         """Broadcast, multicast or discovery; whether the policy permits the class is another question."""
         client, server = self.sites.place(op.realm, op.client), self.sites.place(op.realm, op.server)
         same_zone = client.path == server.path
-        return is_chatter(op, client.at, server.at, self.sites.is_broadcast(server.at), same_zone)
+        return is_chatter(op, client.at, server.at, server.at in self.sites.broadcasts, same_zone)
 
     # --- time ---------------------------------------------------------------------------------------------------------
     def horizon(self, ts_ns: int) -> int:
@@ -182,12 +182,12 @@ class Policy:
     @property
     def timeless(self) -> bool:
         """No verdict depends on the time."""
-        return not self._windows
+        return not self.windows
 
     def _turn(self, ts_ns: int) -> None:
-        self._open = frozenset(window for window in self._windows if window.open(ts_ns))
+        self._open = frozenset(window for window in self.windows if window.open(ts_ns))
         self._since = ts_ns
-        self._until = min(window.next_change(ts_ns) for window in self._windows)
+        self._until = min(window.next_change(ts_ns) for window in self.windows)
         self._covers.clear()
 
     def _is_open(self, row: Row) -> bool:
@@ -196,29 +196,35 @@ class Policy:
     # --- verdicts -----------------------------------------------------------------------------------------------------
     def judge(self, op: OperationKey, ts_ns: int) -> Verdict:
         """Verdict of an operation at a moment; never raises. Its `bounds` and `inspect` say whether values decide."""
-        cover = self._cover(op, ts_ns)
+        cover = self.cover(op, ts_ns)
+        permit, row = self.decide(cover, op)
+        if not permit:
+            return self._denied(cover, op) if row is None else _forbidden(row)
+        if row is None:
+            return PERMIT
+        if op.target is None or op.access not in WRITING or all(row.values is None for row, _ in cover.permits):
+            return Verdict(True, row.id)
+        pair, inspect = bounds(ranges for _, ranges in limits(cover.permits, op.target))
+        return Verdict(True, row.id, bounds=pair, inspect=inspect)
+
+    def decide(self, cover: Cover, op: OperationKey) -> tuple[bool, Row | None]:
+        """(permitted, the row that permits or forbids), whatever the values; `cover` is that of the operation."""
         for row in cover.never:
             if touches(row, op.target):
-                return _forbidden(row)
-        if cover.free or (self._chatter and op.protocol in CHATTY and self.is_chatter(op)):
-            return PERMIT
-        target = op.target
-        if target is None:
-            return Verdict(True, cover.permits[0][0].id) if cover.permits else self._denied(cover, op)
-        rows = covering(cover.permits, target)
-        if rows is None:
-            return self._denied(cover, op)
-        if op.access not in WRITING or all(row.values is None for row, _ in cover.permits):
-            return Verdict(True, rows[0].id)
-        pair, inspect = bounds(ranges for _, ranges in limits(cover.permits, target))
-        return Verdict(True, rows[0].id, bounds=pair, inspect=inspect)
+                return False, row
+        if cover.free or (self.chatter and op.protocol in CHATTY and self.is_chatter(op)):
+            return True, None
+        if op.target is None:
+            return (True, cover.permits[0][0]) if cover.permits else (False, None)
+        rows = covering(cover.permits, op.target)
+        return (False, None) if rows is None else (True, rows[0])
 
     def judge_values(self, op: OperationKey, written: Sequence[tuple[Op, float]], ts_ns: int) -> Verdict:
         """As judge, for the values that a message sets; elements of other operations in it are passed over."""
         verdict = self.judge(op, ts_ns)
         if not verdict.permit or not (verdict.inspect or verdict.bounds is not None):
             return verdict
-        permits = self._cover(op, ts_ns).permits
+        permits = self.cover(op, ts_ns).permits
         for element, value in written:
             if not concerned(op, element):
                 continue
@@ -228,7 +234,8 @@ class Policy:
                     return Verdict(False, None, "value", SEVERITY["value", op.access], row.id, text)
         return verdict
 
-    def _cover(self, op: OperationKey, ts_ns: int) -> _Cover:
+    def cover(self, op: OperationKey, ts_ns: int) -> Cover:
+        """What decides about the operation, whatever its target."""
         if not self._since <= ts_ns < self._until:
             self._turn(ts_ns)
         client, server = self._party(op.realm, op.client), self._party(op.realm, op.server)
@@ -237,18 +244,33 @@ class Policy:
         if cover is None:
             if len(self._covers) >= MAX_POLICY_CACHE:
                 self._covers.clear()
-            cover = self._covers[key] = self._find_cover(op, client, server)
+            cover = self._covers[key] = self._find_cover(op, client, server, self._open)
         return cover
 
-    def _find_cover(self, op: OperationKey, client: _Party, server: _Party) -> _Cover:
+    def windows_between(self, op: OperationKey) -> frozenset[Window]:
+        """Windows that a verdict about these two hosts can depend on."""
+        client, server = self._party(op.realm, op.client), self._party(op.realm, op.server)
+        rows = self.conduits.rows(client.conduits[0] & server.conduits[1])
+        rows += self.never.rows(client.never[0] & server.never[1])
+        return frozenset(row.window for row in rows if row.window is not None)
+
+    def cover_while(self, op: OperationKey, is_open: frozenset[Window]) -> Cover:
+        """As cover, while these windows and no others are open; worked out anew."""
+        return self._find_cover(op, self._party(op.realm, op.client), self._party(op.realm, op.server), is_open)
+
+    def _find_cover(self, op: OperationKey, client: _Party, server: _Party, is_open: frozenset[Window]) -> Cover:
         rows = self.conduits.rows(client.conduits[0] & server.conduits[1])
         never = self.never.rows(client.never[0] & server.never[1])
         review = self.review.rows(client.review[0] & server.review[1])
-        return _Cover(
+        return Cover(
             not (client.monitored or server.monitored),
             any(row.protocol == op.protocol for row in rows),
-            [row for row in never if forbids(row, op) and self._is_open(row)],
-            [(row, permitted(row, op)) for row in rows if fits(row, op) and self._is_open(row)],
+            [row for row in never if forbids(row, op) and (row.window is None or row.window in is_open)],
+            [
+                (row, permitted(row, op))
+                for row in rows
+                if fits(row, op) and (row.window is None or row.window in is_open)
+            ],
             [(row, permitted(row, op)) for row in review if row.protocol == op.protocol and fits(row, op)],
         )
 
@@ -265,7 +287,7 @@ class Policy:
         return party
 
     # --- denials ------------------------------------------------------------------------------------------------------
-    def _denied(self, cover: _Cover, op: OperationKey) -> Verdict:
+    def _denied(self, cover: Cover, op: OperationKey) -> Verdict:
         kind: AlertKind = "command" if cover.joined and op.access != "connect" else "segmentation"
         if cover.near is False:
             cover.near = rank(self._candidates(op), op, self._is_open)

@@ -1,6 +1,6 @@
 """Time windows of rows. Days and hours are those of a clock on the wall in the policy's time zone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 
@@ -9,6 +9,10 @@ from otmon.policy.fields import DAY_MINUTES, DAYS
 NEVER_NS: Final = 2**63 - 1
 _SECOND_NS: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_NS: Final = 86_400 * _SECOND_NS
+_YEAR_NS: Final = 366 * _DAY_NS
+_ANY_YEAR_NS: Final = 1_767_225_600 * _SECOND_NS
+"""2026-01-01T00:00:00Z."""
 _SEARCH_DAYS: Final = 9
 """A week, and a day more on either side for hours past midnight and for clock changes."""
 
@@ -42,7 +46,7 @@ class Window(NamedTuple):
     def next_change(self, ts_ns: int) -> int:
         """First moment after `ts_ns` at which it opens or closes; NEVER_NS if it never does again."""
         now = self.open(ts_ns)
-        for moment in sorted(set(self._candidates(ts_ns))):
+        for moment in sorted(set(self.candidates(ts_ns))):
             if moment > ts_ns and self.open(moment) != now:
                 return moment
         return NEVER_NS
@@ -65,7 +69,7 @@ class Window(NamedTuple):
     def _on(self, day: int) -> bool:
         return self.days is None or day in self.days
 
-    def _candidates(self, ts_ns: int) -> Iterator[int]:
+    def candidates(self, ts_ns: int) -> Iterator[int]:
         """Every moment within a week at which it could change, and the end."""
         yield self.until_ns
         if self.days is None and self.hours is None:
@@ -76,6 +80,40 @@ class Window(NamedTuple):
                 yield from _moments(midnight + timedelta(days=number, minutes=minute), self.zone)
         start = ts_ns // _SECOND_NS - 86_400
         yield from _clock_changes(start, start + _SEARCH_DAYS * 86_400, self.zone)
+
+
+class Situation(NamedTuple):
+    """A moment, and which windows are open then: all that a verdict can depend on."""
+
+    ts_ns: int
+    open: frozenset[Window]
+
+
+def situations(windows: Sequence[Window]) -> list[Situation]:
+    """Every set of windows that are open at the same time, ever, with the first moment found for it.
+
+    Between the ends of windows all repeats itself by the week, apart from clock changes: a week from each is looked at.
+    """
+    patterns: dict[Window, list[Window]] = {}
+    for window in dict.fromkeys(windows):
+        patterns.setdefault(window._replace(until=None, until_ns=NEVER_NS, ticket=None), []).append(window)
+    zones = {pattern.zone for pattern in patterns}
+    ends = sorted({window.until_ns for window in windows} - {NEVER_NS})
+    starts = [ends[0] - _YEAR_NS if ends else _ANY_YEAR_NS, *ends]
+    found: dict[frozenset[Window], int] = {}
+    for start, end in zip(starts, [*ends, starts[-1] + _YEAR_NS], strict=True):
+        weeks = {start, max(start, end - _SEARCH_DAYS * _DAY_NS)}
+        for zone in zones:
+            weeks.update(_clock_changes(start // _SECOND_NS, min(start + _YEAR_NS, end) // _SECOND_NS, zone))
+        moments = {moment for week in weeks for pattern in patterns for moment in (week, *pattern.candidates(week))}
+        for moment in sorted(moment for moment in moments | {start} if start <= moment < end):
+            holding = (window for pattern, same in patterns.items() if pattern.open(moment) for window in same)
+            found.setdefault(frozenset(window for window in holding if moment < window.until_ns), moment)
+    return sorted((Situation(ts_ns, is_open) for is_open, ts_ns in found.items()), key=_ts_ns)
+
+
+def _ts_ns(situation: Situation) -> int:
+    return situation.ts_ns
 
 
 def make_window(

@@ -28,18 +28,18 @@ def limit_text(limit: Limit) -> str:
     """A part of an address space."""
     space = safe_text(limit.space)
     many = limit.ranges is not None and (len(limit.ranges) > 1 or limit.ranges[0][0] != limit.ranges[0][1])
-    name = f" {_listed(sorted(limit.names), safe_text)}" if limit.names else ""
+    name = f" {listed(sorted(limit.names), safe_text)}" if limit.names else ""
     if limit.space in DATA_SPACES:
         noun = space.replace("_", " ") + ("s" if many or limit.ranges is None else "")
         if limit.ranges is None:
             return f"all {noun}"
-        shown = _listed(limit.ranges, lambda pair: _references(space, *pair))
-        return f"{noun} {shown} (PDU address{'es' if many else ''} {_ranges(limit.ranges)})"
+        shown = listed(limit.ranges, lambda pair: _references(space, *pair))
+        return f"{noun} {shown} (PDU address{'es' if many else ''} {ranges_text(limit.ranges)})"
     if limit.ranges is None:
         return f"{space}{name}"
     unit = "index" if space[:1] == "g" and space[1:].isdigit() else "byte" if _is_bytes(space) else ""
     plural = {"index": "indexes", "byte": "bytes", "": ""}[unit] if many else unit
-    return " ".join(part for part in (f"{space}{name}", plural, _ranges(limit.ranges)) if part)
+    return " ".join(part for part in (f"{space}{name}", plural, ranges_text(limit.ranges)) if part)
 
 
 def limits_text(limits: Sequence[Limit], space: str | None) -> str:
@@ -52,13 +52,13 @@ def limits_text(limits: Sequence[Limit], space: str | None) -> str:
         key = ("", limit.ranges) if limit.space in DATA_SPACES and limit.space != space else (limit.space, limit)
         if key not in seen:
             seen.add(key)
-            shown.append(f"addresses {_ranges(limit.ranges or ())}" if key[0] == "" else limit_text(limit))
-    return _listed(shown, str)
+            shown.append(f"addresses {ranges_text(limit.ranges or ())}" if key[0] == "" else limit_text(limit))
+    return listed(shown, str)
 
 
 def functions_text(row: Row) -> str:
     """`read_coils, read_holding_registers`, `read operations`, or the protocol when it permits all of it."""
-    named = _listed([*sorted(row.functions or ()), *(f"function {code}" for code in sorted(row.codes))], str)
+    named = listed([*sorted(row.functions or ()), *(f"function {code}" for code in sorted(row.codes))], str)
     access = "/".join(sorted(row.accesses or ()))
     if named:
         return f"{named} ({access})" if access else named
@@ -70,20 +70,20 @@ def units_text(row: Row) -> str:
     parts = []
     for noun, ranges in (("unit", row.units), ("master", row.masters), ("outstation", row.outstations)):
         if ranges is not None:
-            parts.append(f"{noun} {_ranges(ranges)}")
+            parts.append(f"{noun} {ranges_text(ranges)}")
     return " and ".join(parts)
 
 
 def values_text(ranges: Sequence[tuple[float, float]]) -> str:
     """`0-100`."""
-    return _listed(ranges, lambda pair: text((pair,)))
+    return listed(ranges, lambda pair: text((pair,)))
 
 
 def ports_text(row: Row) -> str:
     """`port 502`, `ports 80, 443`, `IP protocol 50`."""
     ports = row.ports or ()
     one = len(ports) == 1 and ports[0][0] == ports[0][1]
-    return f"{'IP protocol' if row.protocol == 'ip' else 'port'}{'' if one else 's'} {_ranges(ports)}"
+    return f"{'IP protocol' if row.protocol == 'ip' else 'port'}{'' if one else 's'} {ranges_text(ports)}"
 
 
 def _references(space: str, low: int, high: int) -> str:
@@ -94,10 +94,12 @@ def _is_bytes(space: str) -> bool:
     return space in ("M", "I", "Q", "P", "V", "L") or (space[:2] in _S7_PLAIN and space[2:].isdigit())
 
 
-def _ranges(ranges: Sequence[tuple[int, int]]) -> str:
-    return _listed(ranges, lambda pair: text((pair,)))
+def ranges_text(ranges: Sequence[tuple[int, int]]) -> str:
+    """`0-9, 12`, the first MAX_LISTED of them."""
+    return listed(ranges, lambda pair: text((pair,)))
 
 
-def _listed(items: Sequence[_T], say: Callable[[_T], str]) -> str:
+def listed(items: Sequence[_T], say: Callable[[_T], str]) -> str:
+    """The first MAX_LISTED things, and how many more there are."""
     more = f" and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else ""
     return ", ".join(map(say, items[:MAX_LISTED])) + more

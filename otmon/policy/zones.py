@@ -139,12 +139,14 @@ class Sites:
         # Larger zones first: then those that contain an address stand in the order of their nesting.
         self.zones = sorted(zones, key=lambda zone: -sum(high - low + 1 for low, high in zone.hosts.ranges))
         self.assets = list(assets)
+        self.roles = dict(roles)
         self._roles = sorted(roles)
         self._in_zone = HostsIndex(zone.hosts for zone in self.zones)
         self._in_asset = HostsIndex(asset.hosts for asset in self.assets)
         self._in_role = HostsIndex(roles[name] for name in self._roles)
         ranges = [pair for zone in self.zones for pair in zone.hosts.ranges]
-        self._broadcasts = frozenset(at for low, high in ranges if (at := broadcast_of(low, high)) is not None)
+        self.broadcasts = frozenset(at for low, high in ranges if (at := broadcast_of(low, high)) is not None)
+        """Directed broadcast addresses of the networks that the policy names."""
         self._places: dict[tuple[str, str], Place] = {}
 
     def place(self, realm: str, address: str) -> Place:
@@ -154,14 +156,11 @@ class Sites:
         if known is None:
             if len(self._places) >= MAX_POLICY_CACHE:
                 self._places.clear()
-            known = self._places[key] = self._find(realm, point(address))
+            known = self._places[key] = self.place_at(realm, point(address))
         return known
 
-    def is_broadcast(self, at: int) -> bool:
-        """Directed broadcast of a network that the policy names."""
-        return at in self._broadcasts
-
-    def _find(self, realm: str, at: int) -> Place:
+    def place_at(self, realm: str, at: int) -> Place:
+        """As place, for an address as a number."""
         path: list[str] = []
         level: float | None = None
         monitored = False

@@ -300,7 +300,7 @@ def ends(text):
 
 
 # --- the comparison --------------------------------------------------------------------------------------------------
-def load(spec):
+def text_of(spec):
     number = iter(range(100))
     document = {
         "otmon": 1,
@@ -313,10 +313,14 @@ def load(spec):
         "conduits": [{"id": f"c{next(number)}", **conduit} for conduit in spec["conduits"]],
         "never": spec["never"],
     }
-    return load_bytes(json.dumps(document).encode(), "p")
+    return json.dumps(document)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def load(spec):
+    return load_bytes(text_of(spec).encode(), "p")
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases)
 def test_judge_is_the_reference(case):
     spec, keys = case

@@ -339,3 +339,36 @@ def test_other_ip_protocols_by_number():
     assert not routers.judge(connect("10.2.0.1", "10.1.0.1", "tcp", 50), NOON).permit
     assert not routers.judge(connect("10.1.0.2", "10.1.0.1", "ip", 137), NOON).permit, "a number is no discovery port"
     assert routers.judge(connect("10.2.0.1", "224.0.0.5", "ip", 89), NOON).permit, "OSPF speaks to all routers"
+
+
+@pytest.mark.parametrize(
+    ("row", "permitted"),
+    [
+        ("access: read", {"umas_read_variables"}),
+        ("functions: [umas_stop_plc]", {"umas_stop_plc"}),
+        ("functions: [umas_0x99]", {"umas_0x99"}),
+        ("functions: [umas]", {"umas_read_variables", "umas_write_variables", "umas_stop_plc", "umas_upload_block"}),
+        (
+            "functions: [90]",
+            {"umas_read_variables", "umas_write_variables", "umas_stop_plc", "umas_upload_block", "umas_0x99"},
+        ),
+        ("access: [read, write, control]", {"umas_read_variables", "umas_write_variables", "umas_stop_plc"}),
+    ],
+)
+def test_umas_is_permitted_function_by_function(row: str, permitted: set[str]) -> None:
+    rules = policy(f"""
+        otmon: 1
+        zones:
+          a: {{monitored: true, hosts: [10.1.0.0/24]}}
+          b: {{monitored: true, hosts: [10.2.0.0/24]}}
+        conduits: [{{id: c, from: a, to: b, allow: [{{protocol: modbus, {row}}}]}}]
+    """)
+    asked = {
+        "umas_read_variables": "read", "umas_write_variables": "write", "umas_stop_plc": "control",
+        "umas_upload_block": "program", "umas_0x99": "program",
+    }  # fmt: skip
+    judged = {
+        name: rules.judge(op("10.1.0.1", "10.2.0.1", "modbus", name, access, function_code=90), NOON).permit
+        for name, access in asked.items()
+    }
+    assert {name for name, permit in judged.items() if permit} == permitted

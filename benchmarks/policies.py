@@ -1,0 +1,106 @@
+"""The commands around policies at the size they promise: `python -m benchmarks.policies [--rows N]`.
+
+Two policies of 10,000 rows that differ in every row are loaded and compared, denials are explained, and a million
+stored operations are replayed. Prints JSON, in seconds of this process's own time; nothing is asserted.
+"""
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from otmon.model import Counts, OperationKey, OperationRecord, Target
+from otmon.policy.difference import difference
+from otmon.policy.edit import Asked
+from otmon.policy.judge import Policy
+from otmon.policy.load import load_policy
+from otmon.policy.optext import parse_operation
+from otmon.policy.replay import Replay
+from otmon.policy.why import Explainer
+from otmon.site.part import Part
+from otmon.site.site import Site
+from otmon.store.database import SiteDatabase, write_database
+
+PER_CONDUIT = 20
+NOON = 1_764_590_400 * 10**9
+
+
+def policy_text(rows: int, seed: int) -> str:
+    """As a large site would have it: a pair of hosts a conduit, ranges of registers a row."""
+    choose = random.Random(seed)
+    lines = ["otmon: 1", "site: big", "zones:", "  control: {hosts: [10.1.0.0/16]}", "  panels: {hosts: [10.2.0.0/16]}"]
+    lines.append("conduits:")
+    for number in range(rows):
+        pair, step = divmod(number, PER_CONDUIT)
+        if step == 0:
+            host = f"{pair // 250}.{pair % 250 + 1}"
+            lines += [f"  - id: c{pair}", f"    from: 10.2.{host}", f"    to: 10.1.{host}", "    allow:"]
+        first = step * 100 + choose.randrange(40)
+        last = first + choose.randrange(40)
+        row = f"protocol: modbus, functions: [read_holding_registers], units: {step % 5}, addresses: {first}-{last}"
+        lines.append(f"      - {{{row}}}")
+    return "\n".join(lines) + "\n"
+
+
+def operations(number: int, pairs: int) -> Iterator[OperationRecord]:
+    """Half of them where a row may be, half beyond."""
+    counts = Counts(1, 1)
+    for n in range(number):
+        pair, rest = n % pairs, n // pairs
+        host = f"{pair // 250}.{pair % 250 + 1}"
+        target = Target("holding_register", rest, rest + 1)
+        key = OperationKey(
+            *("default", f"10.2.{host}", f"10.1.{host}", "tcp", 502, "modbus", rest // 100 % 5, 3),
+            *("read_holding_registers", "read", target),
+        )
+        yield OperationRecord(key, counts, 260, NOON, NOON, (1, n + 1), {}, {}, None, None)
+
+
+def timed(run: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.process_time()
+    result = run()
+    return round(time.process_time() - start, 4), result
+
+
+def explained(policy: Policy, times: int = 200) -> dict[str, float]:
+    ready_s, explainer = timed(lambda: Explainer(policy))
+    key, value = parse_operation("10.2.0.7 -> 10.1.0.7 modbus unit 1 read_holding_registers 190-195", policy)
+    questions = [
+        Asked(key._replace(target=Target("holding_register", n, n + 5)), NOON, value) for n in range(190, 190 + times)
+    ]
+    each_s, _ = timed(lambda: [explainer.why(asked) for asked in questions])
+    return {"ready_s": ready_s, "explanation_ms": round(1000 * each_s / times, 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--operations", type=int, default=1_000_000)
+    chosen = parser.parse_args()
+    out: dict[str, Any] = {"rows": chosen.rows, "operations": chosen.operations}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{seed}.yaml" for seed in (1, 2)]
+        for seed, path in enumerate(paths):
+            path.write_text(policy_text(chosen.rows, seed))
+        out["load_s"], old = timed(lambda: load_policy(paths[0]))
+        new = load_policy(paths[1])
+        out["diff_s"], found = timed(lambda: difference(old, new))
+        out["changes"] = len(found.changes)
+        out |= explained(old)
+        site_db = Path(folder) / "site.db"
+        pairs = max(1, chosen.rows // PER_CONDUIT)
+        part = Part(operations=list(operations(chosen.operations, pairs)))
+        write_database(site_db, Site(part), [])
+        with SiteDatabase(site_db) as results:
+            replay = Replay(old)
+            out["replay_s"], _ = timed(lambda: replay.run(results.groups()))
+        out["denied"] = sum(tally.operations for tally in replay.denied.values())
+    print(json.dumps(out))
+
+
+if __name__ == "__main__":
+    main()

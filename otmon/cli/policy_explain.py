@@ -1,0 +1,157 @@
+"""`otmon policy explain`: why an operation is permitted or denied, and what would permit it."""
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from otmon.cli.common import RAN, Stop, emit, emit_json, open_results
+from otmon.cli.policy_diff import data_option, load
+
+if TYPE_CHECKING:
+    from otmon.policy import Policy
+    from otmon.policy.edit import Asked, Edit
+    from otmon.policy.why import Why
+
+MAX_TARGETS: Final = 8
+"""Of one alert."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    '  otmon policy explain policy.yaml "10.0.2.11 -> 10.0.1.13 modbus unit 1 write_single_register 45 = 900"\n'
+    '  otmon policy explain policy.yaml "hmi-1 -> plc-2 s7comm plc_stop" --at 2026-03-02T03:00\n'
+    "  otmon policy explain policy.yaml 6d2ea86c2e35f706f87e --data /var/lib/otmon\n"
+)
+@click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
+@click.argument("what", metavar="OPERATION|ALERT-ID")
+@data_option
+@click.option("--at", "moment", metavar="TIME", help="When; in the policy's time zone. Default: now, or the alert's.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON records.")
+def explain(policy: Path, what: str, data: Path | None, moment: str | None, as_json: bool) -> int:
+    """Say why an operation is permitted or denied.
+
+    An operation is one line of text; an alert is named by its id, with --data. The answer is the row that decides; of
+    what is denied the nearest rows, what they lack, and the smallest edit of the file that would permit it.
+    """
+    loaded = load(policy)
+    ts_ns = None if moment is None else _moment(moment, loaded)
+    questions = _of_text(what, loaded, ts_ns) if data is None else _of_alert(what, data, ts_ns)
+    from otmon.policy.why import Explainer
+
+    functions = tuple((asked.key.protocol, asked.key[7:10]) for asked in questions)
+    explainer = Explainer(loaded, functions)
+    answers = [explainer.why(asked) for asked in questions]
+    edit = _edit(policy, loaded, answers)
+    if as_json:
+        emit_json([{**_record(answer), "edit": edit and edit[0], "diff": edit and edit[1]} for answer in answers])
+        return RAN
+    lines = [line for answer in answers for line in _lines(answer)]
+    if edit is not None:
+        lines += ["", f"The smallest edit that permits it: {edit[0]}.", "", edit[1].rstrip("\n")]
+    emit("\n".join(lines) + "\n")
+    return RAN
+
+
+def _moment(text: str, policy: "Policy") -> int:
+    from datetime import UTC
+
+    zone = policy.windows[0].zone if policy.windows else UTC
+    try:
+        found = datetime.fromisoformat(text)
+        found = found if found.tzinfo is not None else found.replace(tzinfo=zone)
+        return int(found.timestamp()) * 1_000_000_000
+    except (ValueError, OverflowError, OSError):
+        raise Stop(f"--at: {text!r} is not a time; write 2026-03-02T03:00") from None
+
+
+def _of_text(text: str, policy: "Policy", ts_ns: int | None) -> "list[Asked]":
+    from otmon.policy.edit import Asked
+    from otmon.policy.optext import TextError, parse_operation
+
+    try:
+        key, value = parse_operation(text, policy)
+    except TextError as error:
+        hint = "" if "->" in text else " (to explain an alert, say where it is: --data DIR)"
+        raise Stop(f"operation:{error}{hint}") from None
+    return [Asked(key, time.time_ns() if ts_ns is None else ts_ns, value)]
+
+
+def _of_alert(name: str, data: Path, ts_ns: int | None) -> "list[Asked]":
+    from otmon.policy.alerted import asked
+
+    with open_results(data) as results:
+        record = next((record for record in results.alerts if record["id"] == name), None)
+    if record is None:
+        raise Stop(f"{data}: no alert {name!r}; `otmon alerts list {data}` shows them")
+    found = asked(record)[:MAX_TARGETS]
+    if not found:
+        raise Stop(f"alert {name} is of kind {record['kind']}: no policy row decides about it")
+    return found if ts_ns is None else [item._replace(ts_ns=ts_ns) for item in found]
+
+
+def _edit(path: Path, policy: "Policy", answers: "list[Why]") -> tuple[str, str] | None:
+    """(what is done, unified diff): one edit that permits all that is denied and that an edit can permit."""
+    from otmon.policy.edit import permits, smallest
+    from otmon.policy.load import load_bytes
+
+    before = text = path.read_text(encoding="utf-8-sig")
+    edit: Edit | None = None
+    what: list[str] = []
+    for answer in answers:
+        if answer.permit or answer.forbidden or permits(policy, answer.asked):
+            continue
+        near = answer.near[0] if answer.near else None
+        edit = smallest(text, str(path), policy, answer.asked, near and near.row, near.failing if near else frozenset())
+        if edit is None:
+            continue
+        text = edit.text
+        policy = load_bytes(text.encode(), str(path))
+        what.append(edit.what)
+    return None if edit is None else (", ".join(dict.fromkeys(what)), edit.diff(before, str(path)))
+
+
+def _lines(answer: "Why") -> list[str]:
+    from otmon.policy.optext import operation_text
+
+    asked, verdict = answer.asked, answer.verdict
+    lines = [operation_text(asked.key, asked.value)]
+    if answer.permit:
+        return [*lines, f"permitted. {answer.because}"]
+    word = "forbidden" if answer.forbidden else "denied"
+    kind = "value" if verdict.permit else f"{verdict.kind}, {verdict.severity}"
+    lines.append(f"{word} ({kind}). {answer.because}")
+    if answer.forbidden:
+        lines.append("No edit is proposed: a `never` row is there on purpose.")
+    if verdict.review is not None:
+        lines.append(f"It waits for review: {verdict.review}.")
+    for near in answer.near:
+        lines.append(f"  near: row {near.row.id} ({near.from_text} -> {near.to_text})")
+        lines += [f"    {lack.text()}" for lack in near.lacks]
+    return lines
+
+
+def _record(answer: "Why") -> dict[str, Any]:
+    from otmon.policy.optext import operation_text
+
+    asked, verdict = answer.asked, answer.verdict
+    return {
+        "operation": operation_text(asked.key, asked.value),
+        "ts_ns": asked.ts_ns,
+        "permit": answer.permit,
+        "row": verdict.row if answer.permit or answer.forbidden else None,
+        "kind": None if answer.permit else "value" if verdict.permit else verdict.kind,
+        "because": answer.because,
+        "review": verdict.review,
+        "near": [
+            {
+                "row": near.row.id,
+                "from": near.from_text,
+                "to": near.to_text,
+                "lacks": [lack._asdict() for lack in near.lacks],
+            }
+            for near in answer.near
+        ],
+    }

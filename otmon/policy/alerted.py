@@ -1,0 +1,40 @@
+"""The operations that an alert is about, out of its record."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from otmon.model import OperationKey, Target, Unit
+from otmon.policy.edit import Asked
+from otmon.policy.models import PLAIN_PROTOCOLS
+
+_WROTE: Final = re.compile(r" (?:wrote|set) (-?\d+(?:\.\d+)?) to ")
+"""The value of a value alert stands in its title alone."""
+
+
+def asked(record: Mapping[str, Any]) -> list[Asked]:
+    """One for each target that the record lists; none if the alert is not about an operation."""
+    if record["kind"] not in ("segmentation", "command", "value"):
+        return []
+    op = record["operation"]
+    unit: Unit = op.get("unit")
+    if "link_source" in op:
+        unit = op["link_source"], op["link_destination"]
+    key = OperationKey(
+        *(op["realm"], op["client"], op["server"], op["transport"], op["port"], op["protocol"], unit),
+        *(op["function_code"], op["function"], op["access"], None),
+        op["initiated_by"],
+    )
+    wrote = _WROTE.search(record["title"]) if record["kind"] == "value" else None
+    value = None if wrote is None else float(wrote[1])
+    targets = [entry["target"] for entry in record["targets"]] or [None]
+    return [Asked(_at(key, target), record["first_ts_ns"], value) for target in targets]
+
+
+def _at(key: OperationKey, target: Mapping[str, Any] | None) -> OperationKey:
+    if target is None:
+        return key
+    if key.protocol in PLAIN_PROTOCOLS:
+        # What alerts list as targets of connections are their ports.
+        return key._replace(port=target["start"]) if key.function == "connect" else key
+    return key._replace(target=Target(target["space"], target.get("start"), target.get("end"), target.get("name")))

@@ -1,0 +1,224 @@
+"""Boxes in the words of a policy file: zones, assets, functions, targets, values and windows."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from otmon.policy.addresses import EVERYTHING, hosts_text
+from otmon.policy.axes import NONE, OTHER, POSITIONS, Axes, Side
+from otmon.policy.fields import Limit
+from otmon.policy.intervals import Intervals, contains_all, merge, text, without
+from otmon.policy.judge import Policy
+from otmon.policy.models import OT_PROTOCOLS
+from otmon.policy.rows import DATA_SPACES
+from otmon.policy.wording import limit_text, listed, ranges_text
+from otmon.policy.zones import OUTSIDE
+
+ANYBODY: Final = "any"
+_WHOLE: Final = 0
+"""First number of a stretch of the target axis: the space as a whole."""
+
+
+class Phrases:
+    """Says boxes with the names of one policy."""
+
+    def __init__(self, axes: Axes, policy: Policy) -> None:
+        self._axes = axes
+        self._functions: dict[str, set[str]] = {}
+        for protocol, (_, name, _) in axes.functions:
+            self._functions.setdefault(protocol, set()).add(name)
+        sites = policy.sites
+        self._names: dict[Intervals, str] = {EVERYTHING: ANYBODY}
+        named = [(zone.hosts.ranges, zone.name) for zone in sites.zones]
+        named += [(asset.hosts.ranges, asset.key) for asset in sites.assets]
+        named += [(hosts.ranges, f"role {name}") for name, hosts in sites.roles.items()]
+        self._parts = [(ranges, name) for ranges, name in named if ranges]
+        for ranges, name in self._parts:
+            self._names.setdefault(ranges, name)
+        inside = merge(pair for zone in sites.zones for pair in zone.hosts.ranges)
+        self._names.setdefault(without(EVERYTHING, inside), OUTSIDE)
+
+    def record(self, side: Side) -> dict[str, Any]:
+        """Each axis that limits the box, in words."""
+        everything = self._axes.all
+        out: dict[str, Any] = {"from": self.hosts(side.client), "to": self.hosts(side.server)}
+        if side.realm != everything.realm:
+            out["realm"] = self.realms(side.realm)
+        out["operations"] = self.functions(side.function)
+        for name in ("port", "master", "unit"):
+            ranges = getattr(side, name)
+            if ranges != everything.__getattribute__(name):
+                noun = "outstation" if name == "unit" and self._is_dnp3(side.function) else name
+                out[noun] = ranges_text(without(ranges, ((NONE, NONE),))) or "none"
+        if side.target != everything.target:
+            out["target"] = self.targets(side.target)
+        if side.value != everything.value:
+            out["values"] = self.values(side.value)
+        if side.time != everything.time:
+            out["when"] = self.times(side.time)
+        return out
+
+    def sentence(self, side: Side) -> str:
+        """`supervision -> control: modbus write_single_register, unit 1, addresses 40-49, values above 100`."""
+        found = self.record(side)
+        realm = f" in realm {found['realm']}" if "realm" in found else ""
+        parts = [found["operations"]]
+        parts += [f"{key} {found[key]}" for key in ("port", "master", "outstation", "unit") if key in found]
+        parts += [found[key] for key in ("target",) if key in found]
+        parts += [f"values {found['values']}"] if "values" in found else []
+        parts += [found["when"]] if "when" in found else []
+        return f"{found['from']} -> {found['to']}{realm}: {', '.join(parts)}"
+
+    def realms(self, numbers: Intervals) -> str:
+        """By their names."""
+        return listed([self._axes.realms[number] or "any other" for number in _numbers(numbers)], str)
+
+    def hosts(self, ranges: Intervals) -> str:
+        """Names as far as they go, addresses for the rest."""
+        if ranges in self._names:
+            return self._names[ranges]
+        words = self._named(ranges)
+        for around, name in ((EVERYTHING, ANYBODY), *self._parts):
+            if len(words) > 1 and contains_all(around, ranges):
+                but = self._named(without(around, ranges))
+                if len(but) < len(words):
+                    return f"{name} but {listed(but, str)}"
+        return listed(words, str)
+
+    def _named(self, ranges: Intervals) -> list[str]:
+        words = [self._names[ranges]] if ranges in self._names else []
+        rest = () if words else ranges
+        for part, name in self._parts:
+            if contains_all(rest, part):
+                words.append(name)
+                rest = without(rest, part)
+        return [*words, *hosts_text(rest)]
+
+    def _is_dnp3(self, numbers: Intervals) -> bool:
+        return all(self._axes.functions[number][0] == "dnp3" for number in _numbers(numbers))
+
+    def functions(self, numbers: Intervals) -> str:
+        """By protocol; what is left out, where that is shorter."""
+        if numbers == self._axes.all.function:
+            return "everything"
+        chosen: dict[str, set[str]] = {}
+        for number in _numbers(numbers):
+            protocol, (_, name, _) = self._axes.functions[number]
+            chosen.setdefault(protocol, set()).add(name)
+        return "; ".join(f"{protocol} {self._chosen(protocol, names)}" for protocol, names in sorted(chosen.items()))
+
+    def _chosen(self, protocol: str, names: set[str]) -> str:
+        missing = self._functions[protocol] - names
+        if not missing and protocol in OT_PROTOCOLS:
+            return "(all of it)"
+        if missing and len(missing) < len(names) / 2:
+            return f"(all but {listed(sorted(missing), str)})"
+        known = [name for name in sorted(names) if not name.startswith("function_")] or sorted(names)
+        return listed(known, str)
+
+    # --- targets ----------------------------------------------------------------------------------------------------
+    def targets(self, numbers: Intervals) -> str:
+        """As rows name them."""
+        full = self._axes.all.target
+        rest = without(full, numbers)
+        if sum(high - low for low, high in rest) < sum(high - low for low, high in numbers) and rest:
+            return f"any target but {self._spaces(rest)}"
+        return self._spaces(numbers)
+
+    def _spaces(self, numbers: Intervals) -> str:
+        limits = list(self._limits(numbers))
+        data = [limit for limit in limits if limit.space in DATA_SPACES and limit.names is None]
+        words = []
+        if len(data) == len(DATA_SPACES) and len({limit.ranges for limit in data}) == 1 and data[0].ranges is not None:
+            words.append(f"addresses {ranges_text(data[0].ranges)}")
+            limits = [limit for limit in limits if limit not in data]
+        words += [_limit_words(limit) for limit in limits]
+        if numbers[-1][1] >= len(self._axes.places) * POSITIONS:
+            words.append("every other address space")
+        return listed(words, str) or "a target that is not known"
+
+    def _limits(self, numbers: Intervals) -> Iterator[Limit]:
+        """Space by space; names that have the same ranges together, no names where all have."""
+        spaces: dict[str, dict[str | None, Intervals]] = {}
+        for place, (space, name) in enumerate(self._axes.places):
+            base = place * POSITIONS
+            inside = _shifted(numbers, base, base + POSITIONS - 1)
+            if inside:
+                spaces.setdefault(space, {})[name] = inside
+        for space, names in spaces.items():
+            every = [name for other, name in self._axes.places if other == space]
+            by_ranges: dict[Intervals, list[str | None]] = {}
+            for name in every:
+                if name in names:
+                    by_ranges.setdefault(names[name], []).append(name)
+            for inside, same in by_ranges.items():
+                whole = inside == ((0, POSITIONS - 1),)
+                ranges = None if whole else tuple((max(low - 1, 0), high - 1) for low, high in inside if high > _WHOLE)
+                called = None if same == every or same == [None] else frozenset(_name(name) for name in same)
+                yield Limit(space, ranges, called)
+
+    # --- values and times -------------------------------------------------------------------------------------------
+    def values(self, numbers: Intervals) -> str:
+        """`0-100, above 200`."""
+        return listed([self._value_words(low, high) for low, high in numbers if high > 0], str) or "not known"
+
+    def _value_words(self, low: int, high: int) -> str:
+        cuts = self._axes.cuts
+        low = max(low, 1)
+        if low == 2 * len(cuts) + 2:
+            return "that are no number"
+        first = None if low == 1 else cuts[(low - 2) // 2 if low % 2 == 0 else (low - 3) // 2]
+        last = None if high > 2 * len(cuts) else cuts[(high - 2) // 2 if high % 2 == 0 else (high - 1) // 2]
+        if first is not None and last is not None and low % 2 == high % 2 == 0:
+            return text(((first, last),))
+        words = []
+        if first is not None:
+            words.append(f"{'from' if low % 2 == 0 else 'above'} {first:.15g}")
+        if last is not None:
+            words.append(f"{'up to' if high % 2 == 0 else 'below'} {last:.15g}")
+        return " and ".join(words) or "any"
+
+    def times(self, numbers: Intervals) -> str:
+        """By one window, or two; else by an example."""
+        axes = self._axes
+        situations = axes.situations
+        now = set(_numbers(numbers))
+        opened = {
+            window: {n for n, situation in enumerate(situations) if window in situation.open} for window in axes.windows
+        }
+        for window, when in opened.items():
+            if when == now:
+                return f"during {window.text()}"
+            if set(range(len(situations))) - when == now:
+                return f"except during {window.text()}"
+        for window, when in opened.items():
+            for other, but in opened.items():
+                if when - but == now:
+                    return f"during {window.text()}, except during {other.text()}"
+        return f"at times, as at {axes.moment_text(min(now))}"
+
+
+def _numbers(ranges: Intervals) -> Iterator[int]:
+    return (number for low, high in ranges for number in range(low, high + 1))
+
+
+def _shifted(numbers: Intervals, base: int, last: int) -> Intervals:
+    """The part of the numbers from `base` to `last`, counted from `base`."""
+    return tuple(
+        (max(low, base) - base, min(high, last) - base) for low, high in numbers if low <= last and high >= base
+    )
+
+
+def _name(name: str | None) -> str:
+    return "without a name" if name is None else "any other name" if name == OTHER else name
+
+
+def _limit_words(limit: Limit) -> str:
+    if limit.ranges == ():
+        return f"all of {limit_text(limit._replace(ranges=None))} at once"
+    return limit_text(limit)
+
+
+def joined(sides: Sequence[Side], phrases: Phrases, most: int) -> list[str]:
+    """Sentences of some boxes, and how many more there are."""
+    lines = [phrases.sentence(side) for side in sides[:most]]
+    return [*lines, f"and {len(sides) - most} more"] if len(sides) > most else lines
