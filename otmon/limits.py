@@ -64,6 +64,9 @@ RESPONSE_TIMEOUT_NS: Final = 5 * 1_000_000_000
 """A request younger than this at the end of a capture is pending, not unanswered."""
 MAX_PDU_BYTES: Final = 8_192
 """Longest unit carried over segment ends or assembled from fragments (S7 negotiates 240-960, DNP3 at most 2,048)."""
+MAX_INTERLEAVED: Final = 8
+"""Fragments of different link addresses assembled at a time in one direction of a connection (outstations behind one
+terminal server)."""
 MAX_CARRY_SLOTS: Final = 2_048
 MAX_BINDINGS: Final = 65_536
 """(MAC, address or ethertype) pairs remembered from the link."""
@@ -153,6 +156,28 @@ MAX_POINTS: Final = 20_000
 """Points that wait for a checkpoint."""
 MAX_POINT_REQUESTS: Final = 4_096
 """Requests kept until their response comes, for the addresses of what was read."""
+MAX_TOLD_BYTES: Final = 512 * 1024 * 1024
+"""Of one message of a sensor's job: a harvest of MAX_UNSAVED operations and as many connections is a tenth of it."""
+
+# --- transfers of logic ----------------------------------------------------------------------------------------------
+MAX_TRANSFERS: Final = 1_024
+"""Uploads and downloads that go on at once (a hash and their block's name each); of more, the oldest counts as cut."""
+MAX_TRANSFER_REQUESTS: Final = 1_024
+"""Their jobs kept until the answer comes, which does not name the block."""
+TRANSFER_IDLE_NS: Final = 600 * 1_000_000_000
+"""A sensor calls one that rests for longer broken off."""
+MAX_BLOCKS: Final = 20_000
+"""Transfers that ended and wait for a harvest (a large controller has some hundred blocks)."""
+KEEP_BLOCKS: Final = 100_000
+"""Different contents of blocks that a sensor remembers, those seen last the longest ago go first."""
+
+# --- habits of clients -----------------------------------------------------------------------------------------------
+MAX_SIGNATURES: Final = 8
+"""Of one habit of one client; who shows more has none."""
+MAX_HABITS: Final = 20_000
+"""Habits that wait for a harvest."""
+KEEP_HABITS: Final = 50_000
+"""Habits that a sensor remembers: five thousand clients with five protocols each."""
 
 # --- delivery --------------------------------------------------------------------------------------------------------
 SUMMARY_NS: Final = 86_400 * 1_000_000_000

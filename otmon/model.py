@@ -15,6 +15,11 @@ Unit = int | tuple[int, int] | None
 class Malformed(Exception):
     """The bytes are not a PDU of this protocol. The only exception that may leave a decoder."""
 
+    def __init__(self, why: str = "", read: "Message | None" = None) -> None:
+        super().__init__(why)
+        self.read = read
+        """What could be read all the same, if that is at least the function."""
+
 
 class Function(NamedTuple):
     """One row of a protocol's function table: the name it has in policy and records, and what it does."""
@@ -68,6 +73,39 @@ class Value(NamedTuple):
     target: Target
     value: float | str
     """Text (safe) where it is no number."""
+
+
+class Block(NamedTuple):
+    """What a transfer moves: a block of a controller's logic, or a file."""
+
+    kind: str
+    """OB, DB, FC, SDB, ...; file."""
+    number: int | None
+    name: str
+    """OB1 (safe text)."""
+    file_system: str | None
+    """Where in the controller: active, passive; None where there is one place."""
+
+
+class Step(NamedTuple):
+    """What one PDU does to a transfer."""
+
+    phase: Literal["begin", "ask", "part", "end"]
+    """begin: it was agreed upon; ask: a part is wanted; part: it came."""
+    direction: Literal["upload", "download"]
+    """Out of the controller, into it."""
+    handle: str | None
+    """Names the transfer within its connection and direction; None: the request that does was not seen."""
+    block: Block | None = None
+    unit: Unit = None
+    data: bytes = b""
+    more: bool = False
+    """After this part comes another one."""
+    lost: bool = False
+    """Not all bytes of the part are there."""
+    failed: bool = False
+    length: int | None = None
+    """Bytes of all parts, as announced at the beginning."""
 
 
 class OperationKey(NamedTuple):
@@ -174,6 +212,59 @@ class PointRecord(NamedTuple):
     ts_ns: int
     messages: int
     """How many of its shape, this one included, came since the one before that was looked at."""
+
+
+class BlockRecord(NamedTuple):
+    """A block of a controller as it was moved: once, or as often as the same bytes came the same way."""
+
+    realm: str
+    server: str
+    """The controller."""
+    protocol: str
+    unit: Unit
+    block: Block
+    direction: Literal["upload", "download"]
+    client: str
+    """Who fetched or sent it."""
+    state: Literal["complete", "gap", "aborted"]
+    """gap: bytes of it were not captured; aborted: refused on the way, or not seen to its end."""
+    length: int
+    """Bytes seen."""
+    sha256: str | None
+    """Of all bytes; None unless complete."""
+    first_ts_ns: int
+    """When the first of these transfers began."""
+    last_ts_ns: int
+    """When the last of them ended."""
+    frames: "tuple[FrameRef, FrameRef]"
+    """First and last one of the first of them."""
+    transfers: int = 1
+    before: str | None = None
+    """What the block's sha256 was until then, if it was another one."""
+
+
+class Sighting(NamedTuple):
+    """A signature as it was shown."""
+
+    connections: int
+    times: tuple[int, ...]
+    """When the first of them began, ns; as many as `otmon.site.habits` needs."""
+    first_frame: "FrameRef"
+    server: str
+    """Of the first of them."""
+    last_ts_ns: int
+    """When the last of them began."""
+
+
+class Habit(NamedTuple):
+    """One habit of a client of a protocol."""
+
+    realm: str
+    address: str
+    protocol: str
+    kind: str
+    """stack: of the machine; numbering: of the program."""
+    signatures: dict[str, Sighting]
 
 
 class ConnectionRecord(NamedTuple):

@@ -60,16 +60,24 @@ def _result(
     shares: Sequence[_Share], policy: "Policy | None", files: Sequence[Path | None], messages_path: Path | None
 ) -> Result:
     """The shares of all jobs as one."""
+    from otmon.alerts.devices import note_changes, note_strangers
+    from otmon.alerts.episodes import Episodes
     from otmon.alerts.episodes import merge as merge_episodes
     from otmon.engine.blind import blindness, times
     from otmon.engine.messages import join
+    from otmon.site.habits import strangers
+    from otmon.site.ledger import enter
 
     part, inputs = merge([share[0] for share in shares]), shares[0][1]
     interrupted = any(share[2] for share in shares)
     part.partial = interrupted
     site_name = policy.site if policy is not None else "default"
     part.frames["captured"] = sum(part.frames.values()) if interrupted else sum(i.frames for i in inputs)
-    part.episodes = list(merge_episodes([part.episodes, blindness(site_name, part, times(inputs))]))
+    part.blocks, changes = enter(part.blocks)
+    late = Episodes(site_name)
+    note_changes(late, changes)
+    note_strangers(late, strangers(part.habits, {}))
+    part.episodes = list(merge_episodes([part.episodes, late.all, blindness(site_name, part, times(inputs))]))
     if messages_path is not None:
         join([file for file in files if file is not None], messages_path)
     return Result(part, inputs, interrupted)

@@ -28,4 +28,4 @@ def blindness(site_name: str, part: Part, seen: tuple[int, int]) -> list[Episode
         "folded": part.folded,
     }
     whole = of_capture({**part.frames, **lost}, part.unsupported, "default", *seen)
-    return visibility(site_name, [*of_connections(part.connections), *whole])
+    return visibility(site_name, [*of_connections(part.connections, part.facts), *whole])

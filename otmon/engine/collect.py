@@ -8,8 +8,10 @@ import numpy as np
 from otmon.engine.connects import Connects
 from otmon.engine.conversations import MOST, Conversations
 from otmon.engine.events import frames_of
+from otmon.engine.habits import Habits
 from otmon.engine.judge import Judge
 from otmon.engine.names import Names, frame_ref, mac_text
+from otmon.engine.transfers import Transfers
 from otmon.limits import FACTS_ANEW_NS, MAX_FACTS
 from otmon.model import Binding, Counts, Fact, OperationKey, OperationRecord
 from otmon.policy.verdict import Verdict
@@ -28,12 +30,15 @@ _COUNTED = (c.S_COUNT, *range(c.S_ACCEPTED, c.S_UNSEEN + 1), c.S_BYTES)
 
 
 class Collector:
-    """Gathers what leaves the state on the way (closed connections, bindings, facts), and on request what is in it."""
+    """Gathers what leaves the state on the way (closed connections, bindings, facts, blocks), and on request what is
+    in it.
+    """
 
     def __init__(self, state: Any, names: Names, judge: Judge) -> None:
         self._state, self._names, self._judge = state, names, judge
         self._conversations = Conversations(state, names)
         self._connects = Connects(judge)
+        self.transfers, self.habits = Transfers(state, names), Habits(state, names)
         self._early: list[OperationRecord] = []
         """Operations of connections that were judged before the harvest."""
         self._bindings: list[Binding] = []
@@ -60,12 +65,16 @@ class Collector:
         self._bindings.append(Binding(realm, mac_text(mac), text, ethertype, bool(kind & 1), event[c.E_TS], frame))
 
     def identity(self, event: list[int]) -> None:
-        """A response that may tell who the server is."""
+        """A message that may tell who its sender is."""
         shape, message = event[c.E_SHAPE], self._judge.decode(event)
         if message is None:
             return
-        protocol = self._judge.protocol(shape)
-        pair = self._names.pair(int(self._state.shapes[shape, c.S_K0]) >> 24)
+        protocol = self._judge.protocol_of(event)
+        pair = self._judge.flow(event)  # of a link PDU, which has no shape
+        if shape >= 0:
+            # The shape is that of the request if it is known: some answers do not say themselves what they answer.
+            message = message._replace(ops=tuple(self._judge.ops(shape)))
+            pair = self._names.pair(int(self._state.shapes[shape, c.S_K0]) >> 24)
         address = pair.client if event[c.E_FROM_CLIENT] == 1 else pair.server
         frame = frames_of(self._state, event)[-1]
         for name, value, confidence in protocol.identity(message):
@@ -84,6 +93,8 @@ class Collector:
         if record is not None:
             self._early += self._connects.take([(conn, record)])
         self._connects.forget(conn)
+        self.transfers.close_connection(conn)
+        self.habits.close_connection(conn)
 
     def adopt(self, now_ns: int) -> None:
         """Another policy is in force."""
@@ -92,11 +103,14 @@ class Collector:
     def age(self, now_ns: int) -> None:
         """Forget what was noted of pairs that have been quiet for long."""
         self._connects.age(now_ns)
+        self.transfers.age(now_ns)
 
     def move_connections(self, rows: Any) -> None:
         """Connections have other rows now: old -> new, -1: gone."""
         self._conversations.move(rows)
         self._connects.move(rows)
+        self.transfers.move_connections(rows)
+        self.habits.move_connections(rows)
 
     def move_shapes(self, rows: Any) -> None:
         """Shapes have other rows now: old -> new, -1: gone, and harvested before."""
@@ -144,6 +158,8 @@ class Collector:
             hosts=self._conversations.hosts(),
             bindings=self._bindings,
             facts=self._facts,
+            blocks=self.transfers.take_all(now_ns is None),
+            habits=self.habits.take_all(now_ns is None),
             episodes=list(self._judge.episodes.all),
             folded=self._folded,
         )
@@ -227,7 +243,8 @@ class Collector:
 
     def _protocols(self) -> dict[str, Any]:
         """The section `protocols` of summary.json."""
-        state, out = self._state, {}
+        state = self._state
+        out: dict[str, Any] = {}
         for index, protocol in enumerate(PROTOCOLS):
             totals = dict(zip(c.TOTALS, state.totals[index].tolist(), strict=True))
             units, bad_units = totals.pop("units"), totals.pop("bad_units")
@@ -246,8 +263,18 @@ class Collector:
                 section.setdefault(part, {})[key] = int(state.classes[index, slot])
             if protocol.name == "dnp3":
                 section["link_frames"] = units
-            out[protocol.name] = section
+            out[protocol.name] = _sum(out[protocol.name], section) if protocol.name in out else section
         return out
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """Two sections of one protocol: numbers add up, names stay."""
+    if isinstance(one, dict):
+        return {
+            key: _sum(one[key], other[key]) if key in one and key in other else {**one, **other}[key]
+            for key in {**one, **other}
+        }
+    return one if isinstance(one, str) else one + other
 
 
 def _record(

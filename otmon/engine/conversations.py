@@ -12,7 +12,7 @@ from otmon.wire import columns as c
 from otmon.wire.compact import moved_rows
 from otmon.wire.state import both_ways
 
-_REGISTERED = frozenset(port for protocol in PROTOCOLS for port in protocol.ports)
+_REGISTERED = frozenset(port for protocol in PROTOCOLS for port in protocol.ports + protocol.secured)
 _FRAMES, _GAPS, _MISSING, _ONE_SIDED, _PROTO, _OTHER, _JUDGED, _WORDS = 0, 2, 3, 4, 5, 6, 7, 8
 """Columns of what was told; _FRAMES is followed by the other direction's. _JUDGED: 1 once it was judged as plain."""
 MOST: Final = 20_000
@@ -155,7 +155,7 @@ class Conversations:
                 client=pair.server, server=pair.client, client_port=pair.server_port, server_port=pair.client_port
             )
         mine, other = flows[client], flows[1 - client]
-        proto, vlan = row[c.C_PROTO], row[c.C_VLAN]
+        proto, hint, vlan = row[c.C_PROTO], row[c.C_PORT_HINT], row[c.C_VLAN]
         one_sided = pair.transport == "tcp" and any(
             a[c.F_FRAMES] == 0 and a[c.F_ACKED] >= 0 and b[c.F_FRAMES] for a, b in ((mine, other), (other, mine))
         )
@@ -182,7 +182,7 @@ class Conversations:
             encrypted_bytes=row[c.C_ENCRYPTED],
             midstream=any(f[c.F_BITS] & c.FLOW_MIDSTREAM for f in flows if f[c.F_FRAMES]),
             malformed_bytes=row[c.C_MALFORMED],
-            unrecognised_bytes=carried if proto < 0 and row[c.C_PORT_HINT] >= 0 and _asked(flows) else 0,
+            unrecognised_bytes=carried if proto < 0 <= hint < c.HINT_ENCRYPTED and _asked(flows) else 0,
             answer=_answer(pair.transport, mine, other),
         )
         return record, pair, client

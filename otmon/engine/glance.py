@@ -1,6 +1,6 @@
 """A look at a running engine that changes nothing: what was counted since the harvest, and which conduits are busy."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -37,11 +37,13 @@ class Conduit(NamedTuple):
 
 def counted(state: Any) -> Counted:
     """Counters of the compiled path as they stand."""
-    pdus = state.totals[: len(PROTOCOLS), c.TOTAL_PDUS].tolist()
+    pdus: Counter[str] = Counter()
+    for protocol, number in zip(PROTOCOLS, state.totals[: len(PROTOCOLS), c.TOTAL_PDUS].tolist(), strict=True):
+        pdus[protocol.name] += number
     return Counted(
         dict(zip(c.FRAME_BUCKETS, state.frames.tolist(), strict=True)),
         dict(zip(c.BYTE_BUCKETS, state.bytes.tolist(), strict=True)),
-        {protocol.name: number for protocol, number in zip(PROTOCOLS, pdus, strict=True)},
+        dict(pdus),
     )
 
 

@@ -4,7 +4,7 @@ The compiled loop hands up a message while its shape is not judged, when its val
 episode may have ended; everything else it counts itself, into the `hits` of an open episode.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -12,13 +12,14 @@ import numpy as np
 from otmon.alerts.episodes import Episode, EpisodeKey, Episodes, Ports
 from otmon.engine.events import frames_of, pdu_of
 from otmon.engine.names import Names, Pair, frame_ref
+from otmon.engine.readings import ANOTHER_READING, FRAGMENTS, SAID, requests
 from otmon.limits import MAX_SHAPES
 from otmon.model import Counts, Malformed, Message, Op, OperationKey, Target
 from otmon.policy.verdict import Verdict
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
 from otmon.wire.compact import drop_hits, moved_keys
-from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_WHOLE, Protocol
+from otmon.wire.contract import Protocol
 from otmon.wire.state import add_hit, room_for_episode
 
 if TYPE_CHECKING:
@@ -195,10 +196,14 @@ class Judge:
         """The protocol a shape is of."""
         return PROTOCOLS[int(self._state.shapes[shape, c.S_K0]) >> 16 & 0xFF]
 
+    def protocol_of(self, event: list[int]) -> Protocol:
+        """The protocol an event's connection is of."""
+        return PROTOCOLS[int(self._state.conns[event[c.E_CONN], c.C_PROTO])]
+
     def decode(self, event: list[int]) -> Message | None:
-        """The message of an event with a shape, None if it is malformed."""
+        """The message of an event, None if it is malformed."""
         try:
-            return self.protocol(event[c.E_SHAPE]).decode(pdu_of(self._state, event), event[c.E_FROM_CLIENT] == 1, None)
+            return self.protocol_of(event).decode(pdu_of(self._state, event), event[c.E_FROM_CLIENT] == 1, None)
         except Malformed:
             return None
 
@@ -250,10 +255,11 @@ class Judge:
 
     def _ports(self, event: list[int]) -> Ports | None:
         """The ports of the conversation that an event is of."""
-        pair = self._flow(event)
+        pair = self.flow(event)
         return Ports(pair.client_port, pair.server_port) if pair.transport in PORTED else None
 
-    def _flow(self, event: list[int]) -> Pair:
+    def flow(self, event: list[int]) -> Pair:
+        """Client and server of an event's connection, as far as that is known by now."""
         conn = event[c.E_CONN]
         return self._names.flow(2 * conn + max(int(self._state.conns[conn, c.C_CLIENT]), 0))
 
@@ -289,39 +295,36 @@ class Judge:
     # --- what is not an operation ------------------------------------------------------------------------------------
 
     def conflict(self, event: list[int]) -> None:
-        """A segment that came again with other bytes: evidence; its other reading is judged as well."""
-        proto, pair = int(self._state.conns[event[c.E_CONN], c.C_PROTO]), self._flow(event)
+        """Another reading of a stream: evidence, unless it only could not be compared; its requests are judged."""
+        proto, pair = int(self._state.conns[event[c.E_CONN], c.C_PROTO]), self.flow(event)
         name = PROTOCOLS[proto].name
         op = OperationKey(
             pair.realm, pair.client, pair.server, pair.transport, pair.server_port, name, None, None,
-            "overlap_conflict", "write", None, "client" if event[c.E_FROM_CLIENT] else "server",
+            "", "write", None, "client" if event[c.E_FROM_CLIENT] else "server",
         )  # fmt: skip
-        self._note(op, Verdict(False, "overlap_conflict", "protocol", "high"), event)
-        if self.policy is None:
+        function, flag = SAID.get(event[c.E_WHY], ("", ""))
+        if function:
+            episode = self._note(op._replace(function=function), Verdict(False, function, "protocol", "high"), event)
+            episode.flags = tuple(sorted({*episode.flags, flag}))
+        if self.policy is None or not event[c.E_FROM_CLIENT]:
             return
-        for message in self._readings(event, PROTOCOLS[proto]):
-            written = PROTOCOLS[proto].written(message)
+        data = self._state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]].copy()
+        protocol, new = PROTOCOLS[proto], (event[c.E_FIRST], event[c.E_COUNT])
+        for message in requests(data, protocol, *new, self._state.scratch):
+            written = protocol.written(message)
             for read in message.ops:
                 key = op._replace(**read._asdict(), initiated_by="client")
                 verdict = self.policy.judge_values(key, written, event[c.E_TS])
                 if not verdict.permit:
-                    self._note(key, verdict, event, message, written)
+                    told = message._replace(flags=(*message.flags, ANOTHER_READING))
+                    self._note(key, verdict, event, told, written)
 
-    def _readings(self, event: list[int], protocol: Protocol) -> Iterator[Message]:
-        """The requests that begin with the segment, as far as they are whole."""
-        data, at = self._state.ev_bytes[event[c.E_OFF] : event[c.E_OFF] + event[c.E_LEN]].copy(), 0
-        scratch = self._state.scratch
-        while 0 < (size := int(protocol.frame(data, at, len(data)))) <= len(data) - at:
-            status, x, y = protocol.unwrap(data, at, at + size, scratch, 0)
-            source = data if status == UNWRAP_WHOLE else scratch if status == UNWRAP_BUILT else None
-            if source is not None:
-                try:
-                    message = protocol.decode(bytes(source[x:y]), event[c.E_FROM_CLIENT] == 1, None)
-                except Malformed:
-                    return
-                if message.kind == "request":
-                    yield message
-            at += size
+    def fragments(self, realm: str, source: str, destination: str, ts_ns: int, frame: int) -> None:
+        """IP fragments that overlap with other bytes: nobody knows what the device made of them."""
+        op = OperationKey(realm, source, destination, "ip", None, "ip", None, None, FRAGMENTS, "write", None)
+        verdict = Verdict(False, FRAGMENTS, "protocol", "high")
+        episode = self._touch(EpisodeKey.of(op, verdict), ts_ns, Judged(op, verdict))
+        episode.note(None, Counts(attempted=1, unseen=1), ts_ns, ts_ns, [frame_ref(frame)])
 
     def _note(
         self,
@@ -330,7 +333,7 @@ class Judge:
         event: list[int],
         message: Message | None = None,
         written: Sequence[tuple[Op, float]] = (),
-    ) -> None:
+    ) -> Episode:
         episode = self._touch(EpisodeKey.of(op, verdict), event[c.E_TS], Judged(op, verdict))
         if not episode.frames:
             episode.written = tuple(written)[:64]
@@ -339,6 +342,7 @@ class Judge:
         episode.note(
             op.target, Counts(attempted=1, unseen=1), event[c.E_TS], event[c.E_TS], frames, flow=self._ports(event)
         )
+        return episode
 
     def retire(self, now_ns: int) -> list[Episode]:
         """Let go of episodes that ended; they are written down."""

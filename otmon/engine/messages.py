@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -15,6 +15,9 @@ from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
 
 KINDS = {1: "request", 2: "response", 3: "unsolicited", 4: "link"}
+_PAIRED: Final = {c.EVF_ORDER: "paired_by_order", c.EVF_LATE: "late_reply"}
+RAW_BYTES: Final = 512
+"""Of a malformed PDU, in its record."""
 _SORTED = orjson.OPT_SORT_KEYS
 
 
@@ -45,7 +48,9 @@ class MessageWriter:
         try:
             message = protocol.decode(pdu, from_client, request)
         except Malformed as error:
-            message = _malformed(event, str(error), pdu)
+            message = _malformed(event, error, pdu)
+        if request_n and request is not None and "exception" in message.flags:
+            self._requests[request_n] = request  # of a gateway's exception the device's own response may still come
         pair = self._names.flow(2 * conn + (client if from_client else 1 - client))
         frames = frames_of(state, event)
         record = {
@@ -64,7 +69,7 @@ class MessageWriter:
             "function": message.function,
             "access": message.access,
             "outcome": "attempted" if message.kind == "request" else _outcome(event[c.E_OUTCOME]),
-            "flags": list(message.flags),
+            "flags": [*message.flags, *(name for bit, name in _PAIRED.items() if event[c.E_FLAGS] & bit)],
             protocol.name: message.body,
             **message.extra,
         }
@@ -79,10 +84,12 @@ def _outcome(code: int) -> str | None:
     return OUTCOMES[code - 1] if code else None
 
 
-def _malformed(event: list[int], reason: str, pdu: bytes) -> Message:
+def _malformed(event: list[int], error: Malformed, pdu: bytes) -> Message:
     kind: Any = KINDS.get(event[c.E_KIND], "request")
-    body = {"reason": reason, "raw": pdu[:64].hex()}
-    return Message(kind, None, None, "malformed", "diagnose", ("malformed",), body, (), {})
+    read = error.read or Message(kind, None, None, "malformed", "diagnose", (), {}, (), {})
+    # A protocol that knows of secrets in these bytes has put its own word there.
+    body = {"raw": pdu[:RAW_BYTES].hex(), **read.body, "reason": str(error)}
+    return read._replace(kind=kind, flags=(*read.flags, "malformed"), body=body, ops=())
 
 
 _KEY = 19 + 1 + 5 + 1 + 12 + 1 + 12 + 1 + 12 + 1

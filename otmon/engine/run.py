@@ -1,6 +1,7 @@
 """One run of the compiled loop over batches: what it stops for, and what it hands up."""
 
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,10 @@ class Run:
         family = int(seg[c.G_FAMILY])
         at, end, realm = int(seg[c.G_L3]), int(seg[c.G_L3_END]), int(seg[c.G_REALM])
         packet = self._defrag.offer(data, at, end, family, realm, ts_ns)
+        if self._defrag.conflict is not None:
+            self._drain()
+            source, destination = (str(ip_address(end)) for end in self._defrag.conflict)
+            self._judge.fragments(self._names.realms[realm], source, destination, ts_ns, int(state.ctl[c.CTL_FRAME]))
         if packet is None:
             return
         counted = state.frames.copy()
@@ -209,6 +214,8 @@ class Run:
                     self._judge.message(event)
                 if flags & c.EVF_IDENTITY:
                     self._collector.identity(event)
+                if flags & c.EVF_TRANSFER:
+                    self._collector.transfers.take(event)
                 if flags & c.EVF_MESSAGE and self._messages is not None:
                     self._messages.write(event)
                 if flags & (c.EVF_SAMPLE | c.EVF_BESIDE) and self.points is not None:
@@ -300,4 +307,6 @@ class Run:
             + self._slow.shed
             + self._ageing.shed
             + self._collector.shed
+            + self._collector.transfers.shed
+            + self._collector.habits.shed
         )

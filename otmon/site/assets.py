@@ -2,21 +2,28 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from otmon.limits import MAX_ASSETS, MAX_ENDPOINTS_PER_ASSET
-from otmon.model import Fact, FrameRef
+from otmon.model import Fact, FrameRef, Habit
 from otmon.site.evidence import Macs, Place, address_order, is_host, parsed, read_macs
+from otmon.site.habits import ESTABLISHED
 from otmon.site.oui import vendor_of
 from otmon.site.part import Part
 from otmon.site.roles import OT_SERVER_ROLES, PLAIN, Behaviour, observe, roles_of
-from otmon.site.units import ServedUnit, Span, devices_behind, note_unit, server_unit
+from otmon.site.units import Served, ServedUnit, Span, devices_behind, note_unit, server_unit
 
 VENDOR_PROVEN = 0.6
 """Confidence of a vendor by a MAC that ARP or ND proved; the network card's maker need not be the device's."""
 VENDOR_HINTED = 0.3
+HABIT_AT_MOST = 0.8
+"""A signature is of a kind of machine or program, not of one."""
+
+
+ENGINEERING: Final = ("s7_session", "engineering")
+"""A client that says so while it connects is no operator panel, though all that follows is encrypted."""
 
 
 class Places(Protocol):
@@ -38,7 +45,10 @@ class Places(Protocol):
 
 
 class Endpoint(NamedTuple):
-    """What can be spoken to: an address, or with `protocol` and `unit` a Modbus unit or DNP3 link address there."""
+    """What can be spoken to: an address; with `protocol` and `unit` a Modbus unit or DNP3 link address there.
+
+    With `protocol` alone: it answered in a protocol that has none (S7).
+    """
 
     realm: str
     address: str
@@ -123,6 +133,11 @@ def asset_id(site: str, endpoint: Endpoint) -> str:
     return hashlib.blake2s(named.encode(), digest_size=6).hexdigest()
 
 
+def _endpoint_order(endpoint: Endpoint) -> tuple[tuple[int, int, str], str, int]:
+    unit = -1 if endpoint.unit is None else endpoint.unit
+    return address_order(endpoint.address), endpoint.protocol or "", unit
+
+
 def by_place(assets: Iterable[Asset]) -> dict[Place, Asset]:
     """(realm, address or MAC) -> the device there; devices behind a gateway are found through their gateway."""
     return {endpoint[:2]: asset for asset in assets if asset.parent is None for endpoint in asset.endpoints}
@@ -174,6 +189,15 @@ def _attributes(facts: Iterable[Fact]) -> dict[str, list[Attribute]]:
     return found
 
 
+def _habits(habits: Iterable[Habit]) -> Iterator[tuple[str, Attribute]]:
+    """How a device speaks as a client: the surer, the more often."""
+    for habit in habits:
+        for signature, seen in habit.signatures.items():
+            confidence = HABIT_AT_MOST * min(seen.connections, ESTABLISHED) / ESTABLISHED
+            found = Attribute(signature, habit.protocol, seen.first_frame, seen.times[0], round(confidence, 2))
+            yield f"habit_{habit.kind}", found
+
+
 class Built(NamedTuple):
     """What a part tells of devices."""
 
@@ -210,7 +234,7 @@ class _Builder:
     def __init__(self, part: Part, site: str, policy: Places | None, macs: Macs, heard: Mapping[Place, _Seen]) -> None:
         self.site, self.policy, self.macs, self.heard = site, policy, macs, heard
         self.behaviour: dict[Place, Behaviour] = {}
-        self.units: dict[Place, dict[ServedUnit, Span]] = {}
+        self.units: dict[Place, dict[Served, Span]] = {}
         self.masters: dict[Place, set[int]] = defaultdict(set)
         for operation in part.operations:  # once: there may be a million, read from a database
             observe(self.behaviour, operation)
@@ -220,6 +244,9 @@ class _Builder:
         self.facts: dict[Place, list[Fact]] = defaultdict(list)
         for fact in part.facts:
             self.facts[fact.realm, fact.address].append(fact)
+        self.habits: dict[Place, list[Habit]] = defaultdict(list)
+        for habit in part.habits:
+            self.habits[habit.realm, habit.address].append(habit)
 
     def device(self, group: Sequence[Place]) -> list[Asset]:
         """One asset, followed by those that sit behind it."""
@@ -237,8 +264,13 @@ class _Builder:
         own = [
             fact for fact in facts if (fact.realm, fact.address, fact.protocol, server_unit(fact.unit)) not in elsewhere
         ]
-        asset.attributes = _ranked(self._with_vendor(_attributes(own), group, asset.macs))
+        attributes = _attributes(own)
+        for name, attribute in _habits(habit for place in group for habit in self.habits.get(place, ())):
+            attributes.setdefault(name, []).append(attribute)
+        asset.attributes = _ranked(self._with_vendor(attributes, group, asset.macs))
         roles = {role for place in group if place in self.behaviour for role in roles_of(self.behaviour[place])}
+        if any((fact.name, fact.value) == ENGINEERING for fact in own):
+            roles = roles - {"hmi"} | {"engineering"}
         if behind:
             roles = roles - {"plc", *OT_SERVER_ROLES.values()} | {"gateway"}
         if any((place_realm, mac) in self.macs.routers for place_realm, _ in group for mac in (*asset.macs, address)):
@@ -250,7 +282,7 @@ class _Builder:
         served = {Endpoint(*place, *unit) for place in group for unit in self.units.get(place, ())}
         sub_addresses = {endpoint for endpoint in used | served if tuple(endpoint) not in elsewhere}
         room = MAX_ENDPOINTS_PER_ASSET - len(group)
-        asset.endpoints += sorted(sub_addresses, key=lambda e: (address_order(e.address), e[2:]))[:room]
+        asset.endpoints += sorted(sub_addresses, key=_endpoint_order)[:room]
         return [asset, *(self._behind(asset, place, units) for place, units in behind)]
 
     def _place(self, asset: Asset) -> None:
@@ -286,7 +318,7 @@ class _Builder:
                     attributes.setdefault("vendor", []).append(found)
         return attributes
 
-    def _behind(self, gateway: Asset, place: Place, units: Sequence[tuple[str, int]]) -> Asset:
+    def _behind(self, gateway: Asset, place: Place, units: Sequence[ServedUnit]) -> Asset:
         """A device of its own behind an address, because its units say who they are and are not the others."""
         facts = [f for f in self.facts[place] if (f.protocol, server_unit(f.unit)) in units]
         served = [span for unit in units if (span := self.units.get(place, {}).get(unit)) is not None]

@@ -6,14 +6,16 @@ comes out depends on its content alone, never on how the traffic was shared.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from otmon.limits import MAX_UNSAVED
 from otmon.model import (
     Binding,
+    BlockRecord,
     ConnectionRecord,
     Counts,
     Fact,
+    Habit,
     HostRecord,
     OperationKey,
     OperationRecord,
@@ -21,6 +23,7 @@ from otmon.model import (
     Target,
     Unit,
 )
+from otmon.site.habits import add_habits
 
 _T = TypeVar("_T")
 _K = TypeVar("_K", bound=Hashable)
@@ -69,6 +72,9 @@ class Part:
     hosts: list[HostRecord] = field(default_factory=list)
     bindings: list[Binding] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
+    blocks: list[BlockRecord] = field(default_factory=list)
+    """Each transfer by itself, by time, until `otmon.site.ledger` entered them."""
+    habits: list[Habit] = field(default_factory=list)
     points: list[PointRecord] = field(default_factory=list)
     """Values seen on the wire, by time."""
     points_shed: int = 0
@@ -143,6 +149,27 @@ def _point_order(point: PointRecord) -> tuple[Any, ...]:
     return point.ts_ns, *point[:4], unit_order(point.unit), point.access, _target_order(point.target), str(point.value)
 
 
+def block_order(block: BlockRecord) -> tuple[Any, ...]:
+    """Sort key of what makes a row of the ledger: block, way, contents."""
+    kind, number, name, file_system = block.block
+    return (
+        *(block.realm, block.server, block.protocol, unit_order(block.unit), kind, _number(number), name),
+        *(file_system or "", block.direction, block.client, block.state, block.length, block.sha256 or ""),
+    )
+
+
+def transfer_order(block: BlockRecord) -> tuple[Any, ...]:
+    """Sort key of transfers: when they ended."""
+    return block.last_ts_ns, block.first_ts_ns, block.frames, block_order(block)
+
+
+def add_blocks(left: BlockRecord, right: BlockRecord) -> BlockRecord:
+    """The same bytes moved the same way in two parts."""
+    first = min(left, right, key=lambda block: (block.first_ts_ns, block.frames))
+    last_ts_ns = max(left.last_ts_ns, right.last_ts_ns)
+    return first._replace(last_ts_ns=last_ts_ns, transfers=left.transfers + right.transfers)
+
+
 def connection_place(c: ConnectionRecord) -> tuple[Any, ...]:
     """What names a connection from one harvest to the next; who is its client may be learnt late."""
     ends = sorted(((c.client, _number(c.client_port)), (c.server, _number(c.server_port))))
@@ -160,7 +187,7 @@ def joined(left: Part, right: Part) -> Part:
 
 def bounded(part: Part, most: int = MAX_UNSAVED) -> Part:
     """A part that waits to be written, with what was seen last of each kind; what has no room is counted as shed."""
-    for name in ("operations", "connections", "hosts", "bindings", "facts", "points"):
+    for name in ("operations", "connections", "hosts", "bindings", "facts", "blocks", "habits", "points"):
         records = getattr(part, name)
         if len(records) > most:
             part.shed += len(records) - most
@@ -232,6 +259,16 @@ def united(items: Iterable[_T], key: Callable[[_T], _K], join: Callable[[_T, _T]
     return out
 
 
+UNITE: Final[dict[str, tuple[Callable[[Any], Hashable], Callable[[Any, Any], Any]]]] = {
+    "hosts": (lambda host: host[:2], add_hosts),
+    "bindings": (lambda binding: binding[:5], earlier_binding),
+    "facts": (lambda fact: fact[:6], earlier_fact),
+    "blocks": (block_order, add_blocks),
+    "habits": (lambda habit: habit[:4], add_habits),
+}
+"""Field of a Part -> what makes two of its records one, and the one they make."""
+
+
 def merge(parts: Sequence[Part]) -> Part:
     """Parts of one observation as one, records in the order of their content. One part gives itself, sorted.
 
@@ -259,11 +296,14 @@ def merge(parts: Sequence[Part]) -> Part:
     if len({op.key for op in operations}) < len(operations):
         operations = list(united(operations, lambda op: op.key, add_operations).values())
     whole.operations = sorted(operations, key=lambda op: operation_order(op.key))
-    hosts = united((host for part in parts for host in part.hosts), lambda host: host[:2], add_hosts)
+    hosts = united((host for part in parts for host in part.hosts), *UNITE["hosts"])
     whole.hosts = sorted(hosts.values())
-    bindings = united((b for part in parts for b in part.bindings), lambda b: b[:5], earlier_binding)
+    bindings = united((b for part in parts for b in part.bindings), *UNITE["bindings"])
     whole.bindings = sorted(bindings.values(), key=lambda b: (b.realm, b.mac, b.address or "", *b[3:]))
-    facts = united((fact for part in parts for fact in part.facts), lambda fact: fact[:6], earlier_fact)
+    facts = united((fact for part in parts for fact in part.facts), *UNITE["facts"])
     whole.facts = sorted(facts.values(), key=lambda fact: (fact.realm, fact.address, unit_order(fact.unit), *fact[3:]))
+    habits = united((habit for part in parts for habit in part.habits), *UNITE["habits"])
+    whole.habits = sorted(habits.values(), key=lambda habit: habit[:4])
+    whole.blocks = sorted((block for part in parts for block in part.blocks), key=transfer_order)
     whole.points = sorted((point for part in parts for point in part.points), key=_point_order)
     return whole

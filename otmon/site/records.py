@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from otmon.model import OperationKey, OperationRecord, PointRecord, Target
+from otmon.model import BlockRecord, OperationKey, OperationRecord, PointRecord, Target
 from otmon.site.timing import period, quantiles
 
 _RESPONSE_SHARES: Final = (0.5, 0.99)
@@ -57,6 +57,31 @@ def point_record(point: PointRecord) -> dict[str, Any]:
         "ts_ns": point.ts_ns,
         "unit": point.unit,
         "value": None if text else point.value,
+    }
+
+
+def block_record(block: BlockRecord) -> dict[str, Any]:
+    """One line of blocks.jsonl. Frames are [input number from 1, frame number from 1]."""
+    kind, number, name, file_system = block.block
+    return {
+        "before": block.before,
+        "block": name,
+        "client": block.client,
+        "direction": block.direction,
+        "file_system": file_system,
+        "first_ts_ns": block.first_ts_ns,
+        "frames": [[i + 1, frame] for i, frame in block.frames],
+        "last_ts_ns": block.last_ts_ns,
+        "length": block.length,
+        "number": number,
+        "protocol": block.protocol,
+        "realm": block.realm,
+        "server": block.server,
+        "sha256": block.sha256,
+        "state": block.state,
+        "transfers": block.transfers,
+        "type": kind,
+        "unit": block.unit,
     }
 
 

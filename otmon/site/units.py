@@ -14,6 +14,8 @@ from otmon.site.roles import PLAIN
 
 ServedUnit = tuple[str, int]
 """(protocol, Modbus unit or DNP3 link address)."""
+Served = tuple[str, int | None]
+"""The same; None: of a protocol without (S7)."""
 Span = tuple[int, int]
 """First and last time, ns."""
 
@@ -23,11 +25,11 @@ def server_unit(unit: Unit) -> int | None:
     return unit[1] if isinstance(unit, tuple) else unit
 
 
-def note_unit(found: dict[Place, dict[ServedUnit, Span]], operation: OperationRecord) -> None:
-    """Note the sub-address that a server answered for (or, seen from one side only, may have), and when."""
+def note_unit(found: dict[Place, dict[Served, Span]], operation: OperationRecord) -> None:
+    """Note the protocol and sub-address a server answered for (or, seen from one side only, may have), and when."""
     key, counts = operation.key, operation.counts
     unit = server_unit(key.unit)
-    if unit is not None and key.protocol not in PLAIN and counts.accepted + counts.partial + counts.unseen:
+    if key.protocol not in PLAIN and counts.accepted + counts.partial + counts.unseen:
         units, served = found.setdefault((key.realm, key.server), {}), (key.protocol, unit)
         first, last = units.get(served, (operation.first_ts_ns, operation.last_ts_ns))
         units[served] = min(first, operation.first_ts_ns), max(last, operation.last_ts_ns)

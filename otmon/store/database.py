@@ -18,7 +18,9 @@ import orjson
 from otmon import __version__
 from otmon.alerts.decisions import Signed
 from otmon.alerts.keep import restore
-from otmon.model import ConnectionRecord, OperationRecord
+from otmon.model import BlockRecord, ConnectionRecord, OperationKey, OperationRecord
+from otmon.policy.functions import Triple
+from otmon.policy.replay import Seen
 from otmon.site.assets import Asset, by_place
 from otmon.site.evidence import Place
 from otmon.site.part import Part
@@ -30,6 +32,7 @@ from otmon.store.schema import MIGRATIONS, SCHEMA, TABLES
 from otmon.store.tables import (
     RECORDS,
     counters_of,
+    read_groups,
     read_part,
     read_records,
     write_alerts,
@@ -159,10 +162,24 @@ class SiteDatabase:
         """In the order of their keys."""
         return list(read_records(self._db, "operations"))
 
+    def groups(self) -> Iterator[tuple[OperationKey, list[Seen]]]:
+        """Operations that differ in their target alone, together; read as they are asked for."""
+        return read_groups(self._db)
+
+    def functions(self) -> set[tuple[str, Triple]]:
+        """(protocol, (code, name, access class)) of every operation."""
+        query = "SELECT DISTINCT protocol, function_code, function, access FROM operations"
+        return {(row[0], (row[1], row[2], row[3])) for row in self._db.execute(query)}
+
     @cached_property
     def connections(self) -> list[ConnectionRecord]:
         """By first frame."""
         return list(read_records(self._db, "connections"))
+
+    @cached_property
+    def blocks(self) -> list[BlockRecord]:
+        """Blocks of controller logic that were moved, by controller."""
+        return list(read_records(self._db, "blocks"))
 
     @cached_property
     def alerts(self) -> list[dict[str, Any]]:

@@ -4,7 +4,17 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from otmon.limits import EPISODE_QUIET_NS, KEEP_BINDINGS, KEEP_BYTES, KEEP_CONNECTIONS, KEEP_FACTS, KEEP_HOSTS, KEEP_NS
+from otmon.limits import (
+    EPISODE_QUIET_NS,
+    KEEP_BINDINGS,
+    KEEP_BLOCKS,
+    KEEP_BYTES,
+    KEEP_CONNECTIONS,
+    KEEP_FACTS,
+    KEEP_HABITS,
+    KEEP_HOSTS,
+    KEEP_NS,
+)
 from otmon.store import decisions
 
 
@@ -21,6 +31,8 @@ class Retention:
     """Addresses that sent something: forged ones are cheap."""
     max_bindings: int = KEEP_BINDINGS
     max_facts: int = KEEP_FACTS
+    max_blocks: int = KEEP_BLOCKS
+    max_habits: int = KEEP_HABITS
 
 
 class Forgotten(NamedTuple):
@@ -32,6 +44,8 @@ class Forgotten(NamedTuple):
     hosts: int = 0
     bindings: int = 0
     facts: int = 0
+    blocks: int = 0
+    habits: int = 0
 
     def __add__(self, other: object) -> "Forgotten":
         """Sum of each."""
@@ -40,7 +54,10 @@ class Forgotten(NamedTuple):
         return Forgotten(*(mine + more for mine, more in zip(self, other, strict=True)))
 
 
-_TABLE: Final = {"connections": "connections", "alerts": "alerts", "operations": "operation_rows", "hosts": "hosts"}
+_TABLE: Final = {
+    **{name: name for name in ("connections", "alerts", "hosts", "blocks", "habits")},
+    "operations": "operation_rows",
+}
 _SINCE: Final = {"bindings": "first_ts_ns", "facts": "ts_ns"}
 """When these were learnt; they have no last time."""
 _BY_SIZE: Final = ("connections", "alerts", "operations")
@@ -94,7 +111,8 @@ def forget(db: sqlite3.Connection, keep: Retention, now_ns: int) -> Forgotten:
     gone = dict.fromkeys((*_TABLE, *_SINCE), 0)
     for kind in _TABLE:
         gone[kind] += _before(db, kind, min(end_ns, now_ns - EPISODE_QUIET_NS) if kind == "alerts" else end_ns)
-    for kind, most in (("connections", keep.max_connections), ("hosts", keep.max_hosts)):
+    for kind in ("connections", "hosts", "blocks", "habits"):
+        most = getattr(keep, f"max_{kind}")
         gone[kind] += _oldest(db, kind, max(0, _rows(db, kind) - most), now_ns)
     for kind, most in (("bindings", keep.max_bindings), ("facts", keep.max_facts)):
         gone[kind] += _of_nobody(db, kind, end_ns)

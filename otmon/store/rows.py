@@ -7,13 +7,17 @@ import orjson
 
 from otmon.model import (
     Binding,
+    Block,
+    BlockRecord,
     ConnectionRecord,
     Counts,
     Fact,
     FrameRef,
+    Habit,
     HostRecord,
     OperationKey,
     OperationRecord,
+    Sighting,
     Target,
     Unit,
 )
@@ -76,14 +80,19 @@ def operation_row(operation: OperationRecord) -> tuple[Any, ...]:
     )
 
 
-def operation(row: Row) -> OperationRecord:
-    """The record of a row of `operation_rows`."""
+def operation_key(row: Row) -> OperationKey:
+    """The key of a row of `operation_rows`."""
     target = None
     if row[12]:
         target = Target(row[12], _or_none(row[13]), _or_none(row[14]), None if row[15] == -1 else row[15])
-    key = OperationKey._make(
+    return OperationKey._make(
         (*row[:4], _or_none(row[4]), row[5], _unit(row[6:9]), _or_none(row[9]), row[10], row[11], target, row[16])
     )
+
+
+def operation(row: Row) -> OperationRecord:
+    """The record of a row of `operation_rows`."""
+    key = operation_key(row)
     hists = histogram(row[29]), histogram(row[30])
     return OperationRecord._make((key, Counts(*row[17:24]), *row[24:27], (row[27], row[28]), *hists, row[31], row[32]))
 
@@ -143,3 +152,39 @@ def fact(row: Row) -> Fact:
     """The record of a row of `facts`."""
     frame: FrameRef = (row[8], row[9])
     return Fact(row[0], row[1], _unit(row[2:5]), row[5], row[6], row[7], frame, row[10], row[11])
+
+
+def block_row(record: BlockRecord) -> tuple[Any, ...]:
+    """Row of `blocks`."""
+    kind, number, name, file_system = record.block
+    return (
+        *(record.realm, record.server, record.protocol, *unit_order(record.unit), kind, _number(number), name),
+        *(file_system or "", record.direction, record.client, record.state, record.length, record.sha256 or ""),
+        *(record.first_ts_ns, record.last_ts_ns, *record.frames[0], *record.frames[1], record.transfers),
+        record.before,
+    )
+
+
+def block(row: Row) -> BlockRecord:
+    """The record of a row of `blocks`."""
+    moved = Block(row[6], _or_none(row[7]), row[8], row[9] or None)
+    frames = (row[17], row[18]), (row[19], row[20])
+    return BlockRecord(
+        *(row[0], row[1], row[2], _unit(row[3:6]), moved, row[10], row[11], row[12], row[13], row[14] or None),
+        *(row[15], row[16], frames, row[21], row[22]),
+    )
+
+
+def habit_row(habit: Habit) -> tuple[Any, ...]:
+    """Row of `habits`."""
+    last_ts_ns = max((sighting.last_ts_ns for sighting in habit.signatures.values()), default=0)
+    return (*habit[:4], text_of({name: list(sighting) for name, sighting in habit.signatures.items()}), last_ts_ns)
+
+
+def habit(row: Row) -> Habit:
+    """The record of a row of `habits`."""
+    signatures = {
+        name: Sighting(connections, tuple(times), (frame[0], frame[1]), server, last_ts_ns)
+        for name, (connections, times, frame, server, last_ts_ns) in orjson.loads(row[4]).items()
+    }
+    return Habit._make((*row[:4], signatures))

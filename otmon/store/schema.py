@@ -7,7 +7,7 @@ columns hold -1 ('' where a target has no space), which the view `operations` sh
 
 from typing import Final
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 
 _TABLES_2: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -119,7 +119,27 @@ CREATE INDEX decisions_by_file ON decisions (file);
 `told`: what was last spooled of an asset. `decisions`: what people decided about alerts, and the signature of the file
 that said so.
 """
-TABLES: Final = _TABLES_2 + _TABLES_3
+_TABLES_4: Final = """
+CREATE TABLE blocks (
+    realm TEXT NOT NULL, server TEXT NOT NULL, protocol TEXT NOT NULL,
+    link_source INTEGER NOT NULL, link_destination INTEGER NOT NULL, unit INTEGER NOT NULL,
+    kind TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, file_system TEXT NOT NULL,
+    direction TEXT NOT NULL, client TEXT NOT NULL, state TEXT NOT NULL, length INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL,
+    first_input INTEGER NOT NULL, first_frame INTEGER NOT NULL,
+    last_input INTEGER NOT NULL, last_frame INTEGER NOT NULL, transfers INTEGER NOT NULL, before TEXT,
+    PRIMARY KEY (
+        realm, server, protocol, link_source, link_destination, unit, kind, number, name, file_system, direction,
+        client, state, length, sha256
+    )
+) WITHOUT ROWID;
+CREATE TABLE habits (
+    realm TEXT NOT NULL, address TEXT NOT NULL, protocol TEXT NOT NULL, kind TEXT NOT NULL, signatures TEXT NOT NULL,
+    last_ts_ns INTEGER NOT NULL, PRIMARY KEY (realm, address, protocol, kind)
+) WITHOUT ROWID;
+"""
+"""Blocks of controller logic that were moved; `before`: the sha256 that the block had until then. Habits of clients."""
+TABLES: Final = _TABLES_2 + _TABLES_3 + _TABLES_4
 
 TABLE_NAMES: Final = {
     1: frozenset({"meta", "endpoints", "assets", "operations", "connections", "alerts"}),
@@ -131,6 +151,7 @@ TABLE_NAMES: Final = {
     ),
 }
 TABLE_NAMES[3] = TABLE_NAMES[2] | {"spool", "streams", "told", "decisions"}
+TABLE_NAMES[4] = TABLE_NAMES[3] | {"blocks", "habits"}
 """What a whole file of each schema has."""
 
 MIGRATIONS: Final = {
@@ -168,8 +189,27 @@ DROP TABLE connections_1;
 DROP TABLE alerts_1;
 UPDATE meta SET value = '2' WHERE key = 'schema';
 """,
+    # UMAS was one function with a target for each of its services.
     2: f"""{_TABLES_3}
+UPDATE operation_rows SET
+    function = 'umas_' || target_name,
+    access = CASE
+        WHEN target_name IN ('init_comm', 'read_id', 'read_project_info', 'read_plc_info', 'read_card_info')
+        THEN 'identify'
+        WHEN target_name IN (
+            'read_memory_block', 'read_variables', 'read_coils_registers', 'read_eth_master_data', 'monitor_plc',
+            'read_io_object'
+        ) THEN 'read'
+        WHEN target_name IN ('write_variables', 'write_coils_registers', 'write_io_object') THEN 'write'
+        WHEN target_name IN ('start_plc', 'stop_plc') THEN 'control'
+        WHEN target_name IN ('repeat', 'check_plc', 'get_module_status') THEN 'diagnose'
+        ELSE 'program' END,
+    target_space = '', target_name = -1
+WHERE protocol = 'modbus' AND function = 'umas' AND target_space = 'service';
 UPDATE meta SET value = '3' WHERE key = 'schema';
+""",
+    3: f"""{_TABLES_4}
+UPDATE meta SET value = '4' WHERE key = 'schema';
 """,
 }
 """Schema -> what makes the next one of it. A step never changes once it is released: later ones come after it."""

@@ -5,7 +5,7 @@ Every call is one transaction that is on the disk when it returns, or raises and
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +15,8 @@ from otmon.alerts.decisions import Signed
 from otmon.alerts.episodes import Episode
 from otmon.alerts.keep import as_text, restore
 from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES, SUMMARY_NS, SUMMARY_ROWS
-from otmon.model import ConnectionRecord, OperationKey, OperationRecord
-from otmon.site.part import Part, Records, add_hosts, add_tree, earlier_binding, earlier_fact, united
+from otmon.model import BlockRecord, ConnectionRecord, Habit, OperationKey, OperationRecord
+from otmon.site.part import UNITE, Part, Records, add_tree, united
 from otmon.site.site import Site
 from otmon.store import decisions, spool
 from otmon.store.errors import StoreGone
@@ -30,7 +30,9 @@ from otmon.store.tables import (
     RECORDS,
     counters_of,
     insert,
+    read_block,
     read_counters,
+    read_habits,
     read_operations,
     read_outline,
     read_part,
@@ -44,12 +46,6 @@ _RESERVED: Final = frozenset({"otmon", "schema", "site"})
 
 _SPOOLED: Final = "spooled"
 """Meta key: the streams that were spooled when the database was opened last."""
-_UNITE: Final[dict[str, tuple[Callable[[Any], Hashable], Callable[[Any, Any], Any]]]] = {
-    # as in otmon.site.part.merge
-    "hosts": (lambda host: host[:2], add_hosts),
-    "bindings": (lambda binding: binding[:5], earlier_binding),
-    "facts": (lambda fact: fact[:6], earlier_fact),
-}
 
 
 def _revision(db: sqlite3.Connection, name: str) -> int:
@@ -185,7 +181,7 @@ class SiteStore:
             back = (operation_row(op) for op in part.operations if op.counts.attempted < 0)
             db.executemany(REMOVE_EMPTY, (row[: len(KEYS["operation_rows"])] for row in back))
             self._connections(db, part.connections)
-            for name, (key, join) in _UNITE.items():
+            for name, (key, join) in UNITE.items():
                 self._unite(db, name, list(united(getattr(part, name), key, join).values()), join)
             write_counters(db, add_tree(read_counters(db), counters_of(part)))
         self._journal.move()
@@ -355,6 +351,16 @@ class SiteStore:
         """In the order of their keys, read as they are asked for. Do not add meanwhile."""
         with self._reading() as db:
             yield from read_operations(db)
+
+    def blocks(self, record: BlockRecord) -> list[BlockRecord]:
+        """Rows of the ledger that are of the same block."""
+        with self._reading() as db:
+            return list(read_block(db, record))
+
+    def habits(self, habits: Iterable[Habit]) -> list[Habit]:
+        """The same habits of the same addresses, as they are known."""
+        with self._reading() as db:
+            return list(read_habits(db, habits))
 
     def part(self, in_place: bool = False) -> Part:
         """Everything as one Part, records in the order of otmon.site.part.merge.

@@ -8,7 +8,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
-from otmon.model import OperationRecord
+from otmon.model import BlockRecord, Habit, OperationKey, OperationRecord, Target
+from otmon.policy.replay import Seen
 from otmon.site.part import Part
 from otmon.site.site import Site
 from otmon.store import rows
@@ -28,6 +29,8 @@ RECORDS: Final[dict[str, tuple[str, Callable[[Any], Row], Callable[[Row], Any]]]
     "hosts": ("hosts", rows.host_row, rows.host),
     "bindings": ("bindings", rows.binding_row, rows.binding),
     "facts": ("facts", rows.fact_row, rows.fact),
+    "blocks": ("blocks", rows.block_row, rows.block),
+    "habits": ("habits", rows.habit_row, rows.habit),
 }
 KEYS: Final = {
     "operation_rows": (
@@ -42,6 +45,11 @@ KEYS: Final = {
     "hosts": ("realm", "address"),
     "bindings": ("realm", "mac", "address", "ethertype", "proof"),
     "facts": ("realm", "address", "link_source", "link_destination", "unit", "name", "value", "protocol"),
+    "blocks": (
+        *("realm", "server", "protocol", "link_source", "link_destination", "unit", "kind", "number", "name"),
+        *("file_system", "direction", "client", "state", "length", "sha256"),
+    ),
+    "habits": ("realm", "address", "protocol", "kind"),
 }
 """Primary keys, in the order of their columns (the first of their table but for `facts`, where they are too)."""
 
@@ -144,12 +152,53 @@ def read_records(db: sqlite3.Connection, name: str) -> Iterator[Any]:
     return map(record_of, db.execute(query))
 
 
+def read_block(db: sqlite3.Connection, record: BlockRecord) -> Iterator[BlockRecord]:
+    """Rows of the ledger that are of the same block: of one controller, wherever in it."""
+    place = KEYS["blocks"][: KEYS["blocks"].index("file_system")]
+    query = f"SELECT * FROM blocks WHERE {' AND '.join(f'{name} = ?' for name in place)}"
+    return map(rows.block, db.execute(query, rows.block_row(record)[: len(place)]))
+
+
+def read_habits(db: sqlite3.Connection, habits: Iterable[Habit]) -> Iterator[Habit]:
+    """What is known of the same habits of the same addresses."""
+    query = f"SELECT * FROM habits WHERE {' AND '.join(f'{name} = ?' for name in KEYS['habits'])}"
+    for habit in habits:
+        yield from map(rows.habit, db.execute(query, habit[:4]))
+
+
 def read_operations(db: sqlite3.Connection, after: Sequence[Any] = (), limit: int = -1) -> Iterator[OperationRecord]:
     """In the order of their keys, read as they are asked for; `limit` of them that come after a key."""
     table, _, record_of = RECORDS["operations"]
     columns = ", ".join(KEYS[table])
     beyond = f"WHERE ({columns}) > ({','.join('?' * len(after))})" if after else ""
     return map(record_of, db.execute(f"SELECT * FROM {table} {beyond} ORDER BY {columns} LIMIT ?", (*after, limit)))
+
+
+_GROUPS: Final = (
+    f"SELECT {', '.join(KEYS['operation_rows'])}, attempted, first_ts_ns, last_ts_ns FROM operation_rows"
+    f" ORDER BY {', '.join(KEYS['operation_rows'])}"
+)
+_BATCH: Final = 4096
+
+
+def read_groups(db: sqlite3.Connection) -> Iterator[tuple[OperationKey, list[Seen]]]:
+    """Operations without their targets, each with the targets it was seen on: a million in seconds.
+
+    A group of many targets comes in parts.
+    """
+    before: tuple[Any, ...] | None = None
+    key, seen = None, list[Seen]()
+    for row in db.execute(_GROUPS):
+        if row[:12] != before or len(seen) >= _BATCH:
+            if key is not None:
+                yield key, seen
+            before, seen = row[:12], []
+            key = rows.operation_key((*before, "", -1, -1, -1, row[16]))
+        space, start, end, name = row[12:16]
+        target = Target(space, None if start < 0 else start, None if end < 0 else end, None if name == -1 else name)
+        seen.append(Seen(target if space else None, row[17], row[18], row[19]))
+    if key is not None:
+        yield key, seen
 
 
 _WITHOUT_TARGET: Final = KEYS["operation_rows"][:12]
@@ -163,10 +212,10 @@ _OUTLINE: Final = (
 
 
 def read_outline(reading: Reading) -> Part:
-    """What assets are made of: hosts, bindings and facts, and operations without their targets, which stay there."""
+    """What assets are made of: hosts, what is known of them, and operations without their targets, which stay there."""
     part = Part(operations=Stored(reading, _OUTLINE, rows.operation))
     with reading() as db:
-        for name in ("hosts", "bindings", "facts"):
+        for name in ("hosts", "bindings", "facts", "habits"):
             setattr(part, name, list(read_records(db, name)))
     return part
 

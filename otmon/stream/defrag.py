@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from otmon.limits import FRAGMENT_TIMEOUT_NS, MAX_FRAGMENT_DATAGRAMS, MAX_FRAGMENTS_PER_DATAGRAM
+from otmon.wire.checksums import ones_sum
 from otmon.wire.loads import be16
 
 
@@ -25,10 +26,13 @@ class Defragmenter:
         self._datagrams: OrderedDict[bytes, _Datagram] = OrderedDict()
         self.lost = 0
         """Datagrams given up: overlapping or impossible fragments, no room, or pieces that never came."""
+        self.conflict: tuple[bytes, bytes] | None = None
+        """(source, destination) of the last fragment if it came with other bytes than an earlier one; else None."""
 
     def offer(self, buf: Any, l3: int, end: int, family: int, realm: int, ts_ns: int) -> Any | None:
         """One fragment buf[l3:end]: the whole IP packet as a new array when it is the last piece, else None."""
         self._expire(ts_ns)
+        self.conflict = None
         piece = _fragment4(buf, l3, end) if family == 4 else _fragment6(buf, l3, end)
         if piece is None:
             self.lost += 1
@@ -45,11 +49,12 @@ class Defragmenter:
             self._drop(key)
             return None
         same = datagram.pieces.get(offset)
-        if same is not None and len(same) == len(data):
-            if not np.array_equal(same, data):
-                self._drop(key)
+        if same is not None and np.array_equal(same, data):
             return None
-        if any(at < offset + len(data) and offset < at + len(p) for at, p in datagram.pieces.items()):
+        overlapping = [(at, p) for at, p in datagram.pieces.items() if at < offset + len(data) and offset < at + len(p)]
+        if overlapping:
+            if any(_differ(at, p, offset, data) for at, p in overlapping):
+                self.conflict = _ends(buf, l3, family)
             self._drop(key)  # RFC 5722: overlapping fragments are never honest
             return None
         datagram.pieces[offset] = data
@@ -74,6 +79,11 @@ class Defragmenter:
         length = len(packet) if family == 4 else len(packet) - 40
         at = 2 if family == 4 else 4
         packet[at], packet[at + 1] = length >> 8 & 0xFF, length & 0xFF
+        if family == 4:
+            size = 4 * (int(packet[0]) & 15)
+            packet[10] = packet[11] = 0
+            total = 0xFFFF - ones_sum(packet, 0, size)
+            packet[10], packet[11] = total >> 8, total & 0xFF
         return packet
 
     def _drop(self, key: bytes) -> None:
@@ -91,6 +101,18 @@ class Defragmenter:
     def missing(self) -> int:
         """How many datagrams were never whole, if no more comes."""
         return self.lost + len(self._datagrams)
+
+
+def _differ(at: int, piece: Any, offset: int, data: Any) -> bool:
+    """Whether two pieces disagree where they overlap."""
+    low, high = max(at, offset), min(at + len(piece), offset + len(data))
+    return not np.array_equal(piece[low - at : high - at], data[low - offset : high - offset])
+
+
+def _ends(buf: Any, l3: int, family: int) -> tuple[bytes, bytes]:
+    """Source and destination of a packet."""
+    at, size = (l3 + 12, 4) if family == 4 else (l3 + 8, 16)
+    return bytes(buf[at : at + size]), bytes(buf[at + size : at + 2 * size])
 
 
 _Piece = tuple[bytes, int, bool, Any, Any]

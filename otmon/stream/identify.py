@@ -13,8 +13,18 @@ import numpy as np
 from otmon.limits import IDENTIFY_BYTES, MAX_HELD_SEGMENTS, MAX_IDENTIFYING
 from otmon.stream.segment import Segment
 from otmon.wire import columns as c
-from otmon.wire.contract import KIND_LINK, KIND_REQUEST, KIND_RESPONSE, OUT_KIND, OUT_REPLY_KEY, OUT_TOKEN, Protocol
+from otmon.wire.contract import (
+    KIND_LINK,
+    KIND_REQUEST,
+    KIND_RESPONSE,
+    OUT_KIND,
+    OUT_REPLY_KEY,
+    OUT_TOKEN,
+    REPLY_FUNCTION,
+    Protocol,
+)
 from otmon.wire.history import serial_diff
+from otmon.wire.identify import tls_record
 from otmon.wire.loop import Loop
 
 _NO_BYTES = np.zeros(0, np.uint8)
@@ -51,6 +61,12 @@ class Identifier:
         """What is held of one direction, as far as it is contiguous: one stream, or the datagrams."""
         return _streams(state, self._held[conn], direction)
 
+    def encrypted(self, state: Any, conn: int) -> bool:
+        """Whether what is held of a connection on a registered port is TLS, as far as it goes."""
+        held = self._held[conn]
+        midstream = bool(state.flows[held.segments[0].flow, c.F_BITS] & c.FLOW_MIDSTREAM)
+        return bool(state.conns[conn, c.C_PORT_HINT] >= 0) and _encrypted(state, held, midstream) >= PLAUSIBLE
+
     def connections(self) -> list[int]:
         """Connections that are still undecided."""
         return sorted(self._held)
@@ -84,8 +100,13 @@ class Identifier:
                 return proto, evidence
             possible = possible or verdict > NOTHING or (proto == hint and midstream)
             framed = framed or (proto == hint and verdict > NOTHING)
-        if max(held.bytes) < IDENTIFY_BYTES and len(held.segments) < MAX_HELD_SEGMENTS:
-            return (c.PROTO_UNDECIDED if possible else c.PROTO_NONE), None
+        secure = _encrypted(state, held, midstream) if hint >= 0 and not framed else NOTHING
+        waits = max(held.bytes) < IDENTIFY_BYTES and len(held.segments) < MAX_HELD_SEGMENTS
+        if secure == SURE or (secure == PLAUSIBLE and not waits):
+            state.conns[conn, c.C_PORT_HINT] = hint | c.HINT_ENCRYPTED
+            return c.PROTO_NONE, None
+        if waits:
+            return (c.PROTO_UNDECIDED if possible or secure else c.PROTO_NONE), None
         if framed:  # else tiny segments would be a way to pass unseen
             first = held.segments[0]
             return hint, first._replace(payload=_streams(state, held, first.flow & 1)[0])
@@ -133,7 +154,7 @@ class Identifier:
             sender = next(s for s in held.segments if s.flow & 1 == direction)
             unit = sender._replace(payload=data[at : at + size])
             if level >= (PLAUSIBLE if registered else SURE) and kind in (KIND_REQUEST, KIND_RESPONSE):
-                exchange[int(state.out[OUT_TOKEN]), int(state.out[OUT_REPLY_KEY])] = unit
+                exchange[int(state.out[OUT_TOKEN]), int(state.out[OUT_REPLY_KEY]) & REPLY_FUNCTION] = unit
             if level == SURE and self._protocols[proto].scan:
                 exchange.setdefault(FRAMED, unit)
             if level == SURE and (registered or kind != KIND_LINK):
@@ -142,6 +163,23 @@ class Identifier:
                 best = PLAUSIBLE
             at += size
         return best, None
+
+
+def _encrypted(state: Any, held: _Held, midstream: bool) -> int:
+    """SURE if both directions begin with a TLS record, PLAUSIBLE if one does and the other says nothing, or PARTIAL.
+
+    Of a connection captured from its middle on, a later segment may be the first to begin with a record.
+    """
+    if held.segments[0].transport != c.TRANSPORT_TCP:
+        return NOTHING
+    found = []
+    for direction in (0, 1):
+        streams = [data for data in _streams(state, held, direction, every=midstream) if len(data)]
+        levels = [tls_record(data, 0, len(data)) for data in streams]
+        if levels and not midstream and levels[0] == NOTHING:
+            return NOTHING
+        found.append(max(levels, default=NOTHING))
+    return SURE if min(found) == PLAUSIBLE else max(found)
 
 
 def _contiguous(segments: list[Segment], at: int) -> Any:

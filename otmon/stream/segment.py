@@ -21,6 +21,8 @@ class Segment(NamedTuple):
     sig: int
     frame: int
     payload: Any
+    packet: Any
+    """With its IP header; the payload is its end."""
 
     @property
     def bucket(self) -> int:
@@ -30,9 +32,10 @@ class Segment(NamedTuple):
 
 def take_segment(seg: Any, buf: Any, frame: int) -> Segment:
     """The segment in work, copied: the buffer is reused by the next batch."""
-    start, end = int(seg[c.G_START]), int(seg[c.G_END])
+    head, start, end = int(seg[c.G_L3]), int(seg[c.G_START]), int(seg[c.G_END])
+    packet = np.array(buf[head:end], dtype=np.uint8)
     return Segment(
         int(seg[c.G_FLOW]), int(seg[c.G_SEQ]), int(seg[c.G_ACK]), int(seg[c.G_FLAGS]), int(seg[c.G_LENGTH]),
         int(seg[c.G_TS]), int(seg[c.G_TRANSPORT]), int(seg[c.G_CUT]), int(seg[c.G_SIG]), frame,
-        np.array(buf[start:end], dtype=np.uint8),
+        packet[start - head :], packet,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from otmon.stream.segment import Segment
 from otmon.wire import columns as c
 from otmon.wire.accounts import bad, copied, foreign, without_stream
 from otmon.wire.carriers import foreign_datagram
+from otmon.wire.conflicts import far_urgent
 from otmon.wire.contract import OUT_FROM_CLIENT, Protocol
 from otmon.wire.flow import (
     HEAD_COPY,
@@ -41,7 +42,7 @@ class SlowPath:
         self._loop, self._protocols, self._reopened, self._force = loop, protocols, reopened, force
         self._identifier = Identifier(loop, protocols)
         self._held: dict[int, list[Segment]] = {}
-        self._ports = {port: index for index, p in reversed(list(enumerate(protocols))) for port in p.ports}
+        self._ports = {port: index for index, p in reversed(list(enumerate(protocols))) for port in p.ports + p.secured}
 
     @property
     def shed(self) -> int:
@@ -148,8 +149,9 @@ class SlowPath:
 
     def _tcp_data(self, state: Any, s: Segment) -> bool:
         """Payload through the compiled path; False: it is behind a hole."""
-        size = len(s.payload)
-        return not self._loop.tcp_data(state, s.payload, 0, size, s.length, s.flow, s.seq, s.ts_ns, s.frame)
+        end = len(s.packet)
+        begin = end - len(s.payload)
+        return not self._loop.tcp_data(state, s.packet, begin, end, s.length, s.flow, s.seq, s.ts_ns, s.frame)
 
     def _keeps_alive(self, state: Any, s: Segment) -> bool:
         """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""
@@ -198,6 +200,9 @@ class SlowPath:
 
     def _data(self, state: Any, s: Segment) -> None:
         """Payload of an identified connection: on through the compiled path, or held behind a hole."""
+        if s.flags & 32:
+            end = len(s.packet)
+            far_urgent(state, s.packet, 0, end - len(s.payload), end, s.flow, s.seq, s.ts_ns)
         if not self._tcp_data(state, s):
             self._hold(state, s)
         elif self._held:
@@ -295,6 +300,9 @@ class SlowPath:
     def _settle_unknown(self, state: Any, conn: int, *, pending: bool) -> None:
         """Bytes that never said what they are: pending if they may be the beginning of a PDU, else unrecognised."""
         held = self._identifier.held(conn)
+        if held and self._identifier.encrypted(state, conn):
+            state.conns[conn, c.C_PORT_HINT] |= c.HINT_ENCRYPTED
+            pending = False
         self._identifier.forget(conn)
         hint = int(state.conns[conn, c.C_PORT_HINT])
         if held:
@@ -343,7 +351,7 @@ class SlowPath:
         size = len(s.payload)
         state.ctl[c.CTL_FRAME] = s.frame
         state.bytes[c.BB_SEEN] += size
-        far_remember(state, s.payload, 0, size, s.flow, 0)
+        far_remember(state, s.payload, 0, 0, size, s.flow, 0)
         self._loop.datagram(state, s.payload, 0, size, s.flow, s.ts_ns)
 
 

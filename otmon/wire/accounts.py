@@ -4,9 +4,11 @@ from typing import Any
 
 from otmon.wire.columns import (
     BB_COPY,
+    BB_ENCRYPTED,
     BB_MALFORMED,
     BB_SEEN,
     BB_UNRECOGNISED,
+    C_ENCRYPTED,
     C_MALFORMED,
     C_PORT_HINT,
     C_PROTO,
@@ -14,6 +16,7 @@ from otmon.wire.columns import (
     FB_OTHER_IP,
     FB_TCP_CONTROL,
     FB_TRUNCATED,
+    HINT_ENCRYPTED,
 )
 from otmon.wire.loads import jit
 
@@ -34,9 +37,14 @@ def _controls(state: Any, conn: int) -> int:
 @jit
 def unrecognised(state: Any, conn: int, size: int) -> None:
     """Payload of no control protocol is in the accounts of OT bytes if it uses the port of one."""
-    if state.conns[conn, C_PORT_HINT] >= 0:
+    hint = state.conns[conn, C_PORT_HINT]
+    if hint >= 0:
         state.bytes[BB_SEEN] += size
-        state.bytes[BB_UNRECOGNISED] += size
+        if hint & HINT_ENCRYPTED:
+            state.bytes[BB_ENCRYPTED] += size
+            state.conns[conn, C_ENCRYPTED] += size
+        else:
+            state.bytes[BB_UNRECOGNISED] += size
 
 
 @jit

@@ -40,6 +40,8 @@ FLOW_SYNACK: Final = 64
 FLOW_MIDSTREAM: Final = 256
 FLOW_BEHIND_HOLE: Final = 512
 """Units again after a hole, but no whole PDU yet: fragments of one whose beginning is missing are no fault."""
+FLOW_TWO_READINGS: Final = 1024
+"""The beginning of the PDU under way came with other bytes as well."""
 
 # --- connections: every frame touches the first cache line, every PDU the second -------------------------------------
 C_PROTO: Final = 0
@@ -82,7 +84,28 @@ C_MALFORMED: Final = 24
 """Malformed bytes, both directions."""
 C_BEGUN: Final = 25
 """First sequence number of direction 0 as its SYN told, with bit 32 set; 0: no SYN. Direction 1: the next column."""
+C_TOLD: Final = 27
+"""Which sides told who they are while they connected: 1 direction 0, 2 direction 1."""
+C_STACK: Final = 28
+"""Of the SYN: hop limit, window << 8, maximum segment size << 24, window scale + 1 << 40, 1 << 48; 0: unseen."""
+C_OPTIONS: Final = 29
+"""The kinds of its options, the first in the lowest 4 bits: kind + 1, 15 for those above 13."""
+C_REFERENCE: Final = 30
+"""Reference that the client gave its end of the session (COTP); 0: none."""
+C_TOKENS: Final = 31
+"""Low 16 bits of the tokens of the first two requests, the second << 16, and TOKEN_* flags; 0: no message came yet.
+Of what began with a request, C_SHAPE is SHAPE_SECOND until the next one.
+"""
 C_WORDS: Final = 32
+
+HINT_ENCRYPTED: Final = 1 << 8
+"""Added to C_PORT_HINT: what the connection carries is TLS."""
+
+TOKEN_FIRST: Final = 1 << 32
+TOKEN_SECOND: Final = 1 << 33
+TOKEN_NONE: Final = 1 << 34
+"""It begins with something else, or behind a hole."""
+SHAPE_SECOND: Final = -2
 
 PROTO_UNDECIDED: Final = -1
 PROTO_NONE: Final = -2
@@ -130,7 +153,7 @@ S_FIRST_FRAME: Final = 20
 S_TICK: Final = 21
 """Count at the last tick."""
 S_IDENTITY: Final = 22
-"""1 once a response to it was handed up for identity."""
+"""Handed up for identity: 1 a response to it, 2 a message of it."""
 S_SAMPLED: Final = 23
 """Count at the last sample."""
 S_WORDS: Final = 24
@@ -171,6 +194,11 @@ H_WORDS: Final = 12
 # --- pending requests ----------------------------------------------------------------------------------------------
 Q_TOKEN: Final = 0
 Q_REPLY: Final = 1
+"""OUT_REPLY_KEY and these bits."""
+REPLY_PERHAPS: Final = 1 << 61
+"""There may be no response."""
+REPLY_LATE: Final = 1 << 62
+"""Somebody answered in its place: it is settled, and waits for its own response."""
 Q_SHAPE: Final = 2
 Q_TS: Final = 3
 Q_N: Final = 4
@@ -215,6 +243,15 @@ EV_PDU: Final = 1
 EV_OUTCOME: Final = 2
 EV_BINDING: Final = 3
 EV_CONFLICT: Final = 4
+"""Another reading of a stream: E_OFF and E_LEN are all of it, E_FIRST and E_COUNT what of it is new, E_WHY is why."""
+E_FIRST: Final = E_REQUEST
+E_COUNT: Final = E_N
+E_WHY: Final = E_OUTCOME
+(
+    WHY_EITHER, WHY_FIRST_WRONG, WHY_LATER_WRONG, WHY_UNSURE, WHY_URGENT, WHY_UNKNOWN,
+) = range(6)  # fmt: skip
+"""Other bytes: both checksums are right, the first one's is wrong, the later one's, or it cannot be said. Urgent data.
+Bytes that cannot be compared any more, or an end to what was another reading: no evidence by itself."""
 
 EVF_JUDGE: Final = 1
 EVF_MESSAGE: Final = 2
@@ -223,6 +260,12 @@ EVF_SAMPLE: Final = 8
 """Its values are wanted, and those of its response."""
 EVF_BESIDE: Final = 16
 """Handed up to be judged: what it sets is taken along."""
+EVF_TRANSFER: Final = 32
+"""Part of a transfer of logic or of a file. The same bit as FLAG_TRANSFER of otmon.wire.contract."""
+EVF_ORDER: Final = 64
+"""A response that several open requests could claim: the oldest has it."""
+EVF_LATE: Final = 128
+"""A response that comes after another spoke in its place."""
 EVF_COUNT: Final = 8
 """Above this bit: how many messages of its shape a sample stands for."""
 
@@ -320,24 +363,13 @@ STOP_HORIZON: Final = 5
 STOP_TICK: Final = 6
 
 # --- the segment in work (state.seg) -------------------------------------------------------------------------------
-G_FLOW: Final = 0
-G_SEQ: Final = 1
-G_ACK: Final = 2
-G_FLAGS: Final = 3
-G_START: Final = 4
-G_END: Final = 5
+(G_FLOW, G_SEQ, G_ACK, G_FLAGS, G_START, G_END) = range(6)
 G_LENGTH: Final = 6
 """Payload bytes on the wire; more than END - START if the frame was cut by the snap length."""
-G_TS: Final = 7
-G_TRANSPORT: Final = 8
-G_L3: Final = 9
-G_L3_END: Final = 10
-G_FAMILY: Final = 11
-G_REALM: Final = 12
-G_CUT: Final = 13
-G_SIG: Final = 14
-G_VLAN: Final = 15
-G_SMAC: Final = 16
+(G_TS, G_TRANSPORT, G_L3, G_L3_END, G_FAMILY, G_REALM, G_CUT, G_SIG, G_VLAN, G_SMAC) = range(7, 17)
+G_STACK: Final = 17
+"""As C_STACK, of the last SYN; G_OPTIONS as C_OPTIONS."""
+G_OPTIONS: Final = 18
 G_WORDS: Final = 24
 
 SLOT_BYTES: Final = 8192
@@ -347,8 +379,16 @@ EV_BYTES_CAP: Final = 4 * 1024 * 1024
 EV_FRAMES_CAP: Final = 65536
 HISTORY_ENTRIES: Final = 8192
 HISTORY_BYTES: Final = 1024 * 1024
-HISTORY_DEPTH: Final = 16
+HISTORY_DEPTH: Final = 32
 """Entries of one flow looked at when a segment comes again."""
+HISTORY_HEAD: Final = 32
+"""An entry's third word: bytes of payload, those of the headers before it from this bit on, and HISTORY_ flags."""
+HISTORY_BEGINS: Final = 1 << 48
+"""No PDU was under way when it came: one begins with it."""
+HISTORY_RIGHT: Final = 1 << 49
+"""Its bytes are no longer those that came; its checksums were right."""
+HISTORY_WRONG: Final = 1 << 50
+HISTORY_UNSURE: Final = 1 << 51
 HIST_BUCKETS: Final = 128
 MARK_SHIFT: Final = 8
 """A mark is a histogram's row above its bucket, of 2 * HIST_BUCKETS."""

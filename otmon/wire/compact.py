@@ -84,7 +84,8 @@ def drop_shapes(state: State, keep: Any) -> Any:
     state.ctl[c.CTL_SHAPES] = len(rows)
     shapes[:, c.S_NEXT] = _follow(shapes[:, c.S_NEXT], new)
     conns = state.conns[: int(state.ctl[c.CTL_CONNS])]
-    conns[:, c.C_SHAPE] = _follow(conns[:, c.C_SHAPE], new)
+    begun = conns[:, c.C_SHAPE] == c.SHAPE_SECOND
+    conns[:, c.C_SHAPE] = np.where(begun, c.SHAPE_SECOND, _follow(conns[:, c.C_SHAPE], new))
     waiting = state.pending[:, c.Q_N] != 0
     state.pending[waiting, c.Q_SHAPE] = _follow(state.pending[waiting, c.Q_SHAPE], new)
     hits = state.hits[: int(state.ctl[c.CTL_HITS])]

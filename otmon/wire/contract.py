@@ -22,7 +22,7 @@ Compiled, called for every unit of a stream or datagram (`buf` is uint8, offsets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from otmon.model import Message, Op, Value
+from otmon.model import Message, Op, Step, Value
 
 # --- unwrap statuses -----------------------------------------------------------------------------------------------
 UNWRAP_BAD: Final = 0
@@ -35,6 +35,14 @@ UNWRAP_MORE: Final = 3
 """A fragment was stored, asm[0:b] is filled; more must come."""
 UNWRAP_DROPPED: Final = 16
 """Added to a status: what an earlier unit had left in asm was abandoned (its bytes are malformed)."""
+UNWRAP_STATUS: Final = 15
+UNWRAP_FAULT: Final = 5
+"""Above this bit of a status, 5 bits: what is wrong with the unit or with what was abandoned, by the protocol's own
+numbers from 1; counted in the CLASS slots from FAULT_CLASS on."""
+FAULTS: Final = 31
+UNWRAP_KEPT: Final = 10
+"""Above this bit: wire bytes of other fragments that stay in asm: asm[0:a] of a UNWRAP_BUILT, asm[0:b] of the others.
+Only what is not kept was abandoned, or belongs to the PDU."""
 
 # --- slots of `out` ------------------------------------------------------------------------------------------------
 OUT_KIND: Final = 0
@@ -45,14 +53,19 @@ KIND_UNSOLICITED: Final = 3
 KIND_LINK: Final = 4
 """Nothing above the link or session layer (DNP3 link frames, COTP connect): counted, not an operation."""
 OUT_EXPECT: Final = 1
-"""1 if a response should follow this request, else 0 (then OUT_STATUS says whether it counts as accepted, or unseen).
-In a response, bits: CONTINUES, MORE."""
+"""1 if a response should follow this request, PERHAPS if only perhaps, else 0 (then OUT_STATUS says whether it counts
+as accepted, or unseen). In a response, bits: CONTINUES, MORE, LATER."""
+PERHAPS: Final = 3
+"""It may be a broadcast: silence says nothing until a request of its shape is answered."""
 CONTINUES: Final = 2
 """It goes on with an earlier one (a further fragment), settles nothing and is no orphan."""
 MORE: Final = 1
 """Another response goes on with it."""
+LATER: Final = 4
+"""It speaks for somebody else (a gateway), whose own response may still come."""
 OUT_TOKEN: Final = 2
-"""Equal in a request and its response, within one connection."""
+"""Equal in a request and its response, within one connection. Of KIND_LINK: the reference by which the client names its
+end of the session, else 0."""
 OUT_STATUS: Final = 3
 STATUS_ACCEPTED: Final = 1
 STATUS_REJECTED: Final = 2
@@ -63,7 +76,9 @@ OUT_FUNC: Final = 4
 """Counter slot 0..FUNC_SLOTS-1 of the function, the protocol's own numbering; -1: none (KIND_LINK)."""
 FUNC_SLOTS: Final = 8192
 OUT_CLASS: Final = 5
-"""Second counter slot 0..255: DNP3 link function (plus 16 if from the primary), S7 rosctr; -1: none."""
+"""Second counter slot 0..FAULT_CLASS-1: DNP3 link function (plus 16 if from the primary), S7 rosctr; -1: none."""
+FAULT_CLASS: Final = 224
+"""The slots from here to 255 count faults, see UNWRAP_FAULT."""
 OUT_FLAGS: Final = 6
 FLAG_EXCEPTION: Final = 1
 """A response that says no (Modbus exception, S7 error class, DNP3 IIN2 no-function/object-unknown/parameter)."""
@@ -72,7 +87,10 @@ FLAG_ENCRYPTED: Final = 2
 FLAG_INSPECT: Final = 4
 """What matters is not in the key: every message of this shape needs judging in Python."""
 FLAG_IDENTITY: Final = 8
-"""A response that may tell who the server is: handed to `identity` once per connection and shape."""
+"""May tell who its sender is: handed to `identity` once per connection and shape, without a shape (KIND_LINK) once per
+connection and direction."""
+FLAG_TRANSFER: Final = 32
+"""It is part of a transfer of logic or of a file: every one is handed to `transfer`. The same bit as EVF_TRANSFER."""
 OUT_UNIT: Final = 7
 """Sub-address as one word, for the cap on shapes per function."""
 OUT_VMIN: Final = 8
@@ -83,12 +101,22 @@ OUT_FROM_CLIENT: Final = 10
 OUT_EVIDENCE: Final = 11
 """2: this PDU is surely of this protocol; 1: plausible, needs another one; 0: could be anything."""
 OUT_REPLY_KEY: Final = 12
-"""Function that request and response must share beside the token (Modbus: function code); 0 if none."""
+"""Function that request and response must share beside the token (Modbus: function code); 0 if none.
+
+In the bits of REPLY_SHAPE, where tokens repeat: what is asked for and what is answered; 0 if that cannot be said. Of
+several open requests, one that is alike in this is answered first."""
+REPLY_FUNCTION: Final = (1 << 32) - 1
+REPLY_SHAPE: Final = ((1 << 24) - 1) << 32
 OUT_WORDS: Final = 16
 OUT_SIZE: Final = 256
 
 NEED_MORE: Final = 0
 NOT_THIS: Final = -1
+
+
+def no_transfer(pdu: bytes, request: bytes | None) -> Step | None:
+    """Of a protocol that moves no logic and no files."""
+    return None
 
 
 class Protocol(NamedTuple):
@@ -117,8 +145,12 @@ class Protocol(NamedTuple):
     count_names: Callable[[int], tuple[str, str, str]]
     """FUNC slot -> (section of summary.json: "functions" | "userdata", key there, name)."""
     class_names: Callable[[int], tuple[str, str]]
-    """CLASS slot -> (section: "link_functions" | "rosctr", key there)."""
+    """CLASS slot -> (section: "link_functions" | "rosctr" | "faults", key there)."""
     version: int
     """Of the key and operation schema; stored operations of an older one are mapped."""
+    secured: tuple[int, ...] = ()
+    """Registered TCP ports of the same inside TLS."""
+    transfer: Callable[[bytes, bytes | None], Step | None] = no_transfer
+    """(canonical PDU, that of the request it answers or None) -> what it does to a transfer. Never raises."""
     declares_direction: bool = False
     """A PDU itself says who is the client (DNP3's DIR bit, S7's setup): OUT_FROM_CLIENT outranks SYN and ports."""

@@ -20,11 +20,24 @@ from otmon.wire.columns import (
     FLOW_BEHIND_HOLE,
     FLOW_RESYNC_BAD,
     FLOW_RESYNC_HOLE,
+    FLOW_TWO_READINGS,
     SLOT_BYTES,
     TOTAL_BAD_UNITS,
     TOTAL_UNITS,
 )
-from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_DROPPED, UNWRAP_MORE, UNWRAP_WHOLE
+from otmon.wire.conflicts import far_reading
+from otmon.wire.contract import (
+    FAULT_CLASS,
+    FAULTS,
+    UNWRAP_BAD,
+    UNWRAP_BUILT,
+    UNWRAP_DROPPED,
+    UNWRAP_FAULT,
+    UNWRAP_KEPT,
+    UNWRAP_MORE,
+    UNWRAP_STATUS,
+    UNWRAP_WHOLE,
+)
 from otmon.wire.events import add_frame
 from otmon.wire.far import far
 from otmon.wire.loads import copy, jit
@@ -72,7 +85,7 @@ far_abandon = far("abandon", "v(sii)", abandon)
 def hole(state: Any, flow: int, truncated: int) -> None:
     """Bytes are missing here: what was begun cannot be finished."""
     far_abandon(state, flow, BB_TRUNCATED if truncated else BB_GAP)
-    state.flows[flow, F_BITS] = (state.flows[flow, F_BITS] & ~FLOW_RESYNC_BAD) | FLOW_RESYNC_HOLE
+    state.flows[flow, F_BITS] = (state.flows[flow, F_BITS] & ~(FLOW_RESYNC_BAD | FLOW_TWO_READINGS)) | FLOW_RESYNC_HOLE
 
 
 def make_deliver(
@@ -103,12 +116,18 @@ def make_deliver(
             asm = state.scratch
         status, x, y = unwrap_here(proto, buf, a, b, asm, fill)
         length = b - a
-        if status & UNWRAP_DROPPED:
-            status &= ~UNWRAP_DROPPED
-            bad(state, conn, state.conns[conn, wire])
-            state.conns[conn, wire] = 0
-            if asm_slot >= 0:
-                state.slots[asm_slot, 1] = 0
+        kept = 0
+        if status > UNWRAP_STATUS:
+            kept = status >> UNWRAP_KEPT
+            fault = status >> UNWRAP_FAULT & FAULTS
+            if fault > 0:
+                state.classes[proto, FAULT_CLASS + fault] += 1
+            if status & UNWRAP_DROPPED:
+                bad(state, conn, state.conns[conn, wire] - kept)
+                state.conns[conn, wire] = kept
+                if asm_slot >= 0 and kept == 0:
+                    state.slots[asm_slot, 1] = 0
+            status &= UNWRAP_STATUS
         if status == UNWRAP_WHOLE:
             state.flows[flow, F_BITS] &= ~FLOW_BEHIND_HOLE
             pdu(state, buf, x, y, length, flow, proto, ts, slot)
@@ -130,9 +149,10 @@ def make_deliver(
             return
         if status == UNWRAP_BUILT:
             state.flows[flow, F_BITS] &= ~FLOW_BEHIND_HOLE
-            length += state.conns[conn, wire]
-            state.conns[conn, wire] = 0
+            length += state.conns[conn, wire] - kept
+            state.conns[conn, wire] = kept
             if asm_slot >= 0:
+                state.flows[flow, F_ASM] = (asm_slot << 16) | x
                 _frames(state, asm_slot, slot)
                 pdu(state, asm, x, y, length, flow, proto, ts, asm_slot)
             else:
@@ -142,6 +162,8 @@ def make_deliver(
         else:
             bad(state, conn, length)
             state.totals[proto, TOTAL_BAD_UNITS] += 1
+        if kept > 0 and status == UNWRAP_BAD:
+            state.flows[flow, F_ASM] = (asm_slot << 16) | y
         if asm_slot >= 0 and state.conns[conn, wire] == 0:
             free_slot(state, asm_slot)
             state.flows[flow, F_ASM] = -1
@@ -225,6 +247,9 @@ def make_deliver(
         else:
             far_unit(state, pool, base, base + need, flow, proto, ts, slot)
         free_slot(state, slot)
+        if state.flows[flow, F_BITS] & FLOW_TWO_READINGS:
+            state.flows[flow, F_BITS] &= ~FLOW_TWO_READINGS
+            far_reading(state, flow, ts)
         return a
 
     far_carried = far("carried", "i(sbiiiii)", finish_carry)

@@ -47,7 +47,7 @@ def ports(protocols: Sequence[Protocol]) -> Any:
 
     chosen = none
     for index, protocol in enumerate(protocols):
-        for number in protocol.ports:
+        for number in protocol.ports + protocol.secured:
             chosen = _port(chosen, number, index)
     return chosen
 

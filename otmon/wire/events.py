@@ -24,7 +24,6 @@ from otmon.wire.columns import (
     E_TS,
     E_TYPE,
     EV_BINDING,
-    EV_CONFLICT,
     EV_OUTCOME,
     EV_PDU,
     SLOT_FRAMES,
@@ -34,7 +33,8 @@ from otmon.wire.loads import copy, jit
 
 
 @jit
-def _row(state: Any, kind: int, ts: int) -> int:
+def event_row(state: Any, kind: int, ts: int) -> int:
+    """A new event, its type and time filled in."""
     row = state.ctl[CTL_EVENTS]
     state.ctl[CTL_EVENTS] = row + 1
     state.events[row, E_TYPE] = kind
@@ -60,7 +60,7 @@ def emit_pdu(
 ) -> None:  # fmt: skip
     """Hand up the canonical PDU buf[x:y]; `slot` holds the frames that brought it, -1: the one in work did."""
     ctl = state.ctl
-    row = _row(state, EV_PDU, ts)
+    row = event_row(state, EV_PDU, ts)
     ev = state.events
     ev[row, E_FLAGS] = flags
     ev[row, E_SHAPE] = shape
@@ -94,7 +94,7 @@ def emit_pdu(
 @jit
 def emit_outcome(state: Any, shape: int, request: int, outcome: int, ts: int) -> None:
     """The outcome of a request that Python judges."""
-    row = _row(state, EV_OUTCOME, ts)
+    row = event_row(state, EV_OUTCOME, ts)
     state.events[row, E_SHAPE] = shape
     state.events[row, E_REQUEST] = request
     state.events[row, E_OUTCOME] = outcome
@@ -104,25 +104,11 @@ def emit_outcome(state: Any, shape: int, request: int, outcome: int, ts: int) ->
 @jit
 def emit_binding(state: Any, mac: int, address: int, kind: int, ts: int, frame: int) -> None:
     """A MAC seen with an address for the first time."""
-    row = _row(state, EV_BINDING, ts)
+    row = event_row(state, EV_BINDING, ts)
     state.events[row, E_SHAPE] = mac
     state.events[row, E_N] = address
     state.events[row, E_KIND] = kind
     state.events[row, E_FRAME] = frame
-
-
-@jit
-def emit_conflict(state: Any, buf: Any, x: int, y: int, conn: int, from_client: int, ts: int) -> None:
-    """A segment that came again with other bytes."""
-    row = _row(state, EV_CONFLICT, ts)
-    at = state.ctl[CTL_EV_BYTES]
-    state.events[row, E_CONN] = conn
-    state.events[row, E_FROM_CLIENT] = from_client
-    state.events[row, E_OFF] = at
-    state.events[row, E_LEN] = y - x
-    state.events[row, E_FRAME] = state.ctl[CTL_FRAME]
-    copy(state.ev_bytes, at, buf, x, y - x)
-    state.ctl[CTL_EV_BYTES] = at + y - x
 
 
 far_emit_pdu = far("emit_pdu", "v(sbiiiiiiiiiiiii)", emit_pdu)

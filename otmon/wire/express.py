@@ -106,7 +106,7 @@ def make_express(deliver: Callable[..., None]) -> Callable[..., int]:
             return 1
         state.frames[FB_OT] += 1
         state.bytes[BB_SEEN] += length
-        remember(state, buf, a, end, flow, seq)
+        remember(state, buf, q, a, end, flow, seq)
         row[F_SEQ] = (seq + length) & 0xFFFFFFFF
         deliver(state, buf, a, end, flow, ts)
         return 1

@@ -18,12 +18,14 @@ from otmon.wire.columns import (
     C_LAST_TS,
     C_MISSING,
     C_NUMBER,
+    C_OPTIONS,
     C_PAIR,
     C_PORT_HINT,
     C_PROTO,
     C_ROLE,
     C_SHAPE,
     C_SLOW,
+    C_STACK,
     C_SYN_SEQ,
     C_TAIL,
     C_VLAN,
@@ -53,13 +55,17 @@ from otmon.wire.columns import (
     FLOW_RST,
     FLOW_SYN,
     FLOW_SYNACK,
+    FLOW_TWO_READINGS,
+    G_OPTIONS,
+    G_STACK,
     PROTO_UNDECIDED,
     ROLE_SYN,
+    WHY_UNKNOWN,
 )
+from otmon.wire.conflicts import SAME, UNKNOWN, hand_up, rewrite, unlike, why
 from otmon.wire.deliver import hole
-from otmon.wire.events import emit_conflict
 from otmon.wire.far import far
-from otmon.wire.history import consistent, remember, serial_diff
+from otmon.wire.history import remember, serial_diff
 from otmon.wire.loads import jit, join32
 from otmon.wire.net import K1_PORTS
 from otmon.wire.tables import find2
@@ -205,15 +211,26 @@ far_gap = far("gap", "v(siii)", gap)
 
 
 @jit
-def repeated(state: Any, buf: Any, a: int, e: int, flow: int, seq: int, ts: int) -> None:
-    """Payload seen before (or said to be): counted once more as copy; other bytes are evidence."""
+def repeated(state: Any, buf: Any, head: int, a: int, e: int, end: int, flow: int, seq: int, ts: int) -> None:
+    """Payload buf[a:e] seen before (or said to be), of a segment that ends at `end` and whose headers begin at `head`.
+
+    Counted once more as copy. Other bytes are evidence, and another reading of the stream; so may be those that cannot
+    be compared any more.
+    """
     state.bytes[BB_COPY] += e - a
-    if not consistent(state, buf, a, e, flow, seq):
-        client = state.conns[flow >> 1, C_CLIENT]
-        emit_conflict(state, buf, a, e, flow >> 1, 1 if client == flow & 1 else 0, ts)
+    first = unlike(state, buf, a, e, flow, seq)
+    if first == SAME:
+        return
+    if first == UNKNOWN:
+        hand_up(state, buf, a, end, e - a, flow, seq, ts, WHY_UNKNOWN)
+        return
+    hand_up(state, buf, a, end, e - a, flow, seq, ts, why(state, buf, head, end, flow, first))
+    rewrite(state, buf, a, e, flow, seq)
+    if state.flows[flow, F_CARRY] >= 0:
+        state.flows[flow, F_BITS] |= FLOW_TWO_READINGS
 
 
-far_repeated = far("repeated", "v(sbiiiii)", repeated)
+far_repeated = far("repeated", "v(sbiiiiiii)", repeated)
 
 
 @jit
@@ -238,6 +255,9 @@ def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
         if conns[conn, C_ROLE] < ROLE_SYN and not said:  # a forged SYN in mid-stream makes nobody the client
             conns[conn, C_ROLE] = ROLE_SYN
             conns[conn, C_CLIENT] = (flow & 1) ^ (1 if flags & 16 else 0)
+        if not flags & 16 and conns[conn, C_STACK] == 0:
+            conns[conn, C_STACK] = state.seg[G_STACK]
+            conns[conn, C_OPTIONS] = state.seg[G_OPTIONS]
         conns[conn, begun] = first
         flows[flow, F_SEQ] = (seq + 1) & 0xFFFFFFFF
         flows[flow, F_BITS] |= FLOW_SYNACK if flags & 16 else FLOW_SYN
@@ -266,8 +286,11 @@ def make_tcp_data(deliver: Callable[..., None]) -> Callable[..., int]:
     """The function `tcp_data`: payload of an identified connection."""
 
     @jit
-    def tcp_data(state: Any, buf: Any, a: int, e: int, length: int, flow: int, seq: int, ts: int) -> int:
-        """Payload buf[a:e] of a segment `length` bytes long on the wire; 1: it is out of order (slow path)."""
+    def tcp_data(state: Any, buf: Any, head: int, a: int, e: int, length: int, flow: int, seq: int, ts: int) -> int:
+        """Payload buf[a:e] of a segment `length` bytes long on the wire; 1: it is out of order (slow path).
+
+        `head`: where its IP header begins, with nothing but headers to `a`.
+        """
         flows = state.flows
         ahead = serial_diff(seq, flows[flow, F_SEQ])
         if ahead != 0:
@@ -285,14 +308,14 @@ def make_tcp_data(deliver: Callable[..., None]) -> Callable[..., int]:
                 if ahead == -1 and length == 1:
                     state.bytes[BB_COPY] += old  # a keep-alive's byte is garbage by custom (RFC 9293 3.8.4)
                 else:
-                    far_repeated(state, buf, a, a + old, flow, seq, ts)
+                    far_repeated(state, buf, head, a, a + old, e, flow, seq, ts)
                 if -ahead >= length:
                     return 0
                 a += old
                 seq = flows[flow, F_SEQ]
                 length += ahead
         state.bytes[BB_SEEN] += e - a
-        remember(state, buf, a, e, flow, seq)
+        remember(state, buf, head, a, e, flow, seq)
         flows[flow, F_SEQ] = (seq + length) & 0xFFFFFFFF
         deliver(state, buf, a, e, flow, ts)
         if length > e - a:

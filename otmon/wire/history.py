@@ -1,14 +1,17 @@
-"""Payload seen lately, in one ring that all flows share: what comes again is compared with it."""
+"""Packets with payload seen lately, in one ring that all flows share: what comes again is compared with them."""
 
 from typing import Any
 
 from otmon.wire.columns import (
     CTL_HISTORY,
     CTL_HISTORY_POS,
+    F_ASM,
+    F_CARRY,
     F_HISTORY,
+    HISTORY_BEGINS,
     HISTORY_BYTES,
-    HISTORY_DEPTH,
     HISTORY_ENTRIES,
+    HISTORY_HEAD,
 )
 from otmon.wire.far import far
 from otmon.wire.loads import copy, jit
@@ -21,10 +24,10 @@ def serial_diff(a: int, b: int) -> int:
 
 
 @jit
-def remember(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> None:
-    """Append payload to the history, a ring that all flows share."""
-    length = e - a
-    if length <= 0 or length > HISTORY_BYTES // 64:
+def remember(state: Any, buf: Any, head: int, a: int, e: int, flow: int, seq: int) -> None:
+    """Append payload buf[a:e] and the headers before it, from `head` on, to a ring that all flows share."""
+    length = e - head
+    if e <= a or length > HISTORY_BYTES // 16:
         return
     ctl = state.ctl
     pos = ctl[CTL_HISTORY_POS]
@@ -32,23 +35,25 @@ def remember(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> None:
     if at + length > HISTORY_BYTES:  # keep an entry in one piece
         pos += HISTORY_BYTES - at
         at = 0
-    copy(state.history_bytes, at, buf, a, length)
+    copy(state.history_bytes, at, buf, head, length)
     ctl[CTL_HISTORY_POS] = pos + length
     number = ctl[CTL_HISTORY] + 1
     ctl[CTL_HISTORY] = number
     entry = number % HISTORY_ENTRIES
-    state.history[entry, 0] = state.flows[flow, F_HISTORY]
+    row = state.flows[flow]
+    begins = HISTORY_BEGINS if row[F_CARRY] < 0 and row[F_ASM] < 0 else 0
+    state.history[entry, 0] = row[F_HISTORY]
     state.history[entry, 1] = seq
-    state.history[entry, 2] = length
+    state.history[entry, 2] = (e - a) | (a - head) << HISTORY_HEAD | begins
     state.history[entry, 3] = pos
-    state.flows[flow, F_HISTORY] = number
+    row[F_HISTORY] = number
 
 
-far_remember = far("remember", "v(sbiiii)", remember)
+far_remember = far("remember", "v(sbiiiii)", remember)
 
 
 @jit
-def _remembered(state: Any, number: int) -> int:
+def remembered(state: Any, number: int) -> int:
     """Row of the history entry `number`, -1 if it is none or its bytes are overwritten."""
     if number <= 0 or state.ctl[CTL_HISTORY] - number >= HISTORY_ENTRIES:
         return -1
@@ -57,7 +62,7 @@ def _remembered(state: Any, number: int) -> int:
 
 
 @jit
-def _same_bytes(state: Any, at: int, buf: Any, a: int, length: int) -> int:
+def same_bytes(state: Any, at: int, buf: Any, a: int, length: int) -> int:
     """Whether history_bytes[at:] and buf[a:] agree over `length` bytes."""
     for i in range(length):
         if state.history_bytes[at + i] != buf[a + i]:
@@ -66,32 +71,40 @@ def _same_bytes(state: Any, at: int, buf: Any, a: int, length: int) -> int:
 
 
 @jit
-def consistent(state: Any, buf: Any, a: int, e: int, flow: int, seq: int) -> int:
-    """0 if some byte of buf[a:e] at `seq` differs from what the history still knows of it."""
-    entry = _remembered(state, state.flows[flow, F_HISTORY])
-    for _ in range(HISTORY_DEPTH):
-        if entry < 0:
-            break
-        offset = serial_diff(state.history[entry, 1], seq)
-        low, high = max(0, offset), min(e - a, offset + state.history[entry, 2])
-        at = state.history[entry, 3] % HISTORY_BYTES - offset
-        if low < high and not _same_bytes(state, at + low, buf, a + low, high - low):
-            return 0
-        entry = _remembered(state, state.history[entry, 0])
-    return 1
+def newest(state: Any, flow: int) -> int:
+    """Row of the flow's newest history entry, -1: none."""
+    return remembered(state, state.flows[flow, F_HISTORY])
+
+
+@jit
+def older(state: Any, entry: int) -> int:
+    """Row of the entry of the same flow before this one, -1: none."""
+    return remembered(state, state.history[entry, 0])
+
+
+@jit
+def length_of(state: Any, entry: int) -> int:
+    """Bytes of payload of an entry."""
+    return state.history[entry, 2] & (1 << HISTORY_HEAD) - 1
+
+
+@jit
+def payload_of(state: Any, entry: int) -> int:
+    """Where in history_bytes the payload of an entry is."""
+    return state.history[entry, 3] % HISTORY_BYTES + (state.history[entry, 2] >> HISTORY_HEAD & 0xFFFF)
 
 
 @jit
 def same_datagram(state: Any, buf: Any, a: int, e: int, flow: int) -> int:
     """Whether a recent datagram of this flow had these very bytes."""
-    entry = _remembered(state, state.flows[flow, F_HISTORY])
+    entry = newest(state, flow)
     for _ in range(4):
         if entry < 0:
             break
-        if state.history[entry, 2] == e - a:
-            if _same_bytes(state, state.history[entry, 3] % HISTORY_BYTES, buf, a, e - a):
+        if length_of(state, entry) == e - a:
+            if same_bytes(state, payload_of(state, entry), buf, a, e - a):
                 return 1
-        entry = _remembered(state, state.history[entry, 0])
+        entry = older(state, entry)
     return 0
 
 

@@ -27,9 +27,13 @@ from otmon.wire.contract import (
     UNWRAP_WHOLE,
 )
 from otmon.wire.far import far
-from otmon.wire.loads import jit
+from otmon.wire.loads import be16, jit, u8
 from otmon.wire.net import K1_PORTS
 
+MAX_TLS_RECORD = (1 << 14) + 2048
+"""Octets behind a record's header at most, TLS 1.2's allowance for encryption included (RFC 5246, 6.2.3)."""
+LAST_HANDSHAKE = 24
+"""key_update, the last type of a handshake message (RFC 8446, 4)."""
 UNDECIDED = 2
 """Result of `identify`: the slow path must hold these bytes."""
 
@@ -38,6 +42,21 @@ UNDECIDED = 2
 def ports_of(k1: int) -> tuple[int, int]:
     """(source port, destination port) of a flow's key."""
     return (k1 >> (K1_PORTS + 16)) & 0xFFFF, (k1 >> K1_PORTS) & 0xFFFF
+
+
+@jit
+def tls_record(buf: Any, a: int, e: int) -> int:
+    """Whether buf[a:e] begins with a TLS record (RFC 8446, 5.1): 0 no, 1 it may, but is too short to tell, 2 yes."""
+    have = e - a
+    kind = u8(buf, a) if have > 0 else 0x14
+    if kind < 0x14 or kind > 0x18 or (have > 1 and u8(buf, a + 1) != 3) or (have > 2 and u8(buf, a + 2) > 4):
+        return 0
+    if have < 6:
+        return 1
+    size = be16(buf, a + 3)
+    if size == 0 or size > MAX_TLS_RECORD or (kind == 0x16 and u8(buf, a + 5) > LAST_HANDSHAKE):
+        return 0
+    return 2
 
 
 def make_identify(
@@ -121,7 +140,7 @@ def make_identify(
             if sure == 3 and from_client >= 0:
                 far_adopt(state, flow, hint)
                 return 1
-            if sure > 0 or state.flows[flow, F_BITS] & FLOW_MIDSTREAM:
+            if sure > 0 or state.flows[flow, F_BITS] & FLOW_MIDSTREAM or tls_record(buf, a, e) > 0:
                 return UNDECIDED
         for proto in range(count):
             if far_evidence(state, proto, buf, a, e, -1) > 0:

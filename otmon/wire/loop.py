@@ -132,7 +132,7 @@ class Loop(NamedTuple):
     datagram: Callable[..., None]
     """(state, payload, start, end, flow, ts)."""
     tcp_data: Callable[..., int]
-    """(state, payload, start, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
+    """(state, packet, start of its payload, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
     frame: Callable[..., int]
     """A protocol's `frame`: (state, protocol, buf, start, end) -> length."""
     unwrap: Callable[..., tuple[int, int, int]]
@@ -206,9 +206,9 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
 
     @jit
     def tcp_data_of(state: Any, buf: Any, a: int, e: int, length: int, flow: int, seq: int, ts: int, frame: int) -> int:
-        """`tcp_data` of a segment that `frame` brought."""
+        """`tcp_data` of a packet that is buf[:e], which `frame` brought."""
         state.ctl[CTL_FRAME] = frame
-        return tcp_data(state, buf, a, e, length, flow, seq, ts)
+        return tcp_data(state, buf, 0, a, e, length, flow, seq, ts)
 
     @jit
     def frame_at(state: Any, proto: int, buf: Any, a: int, e: int) -> int:

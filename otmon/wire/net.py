@@ -19,9 +19,11 @@ from otmon.wire.columns import (
     G_L3,
     G_L3_END,
     G_LENGTH,
+    G_OPTIONS,
     G_REALM,
     G_SEQ,
     G_SIG,
+    G_STACK,
     G_START,
     G_TRANSPORT,
     TRANSPORT_TCP,
@@ -105,6 +107,37 @@ def _not_mine(state: Any, code: int) -> int:
 
 
 @jit
+def syn(state: Any, buf: Any, q: int, end: int) -> None:
+    """How a client's stack says hello, in a TCP header `buf[q:end]` with SYN (RFC 9293 3.2): see C_STACK, C_OPTIONS."""
+    seg = state.seg
+    l3 = seg[G_L3]
+    segment, scale, kinds, shift = 0, 0, 0, 0
+    at = q + 20
+    while at < end and shift < 60:
+        kind = u8(buf, at)
+        kinds |= min(kind + 1, 15) << shift
+        shift += 4
+        if kind == 0:
+            break
+        size = 1
+        if kind > 1:
+            size = u8(buf, at + 1) if at + 1 < end else 0
+            if size < 2 or at + size > end:
+                break
+            if kind == 2 and size == 4:
+                segment = be16(buf, at + 2)
+            if kind == 3 and size == 3:
+                scale = u8(buf, at + 2) + 1
+        at += size
+    hops = u8(buf, l3 + 8) if seg[G_FAMILY] == 4 else u8(buf, l3 + 7)
+    seg[G_STACK] = hops | (be16(buf, q + 14) << 8) | (segment << 24) | (scale << 40) | (1 << 48)
+    seg[G_OPTIONS] = kinds
+
+
+far_syn = far("syn", "v(sbii)", syn)
+
+
+@jit
 def _transport(state: Any, buf: Any, q: int, end: int, packet_end: int, transport: int, ident: int) -> int:
     """The transport header at `q`: fills the segment, or says what is wrong."""
     seg = state.seg
@@ -128,6 +161,8 @@ def _transport(state: Any, buf: Any, q: int, end: int, packet_end: int, transpor
         seg[G_END] = end
         seg[G_LENGTH] = packet_end - start
         seg[G_SIG] = ((ident & 0x7FFF) << 48) | (be16(buf, q + 16) << 32) | seq
+        if seg[G_FLAGS] & 0x12 == 2:
+            far_syn(state, buf, q, start)
         return PACKET_OK
     if transport == TRANSPORT_UDP:
         if q + 8 > end:

@@ -11,6 +11,8 @@ from otmon.wire.columns import (
     C_TAIL,
     CTL_FREE_PENDING,
     CTL_SHED_PENDING,
+    EVF_LATE,
+    EVF_ORDER,
     F_BITS,
     FLOW_PAYLOAD,
     H_COUNT,
@@ -25,12 +27,20 @@ from otmon.wire.columns import (
     Q_SHAPE,
     Q_TOKEN,
     Q_TS,
+    REPLY_LATE,
+    REPLY_PERHAPS,
     S_ACCEPTED,
 )
+from otmon.wire.contract import REPLY_FUNCTION, REPLY_SHAPE
 from otmon.wire.events import far_emit_outcome
 from otmon.wire.far import far
 from otmon.wire.histograms import histogram
 from otmon.wire.loads import jit
+
+ROUGHLY, LATE, WELL = 1, 2, 5
+"""How a pending request fits a response: but for its shape; settled, but still without its own response; wholly."""
+OPEN = 1
+"""Bit of those that are not settled."""
 
 
 @jit
@@ -78,11 +88,15 @@ def drop_oldest(state: Any, conn: int, outcome: int, ts: int) -> None:
     """Settle the oldest pending request: `outcome`, or 0 for what its silence means."""
     row = state.conns[conn, C_HEAD]
     pending = state.pending
+    shape, hit, judged, n = pending[row, Q_SHAPE], pending[row, Q_HIT], pending[row, Q_JUDGED], pending[row, Q_N]
+    reply = pending[row, Q_REPLY]
     if outcome == 0:
         outcome = silence(state, conn, pending[row, Q_TS])
-    shape, hit, judged, n = pending[row, Q_SHAPE], pending[row, Q_HIT], pending[row, Q_JUDGED], pending[row, Q_N]
+        if reply & REPLY_PERHAPS and not state.shapes[shape, S_ACCEPTED] + state.shapes[shape, S_ACCEPTED + 1]:
+            outcome = OUTCOME_UNSEEN
     _release(state, conn, row, -1)
-    settle(state, shape, hit, judged, n, outcome, ts)
+    if not reply & REPLY_LATE:
+        settle(state, shape, hit, judged, n, outcome, ts)
 
 
 far_drop_oldest = far("drop_oldest", "v(siii)", drop_oldest)
@@ -118,23 +132,76 @@ def push(state: Any, conn: int, token: int, reply: int, shape: int, hit: int, ju
 
 
 @jit
-def match(state: Any, conn: int, token: int, reply: int, outcome: int, ts: int) -> tuple[int, int, int]:
-    """(number, shape, sample) of the request that this response answers; counts outcome and response time.
+def _keep(state: Any, conn: int, row: int) -> None:
+    """The request is settled, but its own response may still come. Of such ones the oldest is forgotten."""
+    head = state.conns[conn, C_HEAD]
+    if head != row and state.pending[head, Q_REPLY] & REPLY_LATE:
+        _release(state, conn, head, -1)
+    state.pending[row, Q_REPLY] |= REPLY_LATE
 
-    `sample`: how many messages it stands for if its values are wanted; else 0. (0, -1, 0): it answers none.
+
+@jit
+def _like(state: Any, row: int, token: int, reply: int) -> int:
+    """How a pending request fits a response: 0 not, else one of ROUGHLY, LATE, WELL."""
+    mine = state.pending[row, Q_REPLY]
+    if state.pending[row, Q_TOKEN] != token or (mine ^ reply) & REPLY_FUNCTION:
+        return 0
+    alike = (mine ^ reply) & REPLY_SHAPE == 0 or mine & REPLY_SHAPE == 0 or reply & REPLY_SHAPE == 0
+    if mine & REPLY_LATE:
+        return LATE if alike else 0
+    return WELL if alike else ROUGHLY
+
+
+@jit
+def _find(state: Any, conn: int, token: int, reply: int) -> tuple[int, int, int]:
+    """(row, the one before it, how it fits) of the pending request that a response answers; (-1, -1, 0): none.
+
+    The oldest that fits well; else one in whose place somebody spoke; else the oldest of its function.
     """
-    pending = state.pending
-    before = -1
-    row = state.conns[conn, C_HEAD]
+    before, row = -1, state.conns[conn, C_HEAD]
+    best, best_row, best_before = 0, -1, -1
     for _ in range(state.conns[conn, C_PENDING]):
-        if pending[row, Q_TOKEN] == token and pending[row, Q_REPLY] == reply:
-            shape, n = pending[row, Q_SHAPE], pending[row, Q_N]
-            hit, judged = pending[row, Q_HIT], pending[row, Q_JUDGED]
-            elapsed = ts - pending[row, Q_TS]
-            _release(state, conn, row, before)
-            settle(state, shape, hit, judged, n, outcome, ts)
-            histogram(state, shape, HIST_BUCKETS, elapsed)
-            return n, shape, judged >> 1
+        fit = _like(state, row, token, reply)
+        if fit > best:
+            best, best_row, best_before = fit, row, before
+        if fit == WELL:
+            break
         before = row
-        row = pending[row, Q_NEXT]
-    return 0, -1, 0
+        row = state.pending[row, Q_NEXT]
+    return best_row, best_before, best
+
+
+far_find = far("find_request", "t(siii)", _find)
+
+
+@jit
+def match(
+    state: Any, conn: int, token: int, reply: int, later: int, outcome: int, ts: int
+) -> tuple[int, int, int, int]:
+    """(number, shape, sample, event flags) of the request that this response answers; counts outcome and time.
+
+    `sample`: how many messages it stands for if its values are wanted; else 0. (0, -1, 0, 0): it answers none.
+    `later`: the response speaks for somebody else, whose own may still come.
+    """
+    conns, pending = state.conns, state.pending
+    if conns[conn, C_PENDING] == 0:
+        return 0, -1, 0, 0
+    row, before, fit = conns[conn, C_HEAD], -1, WELL
+    if pending[row, Q_TOKEN] != token or pending[row, Q_REPLY] != reply:
+        row, before, fit = far_find(state, conn, token, reply)
+        if row < 0:
+            return 0, -1, 0, 0
+    shape, n = pending[row, Q_SHAPE], pending[row, Q_N]
+    hit, judged = pending[row, Q_HIT], pending[row, Q_JUDGED]
+    elapsed, after = ts - pending[row, Q_TS], pending[row, Q_NEXT]
+    if fit == LATE:
+        _release(state, conn, row, before)
+        return n, shape, judged >> 1, EVF_LATE
+    how = EVF_ORDER if after >= 0 and _like(state, after, token, reply) & OPEN else 0
+    if later:
+        _keep(state, conn, row)
+    else:
+        _release(state, conn, row, before)
+    settle(state, shape, hit, judged, n, outcome, ts)
+    histogram(state, shape, HIST_BUCKETS, elapsed)
+    return n, shape, judged >> 1, how

@@ -10,7 +10,9 @@ from otmon.wire.columns import (
     BB_SHED,
     C_CLIENT,
     C_ENCRYPTED,
+    C_REFERENCE,
     C_SAMPLED,
+    C_TOLD,
     CTL_ASKED,
     CTL_MESSAGES,
     CTL_N,
@@ -22,6 +24,7 @@ from otmon.wire.columns import (
     EVF_SAMPLE,
     OUTCOME_ACCEPTED,
     OUTCOME_UNSEEN,
+    REPLY_PERHAPS,
     S_COUNT,
     S_IDENTITY,
     S_SAMPLE,
@@ -35,10 +38,12 @@ from otmon.wire.contract import (
     FLAG_ENCRYPTED,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
+    FLAG_TRANSFER,
     FUNC_SLOTS,
     KIND_LINK,
     KIND_REQUEST,
     KIND_RESPONSE,
+    LATER,
     MORE,
     OUT_CLASS,
     OUT_EXPECT,
@@ -48,6 +53,7 @@ from otmon.wire.contract import (
     OUT_REPLY_KEY,
     OUT_STATUS,
     OUT_TOKEN,
+    PERHAPS,
     STATUS_NONE,
 )
 from otmon.wire.events import far_emit_pdu
@@ -66,10 +72,26 @@ def _tally(state: Any, proto: int, column: int) -> None:
 
 @jit
 def _identity(state: Any, shape: int) -> int:
-    """EVF_IDENTITY if the response in `out` may tell who the server is, and the first to this shape; else 0."""
-    if shape < 0 or not state.out[OUT_FLAGS] & FLAG_IDENTITY or state.shapes[shape, S_IDENTITY]:
+    """EVF_IDENTITY if the message in `out` may tell who its sender is, and is the first of this shape; else 0."""
+    if shape < 0 or not state.out[OUT_FLAGS] & FLAG_IDENTITY:
         return 0
-    state.shapes[shape, S_IDENTITY] = 1
+    # A response has the shape of its request, and is another one's word.
+    side = 1 if state.out[OUT_KIND] == KIND_RESPONSE else 2
+    told = state.shapes[shape, S_IDENTITY]
+    if told & side:
+        return 0
+    state.shapes[shape, S_IDENTITY] = told | side
+    return EVF_IDENTITY
+
+
+@jit
+def _link_identity(state: Any, conn: int, flow: int) -> int:
+    """The same for a link PDU, which has no shape: the first of its side of the connection."""
+    side = 1 << (flow & 1)
+    told = state.conns[conn, C_TOLD]
+    if not state.out[OUT_FLAGS] & FLAG_IDENTITY or told & side:
+        return 0
+    state.conns[conn, C_TOLD] = told | side
     return EVF_IDENTITY
 
 
@@ -105,6 +127,11 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
         client = state.conns[conn, C_CLIENT]
         from_client = -1 if client < 0 else 1 if flow & 1 == client else 0
         words = key_of(state, proto, buf, x, y, from_client)
+        if words < 0 and state.conns[conn, C_ENCRYPTED] > 0:
+            # What was cut without regard to records: after a TLS record these bytes cannot be told from its rest.
+            state.bytes[BB_ENCRYPTED] += wire
+            state.conns[conn, C_ENCRYPTED] += wire
+            return
         n = ctl[CTL_N] + 1
         ctl[CTL_N] = n
         state.totals[proto, TOTAL_PDUS] += 1
@@ -118,12 +145,16 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             if wanted:
                 far_emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
             return
+        wanted |= out[OUT_FLAGS] & FLAG_TRANSFER
         bucket = BB_DECODED
         if out[OUT_FLAGS] & FLAG_ENCRYPTED:
             bucket = BB_ENCRYPTED
             state.conns[conn, C_ENCRYPTED] += wire
         state.bytes[bucket] += wire
         if kind == KIND_LINK:
+            wanted |= _link_identity(state, conn, flow)
+            if out[OUT_TOKEN] and state.conns[conn, C_REFERENCE] == 0:
+                state.conns[conn, C_REFERENCE] = out[OUT_TOKEN]
             if wanted:
                 far_emit_pdu(state, buf, x, y, wanted, -1, ts, conn, from_client, -1, 0, 0, kind, slot, n)
             return
@@ -132,9 +163,12 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             if out[OUT_FLAGS] & FLAG_EXCEPTION:
                 _tally(state, proto, 2)
             outcome = out[OUT_STATUS]
-            request, shape, sample = 0, -1, 0
+            request, shape, sample, how = 0, -1, 0, 0
             if outcome != STATUS_NONE:
-                request, shape, sample = match(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], outcome, ts)
+                later = out[OUT_EXPECT] & LATER
+                request, shape, sample, how = match(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], later, outcome, ts)
+            if wanted:
+                wanted |= how
             if request or outcome == STATUS_NONE or out[OUT_EXPECT] & CONTINUES:
                 wanted |= _identity(state, shape)
                 if sample or out[OUT_EXPECT]:
@@ -171,11 +205,15 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
                 wanted |= (EVF_SAMPLE if asked > SAMPLE_IDLE else EVF_BESIDE) | sample << EVF_COUNT
                 if asked == SAMPLE_IDLE:
                     sample = 0
+            wanted |= _identity(state, shape)
             if kind == KIND_RESPONSE:
-                wanted |= _identity(state, shape) | _answer(state, conn, sample)
+                wanted |= _answer(state, conn, sample)
             if outcome == 0:
                 judged |= sample << 1
-                pending = push(state, conn, out[OUT_TOKEN], out[OUT_REPLY_KEY], shape, hit, judged, n, ts)
+                reply = out[OUT_REPLY_KEY]
+                if out[OUT_EXPECT] == PERHAPS:
+                    reply |= REPLY_PERHAPS
+                pending = push(state, conn, out[OUT_TOKEN], reply, shape, hit, judged, n, ts)
         if wanted:
             far_emit_pdu(state, buf, x, y, wanted, shape, ts, conn, from_client, pending, 0, outcome, kind, slot, n)
         if shape >= 0 and outcome:

@@ -19,6 +19,7 @@ from otmon.wire.columns import (
     G_CUT,
     G_END,
     G_FLAGS,
+    G_L3,
     G_LENGTH,
     G_SEQ,
     G_SIG,
@@ -26,6 +27,7 @@ from otmon.wire.columns import (
     PROTO_NONE,
     PROTO_UNDECIDED,
 )
+from otmon.wire.conflicts import far_urgent
 from otmon.wire.flow import acknowledge, far_control, seen_before, sign
 from otmon.wire.history import remember, same_datagram, serial_diff
 from otmon.wire.identify import UNDECIDED
@@ -57,7 +59,7 @@ def make_segments(
                 copied(state, conn, e - a)
                 return 0
             if serial_diff(seq, flows[flow, F_SEQ]) < 0:
-                if proto >= 0 and tcp_data(state, buf, a, e, length, flow, seq, ts):
+                if proto >= 0 and tcp_data(state, buf, seg[G_L3], a, e, length, flow, seq, ts):
                     return 1
                 copied(state, conn, 0)  # its bytes are in the accounts
                 return 0
@@ -78,8 +80,10 @@ def make_segments(
                     return 1
                 proto = conns[conn, C_PROTO]
             if proto >= 0:
-                if tcp_data(state, buf, a, e, length, flow, seq, ts):
+                if tcp_data(state, buf, seg[G_L3], a, e, length, flow, seq, ts):
                     return 1
+                if flags & 32:
+                    far_urgent(state, buf, seg[G_L3], a, e, flow, seq, ts)
                 state.frames[FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT] += 1
             else:
                 foreign(state, conn, e - a, seg[G_CUT])
@@ -109,7 +113,7 @@ def make_segments(
                 proto = PROTO_NONE
         if proto >= 0:
             state.bytes[BB_SEEN] += e - a
-            remember(state, buf, a, e, flow, 0)
+            remember(state, buf, a, a, e, flow, 0)
             far_datagram(state, buf, a, e, flow, ts)
             state.frames[FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT] += 1
         else:

@@ -5,9 +5,11 @@ from typing import Any
 from otmon.limits import MAX_SHAPES, MAX_SHAPES_PER_FUNCTION, WIDE_SHAPES
 from otmon.wire.columns import (
     C_CLIENT,
+    C_GAPS,
     C_PAIR,
     C_PROTO,
     C_SHAPE,
+    C_TOKENS,
     CTL_ARENA,
     CTL_FOLDS,
     CTL_FRAME,
@@ -42,12 +44,16 @@ from otmon.wire.columns import (
     S_VMAX,
     S_VMIN,
     S_WIDE,
+    SHAPE_SECOND,
+    TOKEN_FIRST,
+    TOKEN_NONE,
+    TOKEN_SECOND,
     VERDICT_ALERT,
     VERDICT_BOUNDS,
     VERDICT_INSPECT,
     VERDICT_PASS,
 )
-from otmon.wire.contract import OUT_FUNC, OUT_UNIT, OUT_VMAX, OUT_VMIN, OUT_WORDS
+from otmon.wire.contract import KIND_REQUEST, OUT_FUNC, OUT_TOKEN, OUT_UNIT, OUT_VMAX, OUT_VMIN, OUT_WORDS
 from otmon.wire.far import far
 from otmon.wire.histograms import histogram
 from otmon.wire.loads import jit, join32, mix
@@ -196,6 +202,23 @@ far_find = far("find_shape", "i(siiiii)", _find)
 
 
 @jit
+def _begun(state: Any, conn: int, kind: int, row: int) -> int:
+    """Note the tokens of the first two requests; gives the connection's C_SHAPE."""
+    conns = state.conns
+    known, token = conns[conn, C_TOKENS], state.out[OUT_TOKEN] & 0xFFFF
+    if known >> 33:
+        return row
+    if kind != KIND_REQUEST or conns[conn, C_GAPS] > 0:
+        conns[conn, C_TOKENS] = known | TOKEN_NONE
+        return row
+    if known == 0:
+        conns[conn, C_TOKENS] = token | TOKEN_FIRST
+        return SHAPE_SECOND
+    conns[conn, C_TOKENS] = known | token << 16 | TOKEN_SECOND
+    return row
+
+
+@jit
 def shape_of(state: Any, conn: int, proto: int, kind: int, from_client: int, words: int, ts: int) -> int:
     """Row of the shape whose words are in `state.out`; made if new; -1 if it had to be shed."""
     out = state.out
@@ -234,7 +257,9 @@ def shape_of(state: Any, conn: int, proto: int, kind: int, from_client: int, wor
         return -1
     if before >= 0:
         shapes[before, S_NEXT] = row
-    state.conns[conn, C_SHAPE] = row
+        state.conns[conn, C_SHAPE] = row
+    else:
+        state.conns[conn, C_SHAPE] = _begun(state, conn, kind, row)
     return row
 
 

@@ -1,5 +1,6 @@
-"""Filling the header slots of `out` (otmon.wire.contract) where protocols do it alike."""
+"""Filling `out` (otmon.wire.contract) where protocols do it alike."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from otmon.wire.contract import (
@@ -12,7 +13,7 @@ from otmon.wire.contract import (
     OUT_VMIN,
     OUT_WORDS,
 )
-from otmon.wire.loads import jit
+from otmon.wire.loads import jit, u8
 
 
 @jit
@@ -35,3 +36,27 @@ def widen(out: Any, low: int, high: int) -> None:
         out[OUT_VMIN] = low
     if not known or high > out[OUT_VMAX]:
         out[OUT_VMAX] = high
+
+
+@jit
+def put_raw(buf: Any, pos: int, end: int, out: Any, at: int) -> int:
+    """The bytes `buf[pos:end]` as words from out[at], 8 a word; where the next word goes. The caller has the room."""
+    while pos < end:
+        # The sign bit of a word comes from the first byte.
+        word = u8(buf, pos)
+        word -= (word & 128) << 1
+        behind = pos + 8
+        pos += 1
+        while pos < behind:
+            word <<= 8
+            if pos < end:
+                word |= u8(buf, pos)
+            pos += 1
+        out[at] = word
+        at += 1
+    return at
+
+
+def raw_bytes(words: Sequence[int], size: int) -> bytes:
+    """The first `size` bytes that `put_raw` made words of."""
+    return b"".join((int(word) & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big") for word in words[: (size + 7) // 8])[:size]

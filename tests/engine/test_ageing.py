@@ -61,6 +61,7 @@ def newer(part: Part) -> None:
     part.operations = [o for o in part.operations if o.key.client not in gone]
     part.connections = [r for r in part.connections if r.client not in gone]
     part.hosts = [h for h in part.hosts if h.address not in gone]
+    part.habits = [h for h in part.habits if h.address not in gone]
     part.episodes = [e for e in part.episodes if e.key.client not in gone]
 
 
@@ -99,7 +100,7 @@ def check(path: Path, policy: Any, seed: int) -> None:
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.long)])
 def test_own_captures_while_rows_move(path: Path, seed: int) -> None:
     check(path, load_policy(ROOT / "rules" / "plant.yaml") if seed else None, seed)
 
@@ -112,13 +113,13 @@ def test_any_traffic_while_rows_move(frames: list[Frame], name: str, seed: int) 
 
 
 def test_connections_that_ended_make_room() -> None:
-    """Twenty times more connections than the tables hold at once, beside one that polls all along."""
+    """Twice as many connections as the tables hold at once, beside one that polls all along."""
     cache.choose(["-"])
     from otmon.engine.run import Run
 
     poll, run = Session("10.0.2.1", "10.0.1.1"), Run(None, seed=1)
     frames, ts_ns, sizes, total = [*poll.handshake()], START_NS, [], 0
-    for round_ in range(20):
+    for round_ in range(7):
         for number in range(5000):
             session = Session("10.0.3.1", f"10.0.4.{number % 50}", 10_000 + number, 8000 + round_)
             frames += [session.handshake()[0], session.send(flags=0x14, from_client=False)]
@@ -139,7 +140,7 @@ def test_connections_that_ended_make_room() -> None:
         run.forget(ts_ns)
         sizes.append(int(run.state.ctl[c.CTL_CONNS]))
     assert max(sizes) < 6000
-    assert total == 100
+    assert total == 35
     assert len(run.state.conns) <= 16384
 
 

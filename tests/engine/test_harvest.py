@@ -13,6 +13,7 @@ from otmon.engine import cache
 from otmon.engine.blind import blindness, times
 from otmon.limits import SCAN_PORTS
 from otmon.policy import load_policy
+from otmon.site.ledger import enter
 from otmon.site.part import Part, merge
 from tests.engine.scenes import captures, policies
 from tests.engine.world import START_NS, Frame, difference, picture_of, scratch, see_files, write
@@ -43,6 +44,7 @@ def added(parts: list[Part]) -> Part:
     ]
     for operation in whole.operations:
         operation.intervals.update({k: v for k, v in operation.intervals.items() if v})
+    whole.blocks, _ = enter(whole.blocks)
     return whole
 
 

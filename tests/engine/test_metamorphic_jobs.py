@@ -122,7 +122,7 @@ def test_compiled() -> None:
         pytest.skip("the kernel cache is cold: run `otmon warm`")
     files = sorted((ROOT / "captures").glob("*.pcap"))
     files.append(write(scratch() / "everything.pcap", everything()))
-    files += [write(scratch() / f"spoilt{n}.pcap", capture) for n, capture in enumerate(some(40))]
+    files += [write(scratch() / f"spoilt{n}.pcap", capture) for n, capture in enumerate(some(15))]
     assert digests(files, interpreted=False) == digests(files, interpreted=True)
 
 

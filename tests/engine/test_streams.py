@@ -23,7 +23,7 @@ RELAXED = settings(
     derandomize=True,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
-BY_NAME = {protocol.name: protocol for protocol in PROTOCOLS}
+BY_NAME = {protocol.name: protocol for protocol in reversed(PROTOCOLS)}
 
 
 @dataclass(frozen=True, slots=True)

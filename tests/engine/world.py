@@ -116,6 +116,8 @@ def picture_of(part: Any, policy: Any) -> dict[str, Any]:
         "hosts": plain([h._asdict() for h in part.hosts]),
         "bindings": plain([b._asdict() for b in part.bindings]),
         "facts": plain([f._asdict() for f in part.facts]),
+        "blocks": plain([b._asdict() for b in part.blocks]),
+        "habits": plain([h._asdict() for h in part.habits]),
         "episodes": plain(part.episodes),
         "alerts": [episode.as_record(site) for episode in part.episodes],
         "assets": [asset.as_record() for asset in site.assets],

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from otmon.model import (
     Access,
     Binding,
+    Block,
+    BlockRecord,
     ConnectionRecord,
     Counts,
     Fact,
@@ -89,6 +91,26 @@ def fact(
     return Fact("default", address, unit, name, value, protocol, (0, 9), T0, confidence)
 
 
+def block(name: str = "OB1", number: int | None = 1, contents: str | None = "ab", **changes: Any) -> BlockRecord:
+    """`contents`: two digits of its hash, None: it was not seen whole."""
+    fields: dict[str, Any] = {
+        "realm": "default",
+        "server": "10.0.1.15",
+        "protocol": "s7comm",
+        "unit": None,
+        "block": Block("OB" if number is not None else "file", number, name, "active"),
+        "direction": "upload",
+        "client": "10.0.2.30",
+        "state": "complete" if contents else "gap",
+        "length": 400,
+        "sha256": contents and 32 * contents,
+        "first_ts_ns": T0,
+        "last_ts_ns": T0 + S,
+        "frames": ((0, 3), (0, 9)),
+    }
+    return BlockRecord(**(fields | changes))
+
+
 def connection(client: str = "10.0.2.11", server: str = "10.0.1.13", **changes: Any) -> ConnectionRecord:
     fields: dict[str, Any] = {
         "realm": "default",
@@ -163,6 +185,10 @@ def plant(names: tuple[str, ...] = ()) -> Part:
         facts=[
             fact("10.0.1.13", "vendor", "Schneider Electric"),
             *(fact("10.0.1.13", "model", safe_text(name)) for name in names),
+        ],
+        blocks=[
+            block(),
+            *(block(safe_text(name), None, None, frames=((0, 3), (0, n))) for n, name in enumerate(names, 9)),
         ],
     )
 
@@ -247,6 +273,21 @@ def parts(draw: st.DrawFn) -> Part:
                 _units,
                 *(st.sampled_from("ab"), st.sampled_from("xy"), st.just("modbus"), _frames, _few),
                 st.sampled_from([0.1, 0.9]),
+            )
+        ),
+        blocks=some(
+            st.builds(
+                block,
+                st.sampled_from(["OB1", "OB35"]),
+                st.none() | _few,
+                st.sampled_from(["ab", "cd", None]),
+                unit=_units,
+                client=_addresses,
+                direction=st.sampled_from(["upload", "download"]),
+                first_ts_ns=_few,
+                last_ts_ns=_few,
+                frames=st.tuples(_frames, _frames),
+                transfers=st.integers(1, 3),
             )
         ),
         partial=draw(st.booleans()),

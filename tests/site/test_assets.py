@@ -167,6 +167,16 @@ def test_conflicting_attributes_stay_side_by_side() -> None:
     assert [known.value for known in asset.attributes["firmware"]] == ["2.0", "1.0"]
 
 
+def test_s7_is_spoken_without_units_and_an_encrypted_session_tells_its_client() -> None:
+    """What it does cannot be seen; which kind of session it asked for can."""
+    init = op(A, B, protocol="s7comm", unit=None, function="init_ssl")
+    for kind, roles in (("engineering", ["engineering"]), ("hmi", ["hmi"])):
+        said = [fact(A, "s7_session", kind, protocol="s7comm", unit=None)]
+        client, server = site(operations=[init], hosts=[host(A), host(B)], facts=said).assets
+        assert client.roles == roles
+        assert server.endpoints == [("default", B, None, None), ("default", B, "s7comm", None)]
+
+
 def test_roles_from_behaviour() -> None:
     roles = {asset.endpoints[0].address: asset.roles for asset in Site(plant()).assets}
     assert roles == {

@@ -12,7 +12,7 @@ from otmon.model import Counts
 from otmon.site.part import Part, merge
 from tests.site.plant import T0, op, parts, plant
 
-LISTS = ("connections", "operations", "hosts", "bindings", "facts")
+LISTS = ("connections", "operations", "hosts", "bindings", "facts", "blocks", "habits")
 
 
 def plain(part: Part) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 from otmon.alerts.episodes import Episode
-from otmon.site.part import Part, merge
+from otmon.site.part import UNITE, Part, block_order, merge, united
 from otmon.store.rows import connection_row, other_way
 from tests.site.test_part import plain
 
@@ -25,6 +25,7 @@ def whole_of(given: list[Part]) -> dict[str, Any]:
     for index, op in enumerate(whole.operations):
         verdict, row = verdicts.get(op.key, (None, None))
         whole.operations[index] = op._replace(verdict=verdict, row=row)
+    whole.blocks = sorted(united(whole.blocks, *UNITE["blocks"]).values(), key=block_order)
     whole.episodes = []
     return plain(whole)
 
@@ -46,7 +47,7 @@ def deltas(part: Part, number: int, seed: int) -> list[Part]:
         for share in out[rng.randrange(number) : -1]:
             share.connections.append(connection._replace(frames=(1, 0)))
         out[-1].connections.append(connection)
-    for name in ("hosts", "bindings", "facts"):
+    for name in ("hosts", "bindings", "facts", "blocks", "habits"):
         for record in getattr(part, name):
             getattr(rng.choice(out), name).append(record)
     for name in ("frames", "ot_bytes", "visibility", "unsupported", "protocols"):

@@ -3,9 +3,12 @@
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from otmon.protocols.modbus.tables import UMAS_FUNCTIONS
+from otmon.site.assets import Asset
 from otmon.site.export import graphml
 from otmon.site.graph import build_graph
 from otmon.site.part import Part
@@ -21,13 +24,20 @@ from tests.store.make_versions import FOLDER, episodes, site, write
 VERSIONS = sorted(FOLDER.glob("schema-*.db"))
 
 
+def as_stored(asset: Asset) -> dict[str, Any]:
+    """Without what older versions did not say: which protocols without units it answers in."""
+    record = asset.as_record()
+    said = [e for e in record["endpoints"] if e["protocol"] is None or e["unit"] is not None]
+    return {**record, "endpoints": said}
+
+
 def same_as_today(back: SiteDatabase) -> None:
     whole = site()
     assert back.operations
     assert plain(Part(operations=back.operations)) == plain(Part(operations=whole.operations))
     assert back.connections == whole.part.connections
     assert back.alerts == [one.as_record(whole) for one in episodes()]
-    assert [a.as_record() for a in back.assets] == [a.as_record() for a in whole.assets]
+    assert [as_stored(a) for a in back.assets] == [as_stored(a) for a in whole.assets]
     assert graphml(build_graph(back)) == graphml(build_graph(whole))
     assert back.who("default", "10.0.3.9") == whole.who("default", "10.0.3.9")
 
@@ -63,6 +73,28 @@ def test_every_version_is_migrated(path: Path, tmp_path: Path) -> None:
         pass
     with SiteDatabase(tmp_path / "again.db") as back:
         same_as_today(back)
+
+
+def test_operations_of_umas_are_those_of_today(tmp_path: Path) -> None:
+    """Each service was a target of one function; the accesses are those of the protocol's table."""
+    copy = shutil.copy(FOLDER / "schema-2.db", tmp_path / "site.db")
+    old = {
+        f"umas_{name}": name for name in ("read_id", "read_variables", "write_variables", "stop_plc", "upload_block")
+    }
+    with sqlite3.connect(copy) as db:
+        row = list(db.execute("SELECT * FROM operation_rows LIMIT 1").fetchone())
+        row[5], row[9:12] = "modbus", [90, "umas", "program"]
+        for name in (*old.values(), "0x99"):
+            row[12:16] = "service", -1, -1, name
+            db.execute(f"INSERT INTO operation_rows VALUES ({', '.join('?' * len(row))})", row)
+    db.close()
+    with SiteStore(copy, site().name) as store:
+        found = {o.key.function: o.key for o in store.operations() if o.key.function.startswith("umas")}
+    assert found.keys() == {*old, "umas_0x99"}
+    for code, function in UMAS_FUNCTIONS.items():
+        if function.name in old:
+            assert (found[function.name].function_code, found[function.name].access) == (90, function.access), code
+    assert {key.target for key in found.values()} == {None}
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

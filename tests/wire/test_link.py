@@ -202,7 +202,7 @@ def hostile(draw):
     beyond=st.integers(0, 20),
     kind=st.sampled_from([0, 1, 2, 3, 4, 5, 6, 0xFFFF]),
 )
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_any_bytes(data, beyond, kind):
     code, slots = strip(data, wire=len(data) + beyond, kind=kind)
     assert slots[link.L_END] <= len(data)
