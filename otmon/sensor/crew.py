@@ -21,6 +21,7 @@ from otmon.engine.glance import Conduit, Counted
 from otmon.sensor import job as j
 from otmon.sensor.front import Alone, Busy
 from otmon.sensor.health import Finding
+from otmon.sensor.hearing import Nonsense, hear
 from otmon.sensor.intake import Tap
 from otmon.sensor.logs import say
 from otmon.sensor.sample import Sample
@@ -197,8 +198,11 @@ class Crew:
 
     def _hear(self, worker: _Worker, pipe: Connection) -> None:
         try:
-            message = pipe.recv()
-        except (EOFError, OSError):
+            message = hear(pipe)
+        except (EOFError, OSError, Nonsense) as error:
+            if isinstance(error, Nonsense):
+                sentence = f"job {worker.number} said what no job says: {error}"
+                say(logging.ERROR, "job_nonsense", sentence, job=worker.number)
             self._bury(worker)
             return
         worker.heard_s = self._monotonic()

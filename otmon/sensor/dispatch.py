@@ -22,6 +22,13 @@ STUCK_S: Final = 600.0
 AWAY_NS: Final = 300 * 1_000_000_000
 """A sink that was not reached for so long is worth an alert: the plant's own people see that the SOC sees nothing."""
 
+_LOGGED: Final[dict[str, tuple[int, str]]] = {
+    "well": (logging.INFO, "takes what is sent"),
+    "away": (logging.WARNING, "is not reached, and is tried again"),
+    "stopped": (logging.ERROR, "refuses what is sent, until that is mended"),
+    "ended": (logging.ERROR, "gets nothing: the process that delivers has ended"),
+}
+
 
 class Dispatch:
     """Looks after the spool of a store for these sinks. `alive`: whether somebody delivers."""
@@ -44,6 +51,8 @@ class Dispatch:
         self._heard: dict[str, tuple[int, float]] = {}
         self._said: dict[str, tuple[str, int]] = {}
         """sink -> the trouble that was reported."""
+        self._logged: dict[str, str] = {}
+        """sink -> its state when the log last said it."""
         self._stands: dict[str, list[dict[str, Any]]] = {"sinks": [], "waiting": []}
         """As otmon.delivery.report.report, of the last look."""
 
@@ -82,9 +91,20 @@ class Dispatch:
             self._stands = report(folder, wanted=self._wanted)
         except (LedgerError, StoreError) as error:
             done, found = {}, self._trouble("delivery", "away", 0, str(error))
+        self._log()
         shed = self._store.relieve(done, now_ns - self._max_age_ns, self._max_bytes)
         self._store.summarise(now_ns)
         return [*found, *self._shed(shed), *self._sinks(), *self._refused(), *self._stuck()]
+
+    def _log(self) -> None:
+        """How a sink is, when that changed: an alert comes only after minutes, and whoever set it up looks now."""
+        for sink in self.sinks:
+            name, state = sink["sink"], sink["state"]
+            if self._logged.get(name) != state:
+                self._logged[name] = state
+                level, words = _LOGGED[state]
+                reason = f": {sink['reason']}" if state != "well" and sink["reason"] else ""
+                say(level, "output", f"{name} {words}{reason}", sink=name, state=state)
 
     def _shed(self, shed: dict[str, int]) -> Iterator[Finding]:
         for stream, number in shed.items():

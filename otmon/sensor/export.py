@@ -26,7 +26,7 @@ def tell(part: Part, policy: "Policy | None", name: str) -> tuple[Site, list[dic
     times = [t for c in part.connections for t in (c.first_ts_ns, c.last_ts_ns)] or [0]
     dark = blindness(policy.site if policy is not None else name, part, (min(times), max(times)))
     own = [e for e in part.episodes if e.op is not None or e.key.function in SENSORS_OWN]
-    said = {episode.key.function for episode in own}
+    said = {episode.key.function for episode in own if episode.op is None}
     dark = [episode for episode in dark if episode.key.function not in said]
     part.episodes = sorted([*own, *dark], key=lambda e: (e.first_ts_ns, e.id))
     site = Site(part, policy, name)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from otmon.alerts.devices import note_changes, note_strangers
 from otmon.alerts.episodes import Episode
 from otmon.alerts.record import as_record
 from otmon.engine.points import points_per_s
@@ -18,7 +19,9 @@ from otmon.sensor.logs import say
 from otmon.sensor.source import Source
 from otmon.sensor.told import LATEST, Told
 from otmon.sensor.totals import Totals
-from otmon.site.part import Part, bounded, joined
+from otmon.site.habits import strangers
+from otmon.site.ledger import enter, same_block
+from otmon.site.part import UNITE, Part, bounded, joined, united
 from otmon.site.site import Site
 from otmon.store.errors import StoreFull
 from otmon.store.sensor import SiteStore
@@ -301,6 +304,7 @@ class Sensor:
         record = self.health.record(self.now_ns(), part, delivery)
         for finding in (*findings(record, part, sample), *self.front.findings()):
             report(self.episodes, finding, self.now_ns())
+        self._enter(part)
         self._unsaved = part if self._unsaved is None else bounded(joined(self._unsaved, part))
         unsaved = self._unsaved
         if self._try(lambda: self.store.add(unsaved)):
@@ -316,6 +320,18 @@ class Sensor:
         self.totals.checkpoint(self._monotonic(), self.store)
         cost_s = (self.totals.bytes_written - written) / BYTES_PER_S
         self._due[self.checkpoint] = started_s + max(self._checkpoint_s, cost_s)
+
+    def _enter(self, part: Part) -> None:
+        """Compare blocks of logic, and how clients speak, with what is known of them, whichever job saw it."""
+        waiting = self._unsaved or Part()
+        part.blocks, changes = enter(
+            part.blocks, lambda one: [*self.store.blocks(one), *same_block(one, waiting.blocks)]
+        )
+        note_changes(self.episodes, changes)
+        key, join = UNITE["habits"]
+        known = united([*self.store.habits(part.habits), *waiting.habits], key, join)
+        now = [join(known[key(one)], one) if key(one) in known else one for one in part.habits]
+        note_strangers(self.episodes, strangers(now, known))
 
     def _say_who(self, site: Site) -> None:
         self.site, self.store.who = site, site.who

@@ -177,6 +177,7 @@ def test_lines(plant: Any, data: Path) -> None:
     assert (data / "events.jsonl").stat().st_uid == data.stat().st_uid != 0
 
 
+@pytest.mark.long
 def test_all_at_once_and_what_is_said_of_them(plant: Any, data: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(SECRET)

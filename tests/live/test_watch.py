@@ -322,7 +322,7 @@ def test_a_damaged_database_is_set_aside(plant, data):
 # --- ended while it starts -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_ended_during_the_start_it_leaves_no_traceback(plant, data, number):
     started = time.monotonic()
     watching = Watching(plant, *arguments(data))

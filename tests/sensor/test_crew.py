@@ -1,9 +1,12 @@
 """A sensor with jobs: the same as without one, and what holds when a process or the disk does not do its part."""
 
 import os
+import pickle
+import re
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from otmon.alerts.record import as_record
 from otmon.policy.load import load_bytes
 from otmon.sensor import crew as crew_module
+from otmon.sensor import hearing
 from otmon.sensor.export import tell
 from otmon.sensor.look import look
 from otmon.sensor.orders import Orders
@@ -46,6 +50,11 @@ def told(folder: Path) -> dict[str, Any]:
             "operations": [record._asdict() | {"counts": record.counts.as_dict()} for record in part.operations],
             "connections": [record._asdict() for record in part.connections],
             "hosts": [record._asdict() for record in part.hosts],
+            "blocks": [record._asdict() | {"frames": list(record.frames)} for record in part.blocks],
+            "habits": [
+                (*record[:4], {name: seen._asdict() for name, seen in record.signatures.items()})
+                for record in part.habits
+            ],
             "facts": [record._asdict() for record in part.facts],
             "bindings": [record._asdict() for record in part.bindings],
             "frames": part.frames,
@@ -341,3 +350,54 @@ def test_figures_are_the_sum_of_all_jobs(tmp_path: Path) -> None:
         assert look(crewed.sensor).interfaces[0].frames == 12
         assert [as_record(e, crewed.sensor.site)["count"] for e in crewed.sensor.episodes.all] == [1, 1]
         crewed.sensor.finish()
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, ("made", "w")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pickle.dumps(_Evil()),
+        pickle.dumps(os.system),
+        b"cotmon.sensor.crew\nos.system\n(S'true'\ntR.",
+        pickle.dumps(print),
+        b"",
+        b"\x80\x05no pickle",
+        b"cotmon.model\nOp\n(tR.",
+    ],
+)
+def test_a_job_cannot_make_the_sensor_call_what_it_likes(
+    tmp_path: Path, said: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that was taken over says what no job does: nothing of it is done, and it is ended."""
+    with crew_of(tmp_path, [[(0.0, talk(0))]], DENY) as crewed:
+        crewed.until(crewed.all_taken)
+        crewed.until(lambda: alerts(crewed))
+        (pid,) = crewed.pids()
+        (worker,) = crewed.crew._workers
+        ours, theirs = Pipe()
+        assert worker.pipe is not None
+        worker.pipe.close()
+        worker.pipe = ours
+        monkeypatch.chdir(tmp_path)
+        theirs.send_bytes(said)
+        crewed.until(lambda: pid not in crewed.pids())
+        crewed.clock.now_s = 5.0
+        crewed.until(crewed.pids)
+        crewed.sensor.finish()
+        assert {alert["count"] for alert in alerts(crewed)} == {1}
+    assert any(record.__dict__.get("event") == "job_nonsense" for record in caplog.records)
+    assert not (tmp_path / "made").exists()
+
+
+def test_all_that_a_job_tells_can_be_read() -> None:
+    """Each field of each record is a plain value or a record that is known there."""
+    known = {kind.__name__ for kind in hearing._RECORDS}
+    named = {"Any", "Kind", "Access", "AlertKind", "FrameRef", "Unit", "Literal", "Sequence", "Records", "Conduit"}
+    for kind in hearing._RECORDS:
+        for field, hint in getattr(kind, "__annotations__", {}).items():
+            words = set(re.findall(r"\b[A-Z]\w+", str(hint))) - {"Final", "None", "Optional", "ForwardRef"}
+            assert words <= known | named, (kind.__name__, field, words - known - named)

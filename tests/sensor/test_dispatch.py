@@ -9,7 +9,7 @@ import pytest
 from otmon.delivery.ledger import NAME, Ledger
 from otmon.delivery.reader import SpoolReader
 from otmon.delivery.shipper import Shipper
-from otmon.outputs.sink import DONE, Answer, Outgoing
+from otmon.outputs.sink import DONE, Answer, Outgoing, Unreachable
 from otmon.sensor.dispatch import STUCK_S, Dispatch
 from otmon.store.retention import Retention
 from otmon.store.sensor import SiteStore
@@ -181,3 +181,27 @@ def test_assets_that_are_gone_are_not_remembered(tmp_path: Path) -> None:
 
         kept.describe(Site(Part()))
         assert kept._db.execute("SELECT count(*) FROM told").fetchone() == (0,)
+
+
+def test_the_log_says_at_once_how_an_output_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And once, until that changes."""
+    caplog.set_level("INFO", "otmon")
+    answers = [Unreachable("no route"), DONE, DONE]
+
+    class Moody(Fake):
+        def deliver(self, batch: Sequence[Outgoing], repeated: bool) -> Sequence[Answer]:
+            answer = answers.pop(0)
+            if isinstance(answer, Unreachable):
+                raise answer
+            return super().deliver(batch, repeated)
+
+    sink = Moody()
+    with store(tmp_path) as kept:
+        dispatch = Dispatch(kept, [sink], lambda: True)
+        for _ in range(3):
+            say(kept, 1)
+            ship(tmp_path, sink, 1)
+            dispatch.look(0)
+            dispatch.look(0)
+    lines = [record.getMessage() for record in caplog.records if record.__dict__.get("event") == "output"]
+    assert lines == ["fake is not reached, and is tried again: no route", "fake takes what is sent"]
