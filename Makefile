@@ -2,16 +2,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help venv demo test test-long bench bench-elastic bench-live preview lint types fmt clean
+.PHONY: help venv demo test test-long fuzz bench bench-elastic bench-live bench-policies preview lint types fmt clean
 
 help:
 	@echo "make demo       install everything into .venv and analyse captures/plant.pcap"
 	@echo "make venv       only install (PYTHON=python3.12 chooses another Python, 3.11 to 3.13)"
 	@echo "make test       the tests, under 8 minutes on two cores"
 	@echo "make test-long  the tests that take longer"
+	@echo "make fuzz       ten million spoilt frames through all of it, and decoders guided by coverage (an hour)"
 	@echo "make bench      speed and memory, beside tshark"
 	@echo "make bench-elastic delivery to a real Elasticsearch, beside the client's own loop"
 	@echo "make preview    Kibana's dashboards as static pages in out/preview (needs a JDK, Maven and Chromium)"
+	@echo "make bench-policies comparing, explaining and replaying policies of 10,000 rows"
 	@echo "make bench-live the live sensor in network namespaces (as root)"
 	@echo "make lint types style and types, as CI checks them"
 	@echo "make fmt        format"
@@ -45,11 +47,20 @@ test-long: .venv/.tests
 	$(BIN)/otmon warm
 	$(BIN)/python -m pytest -m long -n 2 --dist worksteal
 
+fuzz: .venv/.tests
+	$(PIP) 'atheris>=3,<4'
+	$(BIN)/otmon warm
+	$(BIN)/python -m tests.fuzz.frames --frames 10000000
+	$(BIN)/python -m tests.fuzz.pdus --seconds 600
+
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.run
 
 bench-elastic: .venv/.tests
 	$(BIN)/python -m benchmarks.elastic
+
+bench-policies: .venv/.installed
+	$(BIN)/python -m benchmarks.policies
 
 bench-live: .venv/.tests
 	$(BIN)/python -m benchmarks.live.run

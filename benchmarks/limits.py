@@ -6,7 +6,6 @@ on a clock that is turned as fast as it goes. No interface and no root: frames a
 
 import argparse
 import json
-import resource
 import struct
 import tempfile
 import time
@@ -102,15 +101,19 @@ class World:
         return self._frames(which, [(asked, answered, 0x18, ask), (answered, asked + _REQUEST, 0x18, answer)])
 
 
+def _memory_mib(name: str) -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{name}:")[2].split()[0]) / 1024
+
+
 def resident_mib() -> float:
     """Of this process, now."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    return _memory_mib("VmRSS")
 
 
 def peak_mib() -> float:
-    """Of this process, ever."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Of this program, ever; `ru_maxrss` would count who started it, too (getrusage(2): it outlives execve)."""
+    return _memory_mib("VmHWM")
 
 
 def measured(folder: Path, share: int = 1) -> dict[str, Any]:

@@ -21,6 +21,7 @@ ORDER = (
     "delivery",
     "engine",
     "sensor",
+    "opinion",
     "cli",
 )
 SIDE_BY_SIDE = {frozenset({"store", "engine"}), frozenset({"outputs", "engine"}), frozenset({"delivery", "engine"})}

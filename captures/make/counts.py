@@ -10,6 +10,8 @@ from typing import Any
 
 Row = dict[str, list[str]]
 USERDATA = "s7comm.param.userdata."
+RTU_PORT = 4001
+"""Of Modbus RTU over TCP: no port is registered, so tshark must be told."""
 
 
 def tshark_version() -> str:
@@ -19,7 +21,8 @@ def tshark_version() -> str:
 
 def rows(capture: Path, display_filter: str, *fields: str) -> Iterator[Row]:
     """One row a frame that passes the filter; each field with all its occurrences."""
-    command = ["tshark", "-n", "-r", str(capture), "-Y", display_filter, "-T", "fields", "-E", "occurrence=a"]
+    command = ["tshark", "-n", "-o", f"mbrtu.tcp.port:{RTU_PORT}", "-r", str(capture), "-Y", display_filter]
+    command += ["-T", "fields", "-E", "occurrence=a"]
     for field in fields:
         command += ["-e", field]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -32,13 +35,16 @@ def counted(counter: Counter[str]) -> dict[str, int]:
 
 
 def modbus(capture: Path) -> dict[str, Any]:
-    """Function codes without 0x80; requests are what goes to port 502."""
+    """Function codes without 0x80; requests are what goes to a server's port."""
     requests: Counter[str] = Counter()
     responses: Counter[str] = Counter()
     exceptions: Counter[str] = Counter()
-    for row in rows(capture, "modbus", "tcp.dstport", "modbus.func_code", "modbus.exception_code"):
+    servers = (["502"], [str(RTU_PORT)])
+    for row in rows(
+        capture, "modbus && !icmp", "tcp.dstport", "udp.dstport", "modbus.func_code", "modbus.exception_code"
+    ):
         codes = row["modbus.func_code"]
-        (requests if row["tcp.dstport"] == ["502"] else responses).update(codes)
+        (requests if row["tcp.dstport"] + row["udp.dstport"] in servers else responses).update(codes)
         if row["modbus.exception_code"]:
             exceptions.update(codes)
     return {"requests": counted(requests), "responses": counted(responses), "exceptions": counted(exceptions)}

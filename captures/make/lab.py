@@ -46,9 +46,9 @@ class Lab:
         return process
 
     def wait_for(self, host: str, port: int, timeout_s: float = 20.0) -> None:
-        """Wait until a host listens on a TCP port, without sending it anything."""
+        """Wait until a host listens on a TCP or UDP port, without sending it anything."""
         deadline = time.monotonic() + timeout_s
-        command = ["ip", "netns", "exec", PREFIX + host, "ss", "-Hltn", f"sport = :{port}"]
+        command = ["ip", "netns", "exec", PREFIX + host, "ss", "-Hltun", f"sport = :{port}"]
         while not subprocess.run(command, check=True, capture_output=True).stdout.strip():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"nothing listens on {host}:{port}; see {self.logs}")

@@ -4,8 +4,9 @@
     sudo python3 make.py [NAME ...]       # all captures, or those named; then what `labels` does
     python3 make.py labels                # labels, expectations and PROVENANCE.md, from the captures that exist
 
-Needs root, iproute2, ethtool, tcpdump, tshark and Python 3.11; for `setup` also gcc, libmodbus-dev, pkg-config and a
-CPython 3.10 (named by PYTHON310, else python3.10: the opendnp3 wheels end there). No frame leaves its namespaces.
+Needs root, iproute2, ethtool, tcpdump, tshark, openssl and Python 3.11; for `setup` also gcc, libmodbus-dev,
+pkg-config and a CPython 3.10 (named by PYTHON310, else python3.10: the opendnp3 wheels end there). No frame leaves
+its namespaces.
 """
 
 from __future__ import annotations
@@ -114,14 +115,68 @@ def pair(port: int, server: list[str | Path], client: list[str | Path]) -> Calla
     return make
 
 
-def modbus_server() -> list[str | Path]:
-    return [python("modbus"), script("modbus_server"), SERVER, "tour"]
+def values(name: str) -> Path:
+    """Where a client puts what it wrote and read."""
+    return CAPTURES / f"{name}.values.json"
+
+
+def modbus_server(*transport: str | Path) -> list[str | Path]:
+    return [python("modbus"), script("modbus_server"), SERVER, "tour", *transport]
+
+
+def certificate(name: str) -> Path:
+    """A self-signed certificate with its key."""
+    path = WORK / "tls.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subject = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "3650"]
+    subprocess.run([*words, *subject, "-keyout", path, "-out", path], check=True, capture_output=True)
+    return path
+
+
+def modbus_every(port: int, transport: str) -> tuple[list[Host], Callable[[Lab, Path], None]]:
+    """Every request pymodbus can make, over one transport; the values that were written and read lie beside."""
+    client: list[str | Path] = [
+        python("modbus"),
+        script("modbus_every"),
+        SERVER,
+        transport,
+        values(f"modbus_{transport}"),
+    ]
+
+    def make(stage: Lab, capture: Path) -> None:
+        files = [certificate("plc.example.invalid")] * 2 if transport == "tls" else []
+        pair(port, modbus_server(transport, *files), client)(stage, capture)
+
+    return PAIR, make
+
+
+def secure(stage: Lab, capture: Path) -> None:
+    """Modbus and DNP3 inside TLS, on the ports registered for that: plain on each host, TLS between the two."""
+    pem = certificate("rtu.example.invalid")
+    servers = {
+        802: (502, [python("modbus"), script("modbus_server"), "127.0.0.1", "tour"]),
+        19999: (20000, [python("dnp3py"), script("dnp3py_outstation"), "127.0.0.1"]),
+    }
+    for port, (plain, command) in servers.items():
+        stage.start("server", f"secure-{port}", *command)
+        gate = [python("modbus"), script("tls_relay")]
+        stage.start("server", f"secure-out-{port}", *gate, "out", SERVER, str(port), "127.0.0.1", str(plain), pem)
+        stage.start("client", f"secure-in-{port}", *gate, "in", "127.0.0.1", str(plain), SERVER, str(port), pem)
+        for host, number in (("server", plain), ("server", port), ("client", plain)):
+            stage.wait_for(host, number)
+    with stage.capture(capture):
+        stage.finish([stage.start("client", "secure-modbus", python("modbus"), script("modbus_tour"), "127.0.0.1")])
+        stage.finish([stage.start("client", "secure-dnp3", python("dnp3py"), script("dnp3py_tour"), "127.0.0.1")])
 
 
 RECIPES: dict[str, tuple[list[Host], Callable[[Lab, Path], None]]] = {
     "plant": (PLANT, plant),
     "modbus_pymodbus": (PAIR, pair(502, modbus_server(), [python("modbus"), script("modbus_tour"), SERVER])),
     "modbus_libmodbus": (PAIR, pair(502, modbus_server(), [LIBMODBUS_TOUR, SERVER])),
+    "modbus_tcp": modbus_every(502, "tcp"),
+    "modbus_udp": modbus_every(502, "udp"),
+    "modbus_rtu": modbus_every(4001, "rtu"),
+    "modbus_tls": modbus_every(802, "tls"),
     "s7_snap7": (
         PAIR,
         pair(
@@ -138,12 +193,52 @@ RECIPES: dict[str, tuple[list[Host], Callable[[Lab, Path], None]]] = {
             [python("s7pure"), script("s7_program"), SERVER],
         ),
     ),
+    "s7_values": (
+        PAIR,
+        pair(
+            102,
+            [python("s7native"), script("s7_server"), SERVER],
+            [python("s7native"), script("s7_values"), SERVER, values("s7_values")],
+        ),
+    ),
+    "s7_blocks": (
+        PAIR,
+        pair(
+            102,
+            [python("s7pure"), script("s7_server"), SERVER],
+            [python("s7pure"), script("s7_blocks"), SERVER, values("s7_blocks")],
+        ),
+    ),
+    "s7_plus": (
+        PAIR,
+        pair(
+            102,
+            [python("s7plus"), script("s7plus_server"), SERVER],
+            [python("s7plus"), script("s7plus_tour"), SERVER, values("s7_plus")],
+        ),
+    ),
+    "s7_plus_tls": (
+        PAIR,
+        pair(
+            102,
+            [python("s7plus"), script("s7plus_server"), SERVER, "tls"],
+            [python("s7plus"), script("s7plus_tour"), SERVER, "tls"],
+        ),
+    ),
     "dnp3_opendnp3": (
         PAIR,
         pair(
             20000,
             [python("opendnp3"), script("dnp3_outstation"), SERVER, "1", "3"],
             [python("opendnp3"), script("dnp3_master"), SERVER, "0", "tour"],
+        ),
+    ),
+    "dnp3_points": (
+        PAIR,
+        pair(
+            20000,
+            [python("opendnp3"), script("dnp3_points_outstation"), SERVER],
+            [python("opendnp3"), script("dnp3_points_master"), SERVER],
         ),
     ),
     "dnp3_dnp3py": (
@@ -154,6 +249,7 @@ RECIPES: dict[str, tuple[list[Host], Callable[[Lab, Path], None]]] = {
             [python("dnp3py"), script("dnp3py_tour"), SERVER],
         ),
     ),
+    "secure": (PAIR, secure),
 }
 
 

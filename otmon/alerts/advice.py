@@ -90,6 +90,26 @@ ADVICE: Final[dict[str, Advice]] = {
         "Find the device by its switch port. Nobody plugs anything in by accident where cabinets are locked.",
         "A repaired or replaced device, a technician's laptop.",
     ),
+    "logic_changed_unseen": Advice(
+        "A block of the controller's programme is another one than when it was read out before: the controller may do "
+        "something else now.",
+        "Nobody was seen loading it. Whoever changes a controller past the monitor does it from another network, at "
+        "the controller's own port, or with a memory card.",
+        "Compare the block with your last backup and ask who changed it; then whether the sensor watched all the time "
+        "in between, and every way to the controller.",
+        "A download while the sensor did not run or lost frames (its health and its findings say when), or over a "
+        "serial port, a memory card or a network that it does not see; a tool that reads another form of the block.",
+    ),
+    "habit_changed": Advice(
+        "A station that commands or reads controllers speaks in another way than it used to. What it does may still be "
+        "all right.",
+        "Whoever takes the address of a permitted station is permitted what that station is; how its machine and its "
+        "programs begin a connection is harder to imitate.",
+        "Whether the station was replaced, updated or restarted with other software at that time; if not, which switch "
+        "port its address is at.",
+        "An update of the operating system or of the program, a second program on the same station, a spare machine "
+        "that took over, a firewall or router put in between that rewrites connections.",
+    ),
     "protocol": Advice(
         "What was sent is not what its port or its protocol says it is. The controller may have ignored it, or not.",
         "Broken messages come from faulty devices, from tests of weaknesses, or from something that hides on a "
@@ -103,6 +123,20 @@ ADVICE: Final[dict[str, Advice]] = {
         "Networks do not do that by themselves. It is a known way of hiding a command from a monitor.",
         "The two readings in the evidence, and the machine that sent them. Treat the connection as hostile.",
         "Rarely: a faulty network card or a middlebox that rewrites traffic.",
+    ),
+    "urgent_data": Advice(
+        "A byte was marked as urgent: the controller may have left it out, and read another message than the sensor.",
+        "Control protocols never use urgent data. It is a known way of hiding a command from a monitor.",
+        "The machine that sent it, and whether an alert tells of a command without that byte.",
+        "Hardly ever: a stack with a fault.",
+    ),
+    "fragment_conflict": Advice(
+        "IP fragments came with different content at one place: the controller may have put together what the "
+        "sensor could not.",
+        "Networks do not do that by themselves. It is a known way of hiding a packet from a monitor.",
+        "The machine that sent them. What it sent to this device otherwise, and whether the device still does as it "
+        "should.",
+        "Rarely: identifications used again by a machine that sends very many fragments.",
     ),
     "blind": Advice(
         "The plant is not touched: the sensor only listens.",
@@ -126,7 +160,10 @@ ADVICE: Final[dict[str, Advice]] = {
     ),
 }
 
-_BY_FUNCTION: Final = {"scan": "scan", "overlap_conflict": "overlap_conflict"}
+_OWN: Final = frozenset(
+    {"scan", "overlap_conflict", "urgent_data", "fragment_conflict", "logic_changed_unseen", "habit_changed"}
+)
+"""Functions that are topics of their own."""
 _BY_REASON: Final = {
     "encrypted": "unreadable",
     "folded": "unreadable",
@@ -144,9 +181,10 @@ _BY_KIND: Final = {"value": "value", "asset": "asset", "protocol": "protocol", "
 def topic(record: Mapping[str, Any]) -> str:
     """The key of ADVICE for an alert record (docs/records/alert.schema.json)."""
     operation, finding = record.get("operation") or {}, record.get("finding") or {}
-    for found in (_BY_FUNCTION.get(operation.get("function", "")), _BY_REASON.get(finding.get("reason", ""))):
-        if found is not None:
-            return found
+    if operation.get("function") in _OWN:
+        return str(operation["function"])
+    if finding.get("reason") in _BY_REASON:
+        return _BY_REASON[finding["reason"]]
     return _BY_KIND.get(record["kind"]) or str(operation.get("access") or "connect")
 
 

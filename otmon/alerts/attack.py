@@ -80,6 +80,14 @@ BY_FUNCTION: Final[dict[str, tuple[str, ...]]] = {
     "memory_reset": (*_RESTART, "T0809"),
     "delete_block": ("T0809", "T0889"),
     "delete_file": ("T0809",),
+    "umas_start_plc": _MODE,
+    "umas_stop_plc": _MODE,
+    "umas_set_breakpoint": _MODE,
+    # Research on UMAS calls what leaves the controller a download.
+    "umas_initialize_download": _UPLOAD,
+    "umas_download_block": _UPLOAD,
+    "umas_end_download": _UPLOAD,
+    "umas_read_physical_address": _UPLOAD,
     "start_upload": _UPLOAD,
     "upload": _UPLOAD,
     "end_upload": _UPLOAD,
@@ -93,9 +101,13 @@ BY_FUNCTION: Final[dict[str, tuple[str, ...]]] = {
     "set_session_password": ("T0892",),
     "clear_session_password": ("T0892",),
 }
+BY_RULE: Final[dict[str, tuple[str, ...]]] = {
+    "logic_changed_unseen": ("T0889",),
+    "habit_changed": ("T0848", "T0864"),
+}
+"""What no row of a policy denies, by the rule that does."""
 BY_KIND: Final[dict[AlertKind, tuple[str, ...]]] = {
     "segmentation": ("T0848",),
-    "asset": ("T0864",),
 }
 """Beside the operation's own: who speaks a control protocol across a boundary nobody opened acts as a master."""
 SILENT: Final[frozenset[AlertKind]] = frozenset({"visibility", "protocol"})
@@ -107,7 +119,7 @@ def techniques(kind: AlertKind, access: str, function: str) -> list[Technique]:
     """Techniques of one alert, by id."""
     if kind in SILENT:
         return []
-    ids: Iterable[str] = BY_FUNCTION.get(function) or BY_ACCESS.get(access, ())
+    ids: Iterable[str] = BY_RULE.get(function) or BY_FUNCTION.get(function) or BY_ACCESS.get(access, ())
     if kind != "segmentation" or access not in NOT_MASTERS:
         ids = (*ids, *BY_KIND.get(kind, ()))
     return [TECHNIQUES[technique] for technique in sorted(set(ids))]

@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 
 from otmon.alerts.episodes import MANY, Episode
 from otmon.alerts.places import place
+from otmon.alerts.visibility import DOWNLOAD_BYTES, DOWNLOAD_RATIO
 from otmon.model import OperationKey, Outcome, Unit
 from otmon.text import safe_text
 
@@ -39,6 +40,15 @@ DEEDS: Final[dict[tuple[str, str], str]] = {
     ("modbus", "read_device_identification"): "asked {server} for its identification",
     ("modbus", "report_server_id"): "asked {server} for its identification",
     ("modbus", "write_file_record"): "wrote {place} of {server}",
+    ("modbus", "umas_start_plc"): "started the program of {server}",
+    ("modbus", "umas_stop_plc"): "stopped the program of {server}",
+    ("modbus", "umas_take_plc_reservation"): "reserved {server} for programming",
+    ("modbus", "umas_initialize_upload"): "began to download a program to {server}",
+    ("modbus", "umas_upload_block"): "downloaded a block of a program to {server}",
+    ("modbus", "umas_end_upload"): "ended the download of a program to {server}",
+    ("modbus", "umas_initialize_download"): "began to upload the program from {server}",
+    ("modbus", "umas_download_block"): "uploaded a block of the program from {server}",
+    ("modbus", "umas_end_download"): "ended the upload of the program from {server}",
     ("dnp3", "select"): "selected {place} of {server}",
     ("dnp3", "operate"): "operated {place} of {server}",
     ("dnp3", "direct_operate"): "operated {place} of {server}",
@@ -90,7 +100,8 @@ CONNECT_FAILED: Final = "tried to open a TCP connection to {place} of {server}"
 DARK: Final[dict[str, str]] = {
     "gap": "{bytes} of the conversation between {client} and {server} {were} not captured ({gaps})",
     "one_sided": "Only one direction of {connections} between {client} and {server} was captured ({bytes})",
-    "encrypted": "{bytes} between {client} and {server} {are} encrypted: what they say cannot be judged",
+    "encrypted": "{bytes} of {protocol} between {client} and {server} {are} encrypted{session}: what they say "
+    "cannot be judged{sent}",
     "malformed": "{bytes} between {client} and {server} {are} not valid {protocol}",
     "unrecognised": "{bytes} between {client} and {server} on a port of {protocol} {are} not {protocol}",
     "lost_datagrams": "Fragmented IP datagrams were never whole ({datagrams}): what they carried was not seen",
@@ -232,19 +243,59 @@ def _deed(episode: Episode, op: OperationKey, place_words: str) -> str:
     return deed if place_words or "{place}" not in deed else WITHOUT_PLACE
 
 
-CONFLICT: Final = "overlap_conflict"
-_CONFLICT: Final = (
-    "{sender} sent {receiver} bytes of a {protocol} connection that came before with another content{times}. "
-    "The device may have taken either of them"
-)
+STREAM: Final[dict[str, str]] = {
+    "overlap_conflict": "{sender} sent {receiver} bytes of a {protocol} connection that came before with another "
+    "content{times}. {taken}",
+    "urgent_data": "{sender} sent {receiver} urgent data in a {protocol} connection{times}, which control protocols do "
+    "not use. The device may have left a byte out",
+    "fragment_conflict": "{sender} sent {receiver} IP fragments that overlap with another content{times}. What they "
+    "carried was not put together; the device may have done so",
+}
+"""What nobody asked for: function -> how a stream contradicts itself."""
+_TAKEN: Final[dict[tuple[str, ...], str]] = {
+    ("first_checksum_wrong",): "Those before had a wrong checksum: the device took the later ones",
+    ("later_checksum_wrong",): "The later ones had a wrong checksum: the device took those before",
+}
+_TAKEN_EITHER: Final = "The device may have taken either of them"
 
 
 def _conflict(episode: Episode, client: str, server: str) -> str:
-    """Nobody asked for anything: the stream itself contradicts itself."""
+    """Nobody asked for anything: the stream contradicts itself."""
     from_client = episode.op is None or episode.op.initiated_by == "client"
     sender, receiver = (client, server) if from_client else (server, client)
     times = "" if episode.count <= 1 else f", {episode.count:,} times"
-    return _CONFLICT.format(sender=sender, receiver=receiver, protocol=episode.key.protocol, times=times)
+    taken = _TAKEN.get(tuple(episode.flags), _TAKEN_EITHER)
+    words = {"sender": sender, "receiver": receiver, "protocol": episode.key.protocol, "times": times, "taken": taken}
+    return STREAM[episode.function].format_map(words)
+
+
+_LOGIC: Final = (
+    "The logic of {server} is not what it was: {client} read out {place}{times}, which differs from what was read out "
+    "at {since} (SHA-256 {before}…, now {after}…), and no download of it was seen in between"
+)
+
+
+def _logic(episode: Episode, client: str, server: str) -> str:
+    """A change that nobody was seen to make."""
+    times = "" if episode.count <= 1 else f" ({episode.count:,} times)"
+    detail = {name: str(episode.detail.get(name, "?")) for name in ("since", "before", "after")}
+    return _LOGIC.format(client=client, server=server, place=_place(episode), times=times, **detail)
+
+
+_HABIT: Final = (
+    "Since {since} {client} speaks {protocol} to {server} in another way than it used to: {other}; until then {usual}. "
+    "Another machine may have its address, or another program"
+)
+
+
+def _habit(episode: Episode, client: str, server: str) -> str:
+    """The right address on the wrong machine."""
+    detail = {name: str(episode.detail.get(name, "?")) for name in ("since", "other", "usual")}
+    return _HABIT.format(client=client, server=server, protocol=episode.key.protocol, **detail)
+
+
+_OF_RULES: Final = {**dict.fromkeys(STREAM, _conflict), "logic_changed_unseen": _logic, "habit_changed": _habit}
+"""Sentences of what no row of a policy denies."""
 
 
 def sentence(episode: Episode, site: Names) -> str:
@@ -253,8 +304,8 @@ def sentence(episode: Episode, site: Names) -> str:
     client, server = (someone(identify(site, key.realm, address)) for address in (key.client, key.server))
     if episode.op is None:
         return safe_text(_stop(dark(episode, client, server)), MAX_TITLE_CHARS)
-    if episode.function == CONFLICT:
-        return safe_text(_stop(_conflict(episode, client, server)), MAX_TITLE_CHARS)
+    if episode.function in _OF_RULES:
+        return safe_text(_stop(_OF_RULES[episode.function](episode, client, server)), MAX_TITLE_CHARS)
     words = _place(episode)
     if not words and episode.function == "connect" and episode.op.port is not None:
         words = f"{'IP protocol' if key.protocol == 'ip' else 'port'} {episode.op.port}"
@@ -275,6 +326,14 @@ def sentence(episode: Episode, site: Names) -> str:
     return safe_text(f"{_stop(what)} {_stop(_because(episode))}{clock}", MAX_TITLE_CHARS)
 
 
+def _sent(episode: Episode, client: str) -> str:
+    """Which way the bytes of an encrypted session of S7 went, if that is the way of a download."""
+    sent, got = (int(episode.detail.get(name, 0)) for name in ("sent", "got"))
+    if episode.key.protocol != "s7comm" or sent < DOWNLOAD_BYTES or sent < DOWNLOAD_RATIO * got:
+        return ""
+    return f"; {client} sent {plural(sent, 'byte')} and got {got:,}, which is consistent with a download"
+
+
 def dark(episode: Episode, client: str, server: str) -> str:
     """What could not be seen, and between whom."""
     figures: dict[str, str] = {name: str(value) for name, value in episode.detail.items()}
@@ -284,6 +343,8 @@ def dark(episode: Episode, client: str, server: str) -> str:
     figures["records"] = plural(int(episode.detail.get("frames", 0)), "record")
     figures["datagrams"] = str(episode.detail.get("frames", 0))
     figures["are"], figures["were"] = ("is", "was") if episode.detail.get("bytes") == 1 else ("are", "were")
+    figures["session"] = f" in a session of kind {figures['session']}" if "session" in figures else ""
+    figures["sent"] = _sent(episode, client)
     figures.setdefault("layers", "unknown layers")
     figures.setdefault("error", "no reason known")
     figures.setdefault("conduits", "")

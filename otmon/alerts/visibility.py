@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from otmon.alerts.episodes import MANY, Episode, EpisodeKey
-from otmon.model import ConnectionRecord, FrameRef
+from otmon.model import ConnectionRecord, Fact, FrameRef
 from otmon.policy.verdict import AlertKind, Severity, Verdict
 
 REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
@@ -37,6 +37,16 @@ REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
 }
 
 
+SESSION: Final = "s7_session"
+"""Attribute of a client: what kind of session of S7comm-plus it asked for, before that was encrypted."""
+DOWNLOAD_BYTES: Final = 64 * 1024
+DOWNLOAD_RATIO: Final = 4
+"""Encrypted traffic is called consistent with a download if the client sent so much, and so many times what it got.
+
+A handshake is a few thousand bytes; who reads or subscribes gets more than it sends.
+"""
+
+
 class Dark(NamedTuple):
     """Something that was not seen, or seen and not understood."""
 
@@ -54,14 +64,25 @@ class Dark(NamedTuple):
     gaps: int = 0
     layers: Mapping[str, int] | None = None
     """Of `unsupported`: name -> frames."""
+    sent: tuple[int, int] = (0, 0)
+    """Of `encrypted`: bytes from client, from server."""
+    session: str = ""
+    """Of `encrypted`: what kind of session it is, where that stood in clear."""
 
 
-def of_connections(connections: Iterable[ConnectionRecord]) -> Iterator[Dark]:
+def of_connections(connections: Iterable[ConnectionRecord], facts: Iterable[Fact] = ()) -> Iterator[Dark]:
     """Gaps, half conversations, encryption and bytes that are not what their port says, of control protocols.
 
+    `facts` may say what kind of encrypted session a client asked for.
+
     A one-sided TCP connection of no known protocol is reported as well if it carried anything: from one direction a
-    stream on another port cannot be identified, so it may have been control traffic.
+    stream on another port cannot be identified, so it may have been control traffic. What is encrypted on a registered
+    port is named by it.
     """
+    # Late: who imports this first has not chosen yet whether kernels are compiled (otmon.engine.cache.choose).
+    from otmon.protocols import protocol_of_port
+
+    sessions = {(fact.realm, fact.address): fact.value for fact in facts if fact.name == SESSION}
     for c in connections:
         known, carried = c.protocol is not None, c.bytes[0] + c.bytes[1]
         at = (c.realm, c.client, c.server, c.protocol or c.transport, c.first_ts_ns, c.last_ts_ns, c.first_frame)
@@ -70,7 +91,9 @@ def of_connections(connections: Iterable[ConnectionRecord]) -> Iterator[Dark]:
         if c.one_sided and (known or (c.transport == "tcp" and carried)):
             yield Dark("one_sided", *at, bytes=carried)
         if c.encrypted_bytes:
-            yield Dark("encrypted", *at, bytes=c.encrypted_bytes)
+            guess = c.protocol or protocol_of_port(c.server_port) or protocol_of_port(c.client_port) or c.transport
+            session = sessions.get((c.realm, c.client), "")
+            yield Dark("encrypted", *at[:3], guess, *at[4:], bytes=c.encrypted_bytes, sent=c.bytes, session=session)
         if c.malformed_bytes:
             yield Dark("malformed", *at, bytes=c.malformed_bytes)
         if c.unrecognised_bytes:
@@ -124,6 +147,13 @@ def _episode(site_name: str, items: list[Dark]) -> Episode:
         "frames": sum(item.frames for item in items),
         "gaps": sum(item.gaps for item in items),
     }
+    if first.reason == "encrypted":
+        # Of those in which the two change places, what was sent changes places as well.
+        ways = [item.sent if item.client == first.client else item.sent[::-1] for item in items]
+        episode.detail |= {"sent": sum(way[0] for way in ways), "got": sum(way[1] for way in ways)}
+        kinds = sorted({item.session for item in items if item.session})
+        if kinds:
+            episode.detail["session"] = ", ".join(kinds)
     if layers:
         episode.detail["layers"] = ", ".join(f"{name}: {layers[name]:,}" for name in sorted(layers))
     return episode

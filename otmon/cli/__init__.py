@@ -20,8 +20,9 @@ from otmon.cli.elastic import elastic
 from otmon.cli.export import export
 from otmon.cli.learn import learn
 from otmon.cli.policy import policy
+from otmon.cli.second_opinion import second_opinion
 from otmon.cli.service import install_service
-from otmon.cli.show import assets, graph, operations
+from otmon.cli.show import assets, blocks, graph, operations
 from otmon.cli.warm import warm
 from otmon.cli.watch import watch
 
@@ -55,8 +56,10 @@ for command in (
     policy,
     assets,
     operations,
+    blocks,
     graph,
     alerts,
+    second_opinion,
     warm,
     doctor,
     install_service,

@@ -1,4 +1,4 @@
-"""`otmon assets`, `operations` and `graph`: what a result folder holds, as a table or exported."""
+"""`otmon assets`, `operations`, `blocks` and `graph`: what a result folder holds, as a table or exported."""
 
 from pathlib import Path
 
@@ -28,6 +28,10 @@ _OPERATION_COLUMNS = (
 _OPERATION_FIGURES = (
     *("attempted", "accepted", "rejected", "partial", "unanswered", "unseen", "pending", "bytes", "first_ts_ns"),
     *("last_ts_ns", "period_ns", "period_spread_ns", "response_ns.p50", "response_ns.p99", "verdict", "row"),
+)
+_BLOCK_COLUMNS = (
+    *("realm", "server", "protocol", "unit", "block", "type", "number", "file_system", "direction", "client"),
+    *("state", "length", "sha256", "before", "transfers", "first_ts_ns", "last_ts_ns"),
 )
 
 
@@ -84,6 +88,30 @@ def operations(folder: Path, form: str | None) -> None:
         from otmon.outputs.tables import operations_table
 
         emit_rich(lambda out: out.print(operations_table(found, ROWS)))
+
+
+@click.command(epilog="\b\nExamples:\n  otmon blocks\n  otmon blocks results/week --csv > blocks.csv\n")
+@folder_argument
+@form_options
+def blocks(folder: Path, form: str | None) -> None:
+    """Show the controller logic that was moved.
+
+    Each block seen in an upload or a download: controller, by whom, length, hash, and whether it changed.
+    """
+    from otmon.site.records import block_record
+
+    with open_results(folder) as results:
+        found = results.blocks
+    if form == "json":
+        emit_json(map(block_record, found))
+    elif form == "csv":
+        from otmon.outputs.csvtext import to_csv
+
+        emit(to_csv(map(block_record, found), _BLOCK_COLUMNS))
+    else:
+        from otmon.outputs.tables import blocks_table
+
+        emit_rich(lambda out: out.print(blocks_table(found, ROWS)))
 
 
 @click.command(

@@ -7,6 +7,8 @@ from typing import IO, Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from otmon.alerts.sentence import plural
+from otmon.model import BlockRecord
 from otmon.outputs.fitted import Fitted
 from otmon.outputs.summary import damage
 from otmon.outputs.tables import (
@@ -46,6 +48,8 @@ def show_summary(
         out.print(assets_table(site.assets, SHOWN["assets"]))
     if site.operations:
         out.print(conduits_table(site.graph, SHOWN["conduits"]))
+    if site.part.blocks:
+        out.print(_moved(site.part.blocks))
     out.print(_severities(summary))
     if alerts:
         out.print(alerts_table(alerts, SHOWN["alerts"], title=""))
@@ -94,6 +98,14 @@ def _protocols(summary: Mapping[str, Any]) -> Fitted | Text:
             cell(", ".join(busiest[:6]) + (f" and {len(busiest) - 6} more" if len(busiest) > 6 else "")),
         )
     return table
+
+
+def _moved(blocks: Sequence[BlockRecord]) -> Text:
+    """How much controller logic was moved."""
+    controllers = {(block.realm, block.server) for block in blocks}
+    times = sum(block.transfers for block in blocks)
+    text = f"{plural(times, 'transfer')} of blocks, {plural(len(controllers), 'controller')}: `otmon blocks` lists them"
+    return Text("\nController logic: ", style="bold") + cell(text)
 
 
 def _severities(summary: Mapping[str, Any]) -> Text:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 FILES: Final = frozenset(
     {
         *("summary.json", "run.json", "assets.jsonl", "operations.jsonl", "alerts.jsonl", "messages.jsonl"),
-        *("graph.graphml", "site.db", "site.db-wal", "site.db-shm", "site.db-journal", "evidence"),
+        *("blocks.jsonl", "graph.graphml", "site.db", "site.db-wal", "site.db-shm", "site.db-journal", "evidence"),
         *("delivery.db", "delivery.db-wal", "delivery.db-shm", ".delivery.db.lock"),
     }
 )

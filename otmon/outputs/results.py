@@ -13,7 +13,7 @@ from otmon import __version__
 from otmon.outputs.jsonl import document, write_lines
 from otmon.outputs.summary import summary_record
 from otmon.site.export import graphml_pieces
-from otmon.site.records import operation_record
+from otmon.site.records import block_record, operation_record
 from otmon.site.site import Site
 from otmon.store.database import write_database
 
@@ -76,6 +76,8 @@ def write_records(
         write_lines(path, (asset.as_record() for asset in site.assets))
     with _placed(folder / "operations.jsonl") as path:
         write_lines(path, map(operation_record, site.operations))
+    with _placed(folder / "blocks.jsonl") as path:
+        write_lines(path, map(block_record, site.part.blocks))
     with _placed(folder / "alerts.jsonl") as path:
         write_lines(path, alerts)
     with _placed(folder / "graph.graphml") as path, path.open("w", encoding="utf-8") as file:

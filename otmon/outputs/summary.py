@@ -50,6 +50,7 @@ def summary_record(
     record: dict[str, Any] = {
         "alerts": {severity: severities[severity] for severity in SEVERITIES},
         "assets": len(site.assets),
+        "blocks": len(part.blocks),
         "connections": len(part.connections),
         "frames": part.frames,
         "inputs": [input_record(info) for info in inputs],

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from otmon.model import OperationRecord, Target
+from otmon.model import BlockRecord, OperationRecord, Target
 from otmon.outputs.fitted import Fitted
 from otmon.policy.verdict import SEVERITIES
 from otmon.site.assets import Asset
@@ -66,9 +66,9 @@ def assets_table(assets: Sequence[Asset], limit: int, title: str = "Assets") -> 
         what = " ".join(filter(None, map(asset.best, ("vendor", "model", "firmware"))))
         speaks: dict[str, list[int]] = defaultdict(list)
         for endpoint in asset.endpoints:
-            if endpoint.protocol is not None and endpoint.unit is not None:
-                speaks[endpoint.protocol].append(endpoint.unit)
-        units = "; ".join(f"{protocol} {_ranges(numbers)}" for protocol, numbers in sorted(speaks.items()))
+            if endpoint.protocol is not None:
+                speaks[endpoint.protocol] += () if endpoint.unit is None else (endpoint.unit,)
+        units = "; ".join(f"{protocol} {_ranges(numbers)}".rstrip() for protocol, numbers in sorted(speaks.items()))
         table.add_row(
             cell("\n".join(dict.fromkeys(base)).replace("\n", ", ")),
             cell(asset.name),
@@ -138,6 +138,29 @@ def operations_table(operations: Sequence[OperationRecord], limit: int, title: s
             cell(operation.verdict, "red" if operation.verdict == "deny" else ""),
         )
     _more(table, limit, len(operations))
+    return table
+
+
+def blocks_table(blocks: Sequence[BlockRecord], limit: int) -> Fitted:
+    """Latest first."""
+    columns = ("controller", "block", "moved", "by", "bytes", "sha256", "state", "times", "last")
+    table = new_table(
+        "Blocks of controller logic", *columns, right=("bytes", "times"), spare=("times", "last", "bytes")
+    )
+    for one in sorted(blocks, key=lambda block: -block.last_ts_ns)[:limit]:
+        known = (one.sha256 or "")[:12]
+        table.add_row(
+            cell(one.server),
+            cell(" ".join(filter(None, (one.block.name, one.block.file_system)))),
+            cell(one.direction),
+            cell(one.client),
+            number(one.length),
+            cell(known + (f" (was {one.before[:12]})" if one.before else ""), "yellow" if one.before else ""),
+            cell(one.state, "" if one.state == "complete" else "yellow"),
+            number(one.transfers),
+            cell(moment(one.last_ts_ns)),
+        )
+    _more(table, limit, len(blocks))
     return table
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otmon.alerts.attack import BY_ACCESS, BY_FUNCTION, BY_KIND, TECHNIQUES, attack_ids
+from otmon.alerts.attack import BY_ACCESS, BY_FUNCTION, BY_KIND, BY_RULE, TECHNIQUES, attack_ids
 from otmon.alerts.episodes import Ports
 from otmon.alerts.record import OPTIONAL, as_record
 from otmon.alerts.visibility import REASONS, Dark, visibility
@@ -115,7 +115,7 @@ def test_dnp3_units_are_pairs() -> None:
 
 
 def test_attack_tables_name_known_techniques() -> None:
-    for table in (BY_ACCESS, BY_FUNCTION, BY_KIND):
+    for table in (BY_ACCESS, BY_FUNCTION, BY_KIND, BY_RULE):
         assert {one for ids in table.values() for one in ids} <= TECHNIQUES.keys()
 
 

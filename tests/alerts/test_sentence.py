@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otmon.alerts.advice import topic
 from otmon.alerts.attack import BY_FUNCTION
 from otmon.alerts.episodes import MANY, Episode
 from otmon.alerts.places import place
-from otmon.alerts.sentence import DEEDS, MAX_TITLE_CHARS, SERVED, sentence
+from otmon.alerts.sentence import DEEDS, MAX_TITLE_CHARS, SERVED, STREAM, sentence
 from otmon.model import Access, Counts, Function, Op, Target
 from otmon.policy.verdict import Verdict
 from otmon.protocols.dnp3 import tables as dnp3
@@ -98,6 +99,13 @@ def test_sentences_by_protocol() -> None:
             f"read coils 00001-00010 (PDU addresses 0-9) of unit 7 of {PLC}; 1,000 times, accepted",
         ),
         (operation(function="umas", access="program"), {}, f"sent umas to {PLC}; accepted"),
+        (operation(function="umas_stop_plc", access="control"), {}, f"stopped the program of {PLC}; accepted"),
+        (
+            operation(function="umas_upload_block", access="program"),
+            {"accepted": 5},
+            f"downloaded a block of a program to {PLC}; 5 times, accepted",
+        ),
+        (operation(function="umas_0x99", access="program"), {}, f"sent umas 0x99 to {PLC}; accepted"),
     ]
     for op, outcomes, words in cases:
         made = episode(op, DENIED, **outcomes)
@@ -120,6 +128,29 @@ def test_a_stream_that_contradicts_itself_names_no_row() -> None:
         assert said.endswith("bytes of a modbus connection that came before with another content. The device may have "
                              "taken either of them.")  # fmt: skip
         assert "Row" not in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "end"),
+    [
+        (("first_checksum_wrong",), "Those before had a wrong checksum: the device took the later ones."),
+        (("later_checksum_wrong",), "The later ones had a wrong checksum: the device took those before."),
+        (("checksums_right",), "The device may have taken either of them."),
+        (("first_checksum_wrong", "later_checksum_wrong"), "The device may have taken either of them."),
+    ],
+)
+def test_what_checksums_tell_of_two_readings(flags: tuple[str, ...], end: str) -> None:
+    op = operation("modbus", "overlap_conflict", "write", target=None)
+    told = episode(op, Verdict(False, "overlap_conflict", "protocol", "high"))
+    told.flags = flags
+    assert sentence(told, Site()).endswith(end)
+
+
+@pytest.mark.parametrize("function", sorted(STREAM))
+def test_each_contradiction_has_words_and_advice(function: str) -> None:
+    op = operation("modbus", function, "write", target=None)
+    assert sentence(episode(op, Verdict(False, function, "protocol", "high")), Site()).startswith("HMI-2")
+    assert topic({"kind": "protocol", "operation": {"access": "write", "function": function}}) == function
 
 
 def functions_of(tables: ModuleType) -> set[str]:

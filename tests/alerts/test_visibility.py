@@ -1,11 +1,12 @@
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from otmon.alerts.episodes import MANY
 from otmon.alerts.record import as_record
 from otmon.alerts.visibility import REASONS, Dark, of_capture, of_connections, visibility
-from otmon.model import ConnectionRecord
+from otmon.model import ConnectionRecord, Fact
 from tests.alerts.stub import T0, Site
 
 QUIET = ConnectionRecord(
@@ -31,8 +32,8 @@ QUIET = ConnectionRecord(
 )
 
 
-def titles(*connections: ConnectionRecord) -> list[str]:
-    return [as_record(one, Site())["title"] for one in visibility("a", of_connections(connections))]
+def titles(*connections: ConnectionRecord, facts: Sequence[Fact] = ()) -> list[str]:
+    return [as_record(one, Site())["title"] for one in visibility("a", of_connections(connections, facts))]
 
 
 def test_what_was_seen_whole_is_no_finding() -> None:
@@ -63,10 +64,28 @@ def test_half_conversations_and_encryption() -> None:
         "captured (120 bytes)."
     ]
     assert titles(QUIET._replace(protocol="s7comm", encrypted_bytes=1)) == [
-        "1 byte between HMI-2 (10.0.2.11, supervision) and PLC-3 (10.0.1.13, control) is encrypted: what they say "
-        "cannot be judged."
+        "1 byte of s7comm between HMI-2 (10.0.2.11, supervision) and PLC-3 (10.0.1.13, control) is encrypted: what "
+        "they say cannot be judged."
+    ]
+    assert titles(QUIET._replace(protocol=None, server_port=802, encrypted_bytes=1)) == [
+        "1 byte of modbus between HMI-2 (10.0.2.11, supervision) and PLC-3 (10.0.1.13, control) is encrypted: what "
+        "they say cannot be judged."
     ]
     assert len(titles(QUIET._replace(protocol=None, one_sided=True))) == 1
+
+
+def test_an_encrypted_session_is_named_and_its_directions_told() -> None:
+    session = Fact("default", QUIET.client, None, "s7_session", "engineering", "s7comm", (0, 1), T0, 0.6)
+    carried = QUIET._replace(protocol="s7comm", encrypted_bytes=99_000, bytes=(90_000, 9_000))
+    start = "99,000 bytes of s7comm between HMI-2 (10.0.2.11, supervision) and PLC-3 (10.0.1.13, control) are encrypted"
+    cannot = "what they say cannot be judged"
+    down = "; HMI-2 (10.0.2.11, supervision) sent 90,000 bytes and got 9,000, which is consistent with a download."
+    assert titles(carried, facts=[session]) == [f"{start} in a session of kind engineering: {cannot}{down}"]
+    assert titles(carried._replace(bytes=(9_000, 90_000))) == [f"{start}: {cannot}."]
+    # Whoever is called client in the first conversation is so in all of a pair.
+    back = carried._replace(client=QUIET.server, server=QUIET.client, bytes=(9_000, 0), first_ts_ns=T0 + 5)
+    (both,) = visibility("a", of_connections([back, carried]))
+    assert (both.detail["sent"], both.detail["got"]) == (90_000, 18_000)
 
 
 def test_what_concerns_the_capture() -> None:

@@ -80,7 +80,8 @@ def test_analyze_leaves_a_folder_and_a_summary(otmon_: Callable[..., Ended], eng
     assert (code, err) == (0, "")
     assert "Results: otmon-out" in out
     assert sorted(os.listdir("otmon-out")) == [
-        *("alerts.jsonl", "assets.jsonl", "graph.graphml", "operations.jsonl", "run.json", "site.db", "summary.json")
+        *("alerts.jsonl", "assets.jsonl", "blocks.jsonl", "graph.graphml", "operations.jsonl"),
+        *("run.json", "site.db", "summary.json"),
     ]
     progress = engine.asked.pop("progress")
     assert progress is None, "no bar without a terminal"
@@ -185,6 +186,7 @@ def test_policy_reaches_engine_names_and_summary(
 FORMS: dict[str, tuple[str, ...]] = {
     "assets": ("assets",),
     "operations": ("operations",),
+    "blocks": ("blocks",),
     "alerts": ("alerts", "list"),
 }
 
@@ -274,7 +276,9 @@ def test_severities_are_those_of_the_policy() -> None:
 
 
 def commands() -> list[tuple[str, ...]]:
-    one = [(name,) for name in ("analyze", "learn", "policy", "assets", "operations", "graph", "alerts", "warm")]
+    one = [
+        (name,) for name in ("analyze", "learn", "policy", "assets", "operations", "blocks", "graph", "alerts", "warm")
+    ]
     return [(), *one, ("policy", "check"), ("alerts", "list")]
 
 

@@ -56,7 +56,7 @@ def test_the_shipper_is_killed(
     assert made.there() == set()
 
 
-@pytest.mark.parametrize(("kills", "backlog"), [(1, 5_000), pytest.param(4, 50_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("kills", "backlog"), [(1, 2_000), pytest.param(4, 50_000, marks=pytest.mark.long)])
 def test_the_node_is_killed_in_a_bulk(
     elastic_node: Callable[..., Node],
     namespace: str,
@@ -69,11 +69,11 @@ def test_the_node_is_killed_in_a_bulk(
     monkeypatch.setattr("otmon.delivery.shipper.MAX_BACKOFF_S", 1.0)
     node = elastic_node()
     target = Target(node, namespace)
-    made = filled(tmp_path, 5_000 * (kills + 1), pad=300)
+    made = filled(tmp_path, 3_000 * (kills + 1), pad=300)
     delivery = Delivery(tmp_path, target.sink(), patience_s=120)
     for _ in range(kills):
         before = done(tmp_path)
-        until(lambda before=before: done(tmp_path) >= before + 2_000)  # type: ignore[misc]
+        until(lambda before=before: done(tmp_path) >= before + 1_000)  # type: ignore[misc]
         node.kill()
         assert done(tmp_path) < made.made
         until(lambda: state(tmp_path)[0] == "away")

@@ -190,6 +190,7 @@ def test_a_request_that_is_too_large(target: Target, tmp_path: Path, monkeypatch
     assert target.ids() == sorted(made.ids["audit"])
 
 
+@pytest.mark.long
 def test_what_is_garbled_under_tls_is_never_taken(
     target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

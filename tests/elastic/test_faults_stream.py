@@ -19,7 +19,7 @@ from tests.elastic.server import Node
 from tests.elastic.shipping import Delivery, Target, deliver, filled, state, until
 
 
-@pytest.mark.parametrize("block", ["write", "read_only_allow_delete"])
+@pytest.mark.parametrize("block", ["read_only_allow_delete", pytest.param("write", marks=pytest.mark.long)])
 def test_an_index_that_is_read_only_for_a_while(elastic: Node, namespace: str, tmp_path: Path, block: str) -> None:
     target = Target(elastic, namespace)
     made = filled(tmp_path, 500)
@@ -103,6 +103,7 @@ class Told(ElasticSink):
             raise
 
 
+@pytest.mark.long
 def test_a_node_with_no_room(elastic_node: Callable[..., Node], namespace: str, tmp_path: Path) -> None:
     """16 of us at once, where 64 KiB may be indexed at a time."""
     node = elastic_node({"indexing_pressure.memory.limit": "64kb"})

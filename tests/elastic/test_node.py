@@ -121,6 +121,7 @@ def test_a_stream_is_made_and_removed(elastic: Node, namespace: str) -> None:
         client.indices.get_data_stream(name=stream)
 
 
+@pytest.mark.long
 def test_kill_and_restart_keep_what_was_acknowledged(elastic_node: Callable[..., Node], namespace: str) -> None:
     node = elastic_node()
     client = node.client()
@@ -137,6 +138,7 @@ def test_kill_and_restart_keep_what_was_acknowledged(elastic_node: Callable[...,
     assert client.count(index=stream)["count"] == len(ids)
 
 
+@pytest.mark.long
 def test_a_node_ends_with_its_starter(elastic_recipe: Recipe, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\nfrom tests.elastic.recipe import prepare\nfrom tests.elastic.server import Node\n"
@@ -223,6 +225,7 @@ def test_who_is_not_let_in(elastic_secure: Node, namespace: str) -> None:
             create(refused, stream, "b")
 
 
+@pytest.mark.long
 def test_tls(elastic_node: Callable[..., Node], authority: Authority, wrong_authority: Authority) -> None:
     certificate = authority.server()
     node = elastic_node(users={"admin": "secret"}, tls=certificate)
@@ -235,6 +238,7 @@ def test_tls(elastic_node: Callable[..., Node], authority: Authority, wrong_auth
             node.client(max_retries=0, **refused).info()
 
 
+@pytest.mark.long
 def test_limits(elastic_node: Callable[..., Node], namespace: str) -> None:
     node = elastic_node({"indexing_pressure.memory.limit": "64kb", "http.max_content_length": "1mb"})
     client = node.client(max_retries=0)

@@ -26,7 +26,7 @@ from tests.site.plant import FRAMES, HOSTILE, OT_BYTES, Names
 from tests.store.test_database import dump
 
 RECORDS = Path(__file__).parents[2] / "docs" / "records"
-KINDS = ("summary", "asset", "operation", "alert", "message", "run", "health", "audit", "point")
+KINDS = ("summary", "asset", "operation", "alert", "message", "run", "health", "audit", "point", "block")
 POLICY = {"path": "rules/plant.yaml", "sha256": "ab" * 32}
 
 
@@ -74,7 +74,7 @@ def test_a_folder_of_hostile_names(tmp_path: Path, policy: Any) -> None:
     out = tmp_path / "out"
     for kind in ("summary", "run"):
         checker(kind).validate(json.loads((out / f"{kind}.json").read_text()))
-    for kind, name in (("asset", "assets"), ("operation", "operations"), ("alert", "alerts")):
+    for kind, name in (("asset", "assets"), ("operation", "operations"), ("alert", "alerts"), ("block", "blocks")):
         check = checker(kind)
         records = lines(out / f"{name}.jsonl")
         assert records
