@@ -21,7 +21,7 @@ def _by_name(names: dict[int, str]) -> Any:
 def _object_count(record: Record) -> list[int]:
     """The number of s7comm.objects[]."""
     body = record["s7comm"]
-    return [len(body["objects"])] if "alarm_function" in body else []
+    return [len(body["objects"])] if "objects" in body and "alarm_function" in body else []
 
 
 def _job(text: str) -> str:

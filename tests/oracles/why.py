@@ -82,7 +82,6 @@ WHY: dict[str, Why] = {
         "list 0232 is laid out as 0132, of one of several CPUs: otmon shows its fields, tshark its bytes",
         "System Software for S7-300 and S7-400 (A5E02789976), SSL-ID W#16#xy32",
     ),
-    "answered": Why("tshark", "otmon does not show the status octet of the answer to start_upload", UNPUBLISHED),
     "alarm list": Why("tshark", "otmon does not show the two octets before a list of alarms", UNPUBLISHED),
     "desktop": Why(
         "otmon",

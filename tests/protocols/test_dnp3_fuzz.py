@@ -86,6 +86,8 @@ def outcome(message: Message) -> int:
     refused = []
     for header in message.body["objects"]:
         group, variation = header["group"], header["variation"]
+        if header["qualifier"] & 15 in (3, 4, 5):
+            break  # virtual addresses, obsolete: no echo of a control, `key` stops there
         if (group, variation) in {(70, 4), (70, 6)} and header["qualifier"] >> 4 in (4, 5, 6):
             refused += [point["status"] != 0 for point in header.get("points", ()) if "status" in point]
             continue
