@@ -26,9 +26,7 @@ UNREASONED = {"modbus_rtu.pcap", "modbus_tcp.pcap", "modbus_udp.pcap"}
 def test_capture_is_decoded_as_by_tshark(name: str) -> None:
     """One test a capture, so that each is read once."""
     if name in UNREASONED:
-        pytest.skip(
-            "no reasons yet; tests/verify/test_modbus_values.py compares it with its stack"
-        )
+        pytest.skip("no reasons yet; tests/verify/test_modbus_values.py compares it with its stack")
     found = compared(name)
     table = {field: row for field, (row, _) in known().get(name, {}).items()}
     assert rows(found.differences) == table, "fix otmon, or say why: python -m tests.oracles.differences"
