@@ -3,13 +3,16 @@
 Named tuples of plain values: hashable, sortable, cheap (there may be hundreds of thousands).
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 Access = Literal["read", "write", "control", "program", "diagnose", "identify", "connect"]
 Kind = Literal["request", "response", "unsolicited", "link"]
 Outcome = Literal["attempted", "accepted", "rejected", "partial", "unanswered", "unseen", "pending"]
 Unit = int | tuple[int, int] | None
 """Protocol sub-address: Modbus unit identifier; DNP3 (master link address, outstation link address); None for S7."""
+
+SESSION: Final = "s7_session"
+"""Name of a client's attribute: what kind of session of S7comm-plus it asked for, before that was encrypted."""
 
 
 class Malformed(Exception):

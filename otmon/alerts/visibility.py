@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from otmon.alerts.episodes import MANY, Episode, EpisodeKey
-from otmon.model import ConnectionRecord, Fact, FrameRef
+from otmon.model import SESSION, ConnectionRecord, Fact, FrameRef
 from otmon.policy.verdict import AlertKind, Severity, Verdict
 
 REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
@@ -36,9 +36,6 @@ REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
     "unrecognised": ("protocol", "low"),
 }
 
-
-SESSION: Final = "s7_session"
-"""Attribute of a client: what kind of session of S7comm-plus it asked for, before that was encrypted."""
 DOWNLOAD_BYTES: Final = 64 * 1024
 DOWNLOAD_RATIO: Final = 4
 """Encrypted traffic is called consistent with a download if the client sent so much, and so many times what it got.

@@ -1,7 +1,6 @@
 """`otmon policy explain`: why an operation is permitted or denied, and what would permit it."""
 
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,14 +55,11 @@ def explain(policy: Path, what: str, data: Path | None, moment: str | None, as_j
 
 
 def _moment(text: str, policy: "Policy") -> int:
-    from datetime import UTC
+    from otmon.policy.windows import moment_ns
 
-    zone = policy.windows[0].zone if policy.windows else UTC
     try:
-        found = datetime.fromisoformat(text)
-        found = found if found.tzinfo is not None else found.replace(tzinfo=zone)
-        return int(found.timestamp()) * 1_000_000_000
-    except (ValueError, OverflowError, OSError):
+        return moment_ns(text, policy.windows)
+    except ValueError:
         raise Stop(f"--at: {text!r} is not a time; write 2026-03-02T03:00") from None
 
 

@@ -1,6 +1,5 @@
 """Tests of a policy, kept beside it in `*.test.yaml`: operations, and which row decides about each."""
 
-from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Final, Literal, NamedTuple
 
@@ -14,6 +13,7 @@ from otmon.policy.judge import Policy
 from otmon.policy.load import load_policy
 from otmon.policy.optext import TextError, parse_operation
 from otmon.policy.reader import Document, parse, read_bytes
+from otmon.policy.windows import moment_ns
 
 SUFFIX: Final = ".test.yaml"
 MAX_TESTS: Final = 20_000
@@ -147,12 +147,9 @@ def _moment(text: str | None, policy: Policy) -> int | str:
     """Nanoseconds, or what is wrong."""
     if text is None:
         return "missing: the policy has windows of time" if policy.windows else 0
-    zone = policy.windows[0].zone if policy.windows else UTC
     try:
-        found = datetime.fromisoformat(text)
-        found = found if found.tzinfo is not None else found.replace(tzinfo=zone)
-        return int(found.timestamp()) * 1_000_000_000
-    except (ValueError, OverflowError, OSError):
+        return moment_ns(text, policy.windows)
+    except ValueError:
         return f"{quoted(text)} is not a time"
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from otmon.model import Function, OperationKey
+from otmon.model import Access, Function, OperationKey
 
 REGISTERED_PORTS: Final = {"modbus": 502, "dnp3": 20000, "s7comm": 102}
 TRANSPORTS: Final = {"modbus": ("tcp", "udp"), "dnp3": ("tcp", "udp"), "s7comm": ("tcp",)}
@@ -14,7 +14,7 @@ PLAIN_FUNCTIONS: Final = frozenset({"connect", "scan"})
 """Functions of tcp, udp, icmp and ip."""
 
 
-Triple = tuple[int | None, str, str]
+Triple = tuple[int | None, str, Access]
 """What an operation says of its function: code, name, access class."""
 
 

@@ -83,9 +83,7 @@ class _Parser:
         value = self._value()
         if self._peek():
             raise self._wrong(f"{quoted(self._peek())} is too much", FORM)
-        key = OperationKey(
-            *(realm, client, server, transport, port, protocol, unit, code, function, access, target)  # type: ignore[arg-type]
-        )
+        key = OperationKey(realm, client, server, transport, port, protocol, unit, code, function, access, target)
         return Operation(key, value)
 
     # --- words ------------------------------------------------------------------------------------------------------

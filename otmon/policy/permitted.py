@@ -1,6 +1,7 @@
 """What a loaded policy permits, as boxes: exactly the operations and values to which `Policy.judge` says yes."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Final, Literal, NamedTuple
 
@@ -163,7 +164,11 @@ def _ports(row: Row, kind: _Kind, axes: Axes) -> Intervals:
 
 def _asking(protocol: str, triple: Triple) -> OperationKey:
     code, function, access = triple
-    return OperationKey("", "", "", "", None, protocol, None, code, function, access, None)  # type: ignore[arg-type]
+    return OperationKey("", "", "", "", None, protocol, None, code, function, access, None)
+
+
+def _is_at(path: tuple[str, ...], place: Place) -> bool:
+    return place.path == path
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------
@@ -238,7 +243,7 @@ class _Places:
             (realm, hosts, hosts)
             for realm in axes.realms
             for path in dict.fromkeys(self._sites.place_at(realm, low).path for low in self._edges)
-            if (hosts := self._where(realm, lambda place, path=path: place.path == path))  # type: ignore[misc]
+            if (hosts := self._where(realm, partial(_is_at, path)))
         ]
         for side in self._by_realm(same_zone):
             yield side._replace(function=said["udp"], port=discovery)

@@ -159,3 +159,14 @@ def _clock_changes(start_s: int, end_s: int, zone: tzinfo) -> Iterator[int]:
 
 def _offset(ts_s: int, zone: tzinfo) -> timedelta | None:
     return _local(ts_s * _SECOND_NS, zone).utcoffset()
+
+
+def moment_ns(text: str, windows: Sequence[Window]) -> int:
+    """A time in ISO 8601; without an offset it is one of the windows' clock. Raises ValueError."""
+    zone = windows[0].zone if windows else UTC
+    try:
+        found = datetime.fromisoformat(text)
+        found = found if found.tzinfo is not None else found.replace(tzinfo=zone)
+        return int(found.timestamp()) * _SECOND_NS
+    except (OverflowError, OSError) as error:
+        raise ValueError(str(error)) from error

@@ -82,7 +82,7 @@ class SyslogModel(_Model):
         default=None, description="file with our own certificate and its key, mode 600, for tls"
     )
     # A table makes the words, which mypy cannot see.
-    facility: Literal[FACILITIES] | None = Field(default=None, description="local0 unless said otherwise")  # type: ignore[valid-type]
+    facility: Literal[FACILITIES] | None = Field(default=None, description="local0 unless said otherwise")  # type: ignore[valid-type]  # a table is what pydantic checks against
 
     @field_validator("ca", "certificate")
     @classmethod

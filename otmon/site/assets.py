@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 from otmon.limits import MAX_ASSETS, MAX_ENDPOINTS_PER_ASSET
-from otmon.model import Fact, FrameRef, Habit
+from otmon.model import SESSION, Fact, FrameRef, Habit
 from otmon.site.evidence import Macs, Place, address_order, is_host, parsed, read_macs
 from otmon.site.habits import ESTABLISHED
 from otmon.site.oui import vendor_of
@@ -22,7 +22,7 @@ HABIT_AT_MOST = 0.8
 """A signature is of a kind of machine or program, not of one."""
 
 
-ENGINEERING: Final = ("s7_session", "engineering")
+ENGINEERING: Final = (SESSION, "engineering")
 """A client that says so while it connects is no operator panel, though all that follows is encrypted."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from otmon.limits import MAX_KEY_WORDS
 from otmon.wire.contract import (
     KIND_LINK,
     OUT_CLASS,
@@ -39,8 +40,16 @@ def widen(out: Any, low: int, high: int) -> None:
 
 
 @jit
-def put_raw(buf: Any, pos: int, end: int, out: Any, at: int) -> int:
-    """The bytes `buf[pos:end]` as words from out[at], 8 a word; where the next word goes. The caller has the room."""
+def put(out: Any, n: int, word: int) -> int:
+    """Word number `n`; words past MAX_KEY_WORDS are only counted."""
+    if n < MAX_KEY_WORDS:
+        out[OUT_WORDS + n] = word
+    return n + 1
+
+
+@jit
+def put_raw(buf: Any, pos: int, end: int, out: Any, n: int) -> int:
+    """The bytes `buf[pos:end]`, 8 a word."""
     while pos < end:
         # The sign bit of a word comes from the first byte.
         word = u8(buf, pos)
@@ -52,9 +61,8 @@ def put_raw(buf: Any, pos: int, end: int, out: Any, at: int) -> int:
             if pos < end:
                 word |= u8(buf, pos)
             pos += 1
-        out[at] = word
-        at += 1
-    return at
+        n = put(out, n, word)
+    return n
 
 
 def raw_bytes(words: Sequence[int], size: int) -> bytes:

@@ -109,7 +109,7 @@ def test_what_the_kernel_says(
     monkeypatch: pytest.MonkeyPatch, status: int, result: int, synchronised: bool, offset_ns: int
 ) -> None:
     def adjtimex(pointer: object) -> int:
-        timex = pointer._obj  # type: ignore[attr-defined]
+        timex = pointer._obj  # type: ignore[attr-defined]  # what ctypes.byref points to has no public name
         assert timex.modes == 0
         timex.status, timex.offset, timex.maxerror = status, 5, 16
         return result

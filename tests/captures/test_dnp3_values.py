@@ -14,7 +14,7 @@ from otmon.cli import run
 CAPTURES = Path(__file__).parents[2] / "captures"
 sys.path.insert(0, str(CAPTURES / "make" / "endpoints"))
 try:
-    import dnp3_values as wrote  # type: ignore[import-not-found]
+    import dnp3_values as wrote  # type: ignore[import-not-found]  # a script of captures/make, beside its own stack
 finally:
     sys.path.pop(0)
 

@@ -64,7 +64,7 @@ def test_a_disk_that_fills_up_between_sending_and_answer(disk: Path) -> None:
             sink.generations.append(set())  # rolled over: what is created again would be doubled
         return answers
 
-    sink.deliver = filling  # type: ignore[assignment, method-assign]
+    sink.deliver = filling  # type: ignore[assignment, method-assign]  # the test plays the sink
     with suppress(LedgerError):  # or SQLite found room in pages that it had already
         deliver_all(disk, [sink], SENSOR)
     assert other is not None

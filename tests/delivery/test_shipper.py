@@ -70,12 +70,12 @@ def test_one_record_that_is_too_large_is_set_aside_alone(bench: Bench) -> None:
     assert [len(bench.reader.read("alert", after, 1_000)) for after in (0, 5, 6)] == [5, 1, 5]
     deliver = bench.sink.deliver
 
-    def small(batch, repeated):  # type: ignore[no-untyped-def]
+    def small(batch, repeated):  # type: ignore[no-untyped-def]  # as deliver, which it stands for
         if any(len(one.record["message"]) > MAX_BATCH_BYTES for one in batch):
             raise TooLarge("too large")
         return deliver(batch, repeated)
 
-    bench.sink.deliver = small  # type: ignore[method-assign]
+    bench.sink.deliver = small  # type: ignore[method-assign]  # the test plays the sink
     shipper = bench.shipper()
     while len(bench.sink.taken()) < 10:
         shipper.step()
@@ -90,7 +90,7 @@ def test_what_does_not_arrive_is_sent_in_smaller_pieces(bench: Bench) -> None:
     shipper = bench.shipper()
     deliver = bench.sink.deliver
 
-    def narrow(batch, repeated):  # type: ignore[no-untyped-def]
+    def narrow(batch, repeated):  # type: ignore[no-untyped-def]  # as deliver, which it stands for
         if len(batch) > 40:
             bench.sink.mood = "half"
         try:
@@ -98,7 +98,7 @@ def test_what_does_not_arrive_is_sent_in_smaller_pieces(bench: Bench) -> None:
         finally:
             bench.sink.mood = "ok"
 
-    bench.sink.deliver = narrow  # type: ignore[method-assign]
+    bench.sink.deliver = narrow  # type: ignore[method-assign]  # the test plays the sink
     for _ in range(500):
         bench.now_s += shipper.step()
     assert len(bench.sink.taken()) == 1_000
@@ -132,14 +132,14 @@ def test_a_refusal_waits_a_minute_or_until_something_changed(bench: Bench) -> No
     def refuse(*_: object) -> None:
         raise Refused("no such key", lambda: changed)
 
-    taken, bench.sink.deliver = bench.sink.deliver, refuse  # type: ignore[assignment, method-assign]
+    taken, bench.sink.deliver = bench.sink.deliver, refuse  # type: ignore[assignment, method-assign]  # the test plays the sink
     assert shipper.step() == STOPPED_S
     assert bench.ledger.states()["fake"][:2] == ("stopped", "no such key")
     bench.now_s += 1
     assert shipper.step() == STOPPED_S - 1
     changed = True
     assert shipper.step() == STOPPED_S, "asked again at once, and refused again"
-    bench.sink.deliver = taken  # type: ignore[method-assign]
+    bench.sink.deliver = taken  # type: ignore[method-assign]  # the test plays the sink
     bench.now_s += 1
     assert shipper.step() == 0, "and all of it goes on"
     assert bench.ledger.states()["fake"].state == "well"
@@ -157,7 +157,7 @@ def test_backoff_grows_to_five_minutes_and_begins_anew(bench: Bench) -> None:
     shipper.step()
     bench.sink.mood = "away"
     assert shipper.step() == 1
-    bench.sink.deliver = lambda *_: (_ for _ in ()).throw(Unreachable("wait", 7.0))  # type: ignore[method-assign]
+    bench.sink.deliver = lambda *_: (_ for _ in ()).throw(Unreachable("wait", 7.0))  # type: ignore[method-assign]  # the test plays the sink
     bench.now_s += 1
     assert shipper.step() == 7, "as it asked for"
 

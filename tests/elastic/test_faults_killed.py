@@ -29,7 +29,7 @@ def test_the_shipper_is_killed(
     def ship(begun: Callable[[], None]) -> None:
         def said(*arguments: object, **named: object) -> object:
             begun()
-            return shipper(*arguments, **named)  # type: ignore[arg-type]
+            return shipper(*arguments, **named)  # type: ignore[arg-type]  # whatever Shipper takes is handed on
 
         monkeypatch.setattr("otmon.delivery.once.Shipper", said)
         deliver(tmp_path, target.sink())
@@ -73,7 +73,7 @@ def test_the_node_is_killed_in_a_bulk(
     delivery = Delivery(tmp_path, target.sink(), patience_s=120)
     for _ in range(kills):
         before = done(tmp_path)
-        until(lambda before=before: done(tmp_path) >= before + 1_000)  # type: ignore[misc]
+        until(lambda before=before: done(tmp_path) >= before + 1_000)  # type: ignore[misc]  # bound now; mypy infers no lambda with a default
         node.kill()
         assert done(tmp_path) < made.made
         until(lambda: state(tmp_path)[0] == "away")

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from otmon.model import Sighting
 from tests.engine.scenes import DEEDS, ISN, policies
 from tests.engine.traffic import PORTS, conversation, exchanges, frames, spoil
 from tests.engine.world import Frame, Seen, difference, see
@@ -68,15 +69,8 @@ def retold(messages: list[dict[str, Any]], names: dict[int, int]) -> list[dict[s
 
 def told(seen: Seen, names: dict[int, int]) -> dict[str, Any]:
     picture = {**seen.picture, "messages": None, "frames": None, "connections": []}
-    # A sighting is (first time, last time, connections, (input, frame), ...), a tuple in the picture.
     picture["habits"] = [
-        {
-            **habit,
-            "signatures": {
-                name: [one for one in seen_so if not isinstance(one, list)]
-                for name, seen_so in habit["signatures"].items()
-            },
-        }
+        {**habit, "signatures": {name: Sighting(*said)._asdict() for name, said in habit["signatures"].items()}}
         for habit in seen.picture["habits"]
     ]
     for connection in seen.picture["connections"]:

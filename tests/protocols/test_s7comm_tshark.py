@@ -42,7 +42,7 @@ def test_job(subfunction: int, data: bytes) -> bytes:
     return userdata(4, 1, subfunction, struct.pack(">HH", 20, len(data)) + words + data)
 
 
-test_job.__test__ = False  # type: ignore[attr-defined]
+test_job.__test__ = False  # type: ignore[attr-defined]  # what pytest asks for, of an imported function
 
 
 def capture(path: Path, pdus: list[tuple[bool, bytes]]) -> None:

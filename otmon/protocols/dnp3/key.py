@@ -160,7 +160,7 @@ def _files(buf: Any, at: int, end: int, word: int, width: int, count: int, out: 
             return -1, n
         out[n] = word | (FORM_NAMED << 16 | octets << 24 if octets > 0 else FORM_NONE)
         n += 1
-        n = put_raw(buf, name, name + octets, out, n)
+        n = OUT_WORDS + put_raw(buf, name, name + octets, out, n - OUT_WORDS)
         at = behind
         count -= 1
     return at, n

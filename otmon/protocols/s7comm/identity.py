@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from otmon.model import Message
+from otmon.model import SESSION, Message
 from otmon.protocols.s7comm.plus_objects import all_objects
 
 Attribute = tuple[str, str, float]
@@ -38,7 +38,7 @@ def identity(message: Message) -> tuple[Attribute, ...]:
         return _place(body.get("called_tsap"))
     if message.function == "cotp_connect_request":
         session = (body.get("called_tsap") or {}).get("session")
-        return (("s7_session", session, 0.6),) if session else ()
+        return ((SESSION, session, 0.6),) if session else ()
     if "s7comm_plus" in message.extra:
         return tuple(_plus(message))
     if message.kind != "response" or message.function != "read_szl":

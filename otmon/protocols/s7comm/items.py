@@ -12,36 +12,11 @@ from typing import Any, Final
 from otmon.limits import MAX_KEY_WORDS
 from otmon.wire.contract import OUT_WORDS
 from otmon.wire.loads import be16, be64, jit, u8
+from otmon.wire.slots import put, put_raw
 
 S7ANY: Final = 0x10
 DBREAD: Final = 0xB0
 RAW: Final = 0xFF
-
-
-@jit
-def put(out: Any, n: int, word: int) -> int:
-    """Word number `n`; words past MAX_KEY_WORDS are only counted."""
-    if n < MAX_KEY_WORDS:
-        out[OUT_WORDS + n] = word
-    return n + 1
-
-
-@jit
-def put_raw(buf: Any, pos: int, end: int, out: Any, n: int) -> int:
-    """The bytes `buf[pos:end]`, 8 a word."""
-    while pos < end:
-        # The sign bit of a word comes from the first byte.
-        word = u8(buf, pos)
-        word -= (word & 128) << 1
-        behind = pos + 8
-        pos += 1
-        while pos < behind:
-            word <<= 8
-            if pos < end:
-                word |= u8(buf, pos)
-            pos += 1
-        n = put(out, n, word)
-    return n
 
 
 @jit

@@ -19,7 +19,7 @@ import numpy as np
 
 from otmon.limits import MAX_KEY_WORDS
 from otmon.protocols.s7comm.cotp import DT, DT_HEADER, cotp_known
-from otmon.protocols.s7comm.items import put_items, put_raw
+from otmon.protocols.s7comm.items import put_items
 from otmon.protocols.s7comm.plus import plus_key
 from otmon.protocols.s7comm.tables import (
     ACK,
@@ -67,7 +67,7 @@ from otmon.wire.contract import (
     STATUS_REJECTED,
 )
 from otmon.wire.loads import be16, be32, be64, jit, jit_inline, u8
-from otmon.wire.slots import clear
+from otmon.wire.slots import clear, put_raw
 
 NO_FUNCTION_BIT: Final = 1 << 40
 """Of word 0: an answer that does not name its function."""

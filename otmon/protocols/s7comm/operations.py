@@ -36,11 +36,7 @@ from otmon.protocols.s7comm.targets import (
     szl_target,
 )
 from otmon.wire.contract import KIND_REQUEST
-
-
-def raw_bytes(words: Sequence[int], size: int) -> bytes:
-    """The first `size` bytes of raw words."""
-    return b"".join((int(word) & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big") for word in words[: (size + 7) // 8])[:size]
+from otmon.wire.slots import raw_bytes
 
 
 def item_targets(words: Sequence[int]) -> Iterator[Target]:

@@ -7,7 +7,6 @@ continuations of an earlier fragment: counted as link PDUs, they carry no functi
 
 from typing import Any, Final
 
-from otmon.protocols.s7comm.items import put_raw
 from otmon.protocols.s7comm.tables import (
     CREATE_OBJECT,
     EXPLORE,
@@ -39,6 +38,7 @@ from otmon.wire.contract import (
     STATUS_REJECTED,
 )
 from otmon.wire.loads import be16, be32, jit, u8
+from otmon.wire.slots import put_raw
 
 HEADER: Final = 4
 DIGEST: Final = 33

@@ -9,14 +9,13 @@ import struct
 from typing import Final, Literal, NamedTuple
 
 from otmon.model import Block, Step
+from otmon.protocols.s7comm.blocks import block_name, block_parts
 from otmon.protocols.s7comm.tables import (
     ACK,
     ACK_DATA,
-    BLOCK_TYPES,
     DOWNLOAD_BLOCK,
     DOWNLOAD_ENDED,
     FAMILY_S7,
-    FILE_SYSTEMS,
     JOB,
 )
 from otmon.text import safe_text
@@ -68,11 +67,10 @@ def _handle(param: bytes) -> str | None:
 def block_of(name: bytes) -> Block:
     """`_0A00010P` -> DB10, passive; what does not look like a block is a file."""
     bare = name[1:] if name[:1] in (b"_", b"$") else name
-    kind = BLOCK_TYPES.get(bare[:2].decode("latin-1"))
-    if kind is None or len(bare) < 7 or not bare[2:7].isdigit():
+    parts = block_parts(bare)
+    if not parts:
         return Block("file", None, safe_text(name), None)
-    number = int(bare[2:7])
-    return Block(kind, number, f"{kind}{number}", FILE_SYSTEMS.get(bare[7:8].decode("latin-1")))
+    return Block(parts["block_type"], parts["block_number"], block_name(bare), parts["file_system"])
 
 
 def _digits(text: bytes) -> int | None:
