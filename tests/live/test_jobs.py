@@ -129,7 +129,7 @@ def test_a_job_that_is_killed_costs_its_frames_and_no_alert(plant, data):
         uids, capabilities = (status.partition(word)[2].split() for word in ("Uid:", "CapEff:"))
         assert "0" not in uids[:4]
         assert int(capabilities[0], 16) == 0
-    time.sleep(1)
+        time.sleep(1)  # it has read what waited; else the next kill would leave that in the ring, and cost nothing
     assert watching.end() == 0
     after = [alert for alert in alerts(data) if alert["kind"] != "visibility"]
     assert [alert["id"] for alert in after] == [alert["id"] for alert in before]
