@@ -2,6 +2,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Without its byte code every start of otmon would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help venv demo test test-long fuzz bench bench-elastic bench-live bench-policies preview lint types fmt clean
 
 help:
@@ -41,11 +44,11 @@ demo: .venv/.installed
 # Kernels are compiled once before, so that the two workers do not both do it.
 test: .venv/.tests
 	$(BIN)/otmon warm
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
 
 test-long: .venv/.tests
 	$(BIN)/otmon warm
-	$(BIN)/python -m pytest -m long -n 2 --dist worksteal
+	OTMON_THOROUGH=1 $(BIN)/python -m pytest -m "long or property" -n 2 --dist loadgroup
 
 fuzz: .venv/.tests
 	$(PIP) 'atheris>=3,<4'

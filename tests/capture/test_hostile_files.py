@@ -17,6 +17,7 @@ from otmon.capture.inputs import open_inputs
 from otmon.limits import MAX_FRAME_BYTES
 from tests.capture import files
 from tests.capture.dump import dump
+from tests.effort import examples
 
 T = 1_700_000_000_000_000_000
 FRAMES = [(T, b"first one"), (T + 1000, b"second")]
@@ -240,7 +241,7 @@ def mutants(draw):
 
 
 @given(data=st.one_of(st.binary(max_size=200), mutants()), cut=st.integers(1, 100))
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(600), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes(tmp_path, data, cut):
     path = write(tmp_path, data)
     try:

@@ -12,6 +12,7 @@ from otmon.capture.walk import MAX_TS_NS
 from otmon.limits import CLOCK_JUMP_NS
 from tests.capture import files
 from tests.capture.dump import dump
+from tests.effort import examples
 
 T = 1_700_000_000_000_000_000
 DAY = CLOCK_JUMP_NS
@@ -87,7 +88,7 @@ times = st.lists(
 
 
 @given(raw=times, batch_frames=st.integers(1, 5), buffer_bytes=st.integers(1, 200))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_clock_is_the_rule_wherever_batches_are_cut(tmp_path, raw, batch_frames, buffer_bytes):
     path = tmp_path / "a.pcapng"
     path.write_bytes(files.section() + files.interface(tsresol=9) + b"".join(files.enhanced(ts, b"abc") for ts in raw))

@@ -12,6 +12,7 @@ from otmon.capture.tpacket import ADVANCE_NS, BROKEN, DONE, STATE_SIZE, STEP_NS,
 from otmon.capture.walk import MAX_TS_NS
 from otmon.limits import CLOCK_STEP_NS
 from tests.capture.rings import VLAN, VLAN_TPID, Walked, block, frame, of
+from tests.effort import examples
 
 T = 1_795_000_000_000_000_123
 S = 1_000_000_000
@@ -115,7 +116,7 @@ SOME_FRAMES = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     SOME_FRAMES,
     st.integers(0, 8),
@@ -130,7 +131,7 @@ def test_arbitrary_blocks_never_leave_the_block(frames, count, changes, cut, eth
     check(bytes(raw[: max(1, len(raw) - cut)]), LINK_ETHERNET if ethernet else LINK_RAW)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=600))
 def test_arbitrary_bytes(raw):
     check(raw, LINK_ETHERNET)

@@ -14,17 +14,12 @@ PLANT = Path(__file__).parents[2] / "captures" / "plant.pcap"
 def test_partial_results_of_all_processes(tmp_path: Path) -> None:
     raw = PLANT.read_bytes()
     big, out = tmp_path / "big.pcap", tmp_path / "out"
-    big.write_bytes(raw + raw[24:] * 400)  # minutes of work, interpreted
-    command = [sys.executable, "-m", "otmon", "analyze", str(big), "--jobs", "2", "--out", str(out)]
+    big.write_bytes(raw + raw[24:] * 400)  # many seconds of work, with every message in full
+    command = [sys.executable, "-m", "otmon", "analyze", str(big), "--jobs", "2", "--messages", "--out", str(out)]
     running = subprocess.Popen(
-        command,
-        env={**os.environ, "OTMON_INTERPRET": "1"},
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(6)
+    time.sleep(4)
     os.killpg(running.pid, signal.SIGINT)
     _, errors = running.communicate(timeout=120)
     assert running.returncode == 130, errors

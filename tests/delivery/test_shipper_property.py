@@ -12,6 +12,7 @@ from otmon.delivery.shipper import Shipper
 from otmon.store import spool
 from otmon.store.spool import STREAMS
 from tests.delivery.kit import SENSOR, Crash, FakeSink, Spool, quick_folder
+from tests.effort import examples
 
 MOODS = ("ok", "away", "lost", "half", "killed", "refused", "busy")
 SINK_STREAMS = {"all": STREAMS, "some": ("alert", "asset", "point")}
@@ -150,7 +151,7 @@ class World:
                 assert (0 if state is None else state.delivered + state.dead) == len(mine)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, max_size=60))
 def test_each_record_once_whatever_happens(steps: list[tuple[Any, ...]]) -> None:
     with quick_folder() as folder:

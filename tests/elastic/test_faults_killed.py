@@ -56,7 +56,8 @@ def test_the_shipper_is_killed(
     assert made.there() == set()
 
 
-@pytest.mark.parametrize(("kills", "backlog"), [(1, 2_000), pytest.param(4, 50_000, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("kills", "backlog"), [(1, 2_000), (4, 50_000)])
 def test_the_node_is_killed_in_a_bulk(
     elastic_node: Callable[..., Node],
     namespace: str,

@@ -15,13 +15,14 @@ from otmon.limits import SCAN_PORTS
 from otmon.policy import load_policy
 from otmon.site.ledger import enter
 from otmon.site.part import Part, merge
+from tests.effort import examples
 from tests.engine.scenes import captures, policies
 from tests.engine.world import START_NS, Frame, difference, picture_of, scratch, see_files, write
 from tests.hostile.kit import Session
 
 ROOT = Path(__file__).parents[2]
 OWN = sorted((ROOT / "captures").glob("*.pcap"))
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+RELAXED = settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def added(parts: list[Part]) -> Part:

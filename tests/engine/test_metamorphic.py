@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otmon.policy import load_policy
+from tests.effort import examples
 from tests.engine.scenes import captures, policies
 from tests.engine.world import Frame, same, see, see_files
 
@@ -37,7 +38,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "slowly, frame by frame": {"force_slow": True, "batch_frames": 1},
     "another seed": {"seed": 2**62 + 12345},
 }
-RELAXED = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+RELAXED = settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def plant() -> Any:
@@ -73,7 +74,7 @@ def test_spoilt_conversations(capture: list[Frame], rules: str) -> None:
         same(usual, see(capture, policy, **{"seed": 1, **way}), title)
 
 
-@settings(RELAXED, max_examples=25)
+@settings(RELAXED, max_examples=examples(25))
 @given(captures(), st.sampled_from(["none", "permitted", "refused"]))
 def test_writing_messages_changes_nothing_else(capture: list[Frame], rules: str) -> None:
     with_messages = see(capture, policies()[rules]).picture

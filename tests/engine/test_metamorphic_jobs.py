@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from otmon.engine import cache
 from otmon.policy import load_policy
+from tests.effort import examples
 from tests.engine.scenes import captures, policies
 from tests.engine.traffic import PORTS, conversation, exchanges, frames
 from tests.engine.world import START_NS, Frame, digest, same, scratch, see, see_files, write
 from tests.hostile.kit import Session, fragments
 
 ROOT = Path(__file__).parents[2]
-RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+RELAXED = settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 class Here:

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otmon.model import Sighting
+from tests.effort import examples
 from tests.engine.scenes import DEEDS, ISN, policies
 from tests.engine.traffic import PORTS, conversation, exchanges, frames, spoil
 from tests.engine.world import Frame, Seen, difference, see
@@ -79,7 +80,7 @@ def told(seen: Seen, names: dict[int, int]) -> dict[str, Any]:
     return {**renamed(picture, names), "totals": seen.frames, "told": retold(seen.messages, names)}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     st.integers(2, 3).flatmap(lambda n: st.tuples(*(conversations(number) for number in range(n)))),
     st.sampled_from(["none", "permitted", "refused"]),

@@ -13,6 +13,7 @@ from otmon.engine import messages
 from otmon.limits import MAX_PDU_BYTES
 from otmon.protocols import PROTOCOLS
 from otmon.wire.contract import UNWRAP_BUILT, UNWRAP_MORE, UNWRAP_WHOLE
+from tests.effort import examples
 from tests.engine.traffic import MASK, PORTS, Shot, conversation, exchanges, frames, split
 from tests.engine.world import Seen, see
 from tests.hostile.kit import Session
@@ -145,7 +146,7 @@ def scattered(draw: Any, shots: list[Shot], resegment: bool = True) -> list[list
     return out
 
 
-@settings(RELAXED, max_examples=100)
+@settings(RELAXED, max_examples=examples(100))
 @given(st.data())
 def test_every_pdu_once_when_every_byte_was_captured(data: Any) -> None:
     protocol, shots = data.draw(talks())
@@ -161,7 +162,7 @@ def test_every_pdu_once_when_every_byte_was_captured(data: Any) -> None:
     assert not seen.alerts()
 
 
-@settings(RELAXED, max_examples=40)
+@settings(RELAXED, max_examples=examples(40))
 @given(st.data())
 def test_every_response_finds_its_request(data: Any) -> None:
     _, shots = data.draw(talks())
@@ -186,7 +187,7 @@ def holes(length: int, kept: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return out
 
 
-@settings(RELAXED, max_examples=100)
+@settings(RELAXED, max_examples=examples(100))
 @given(st.data())
 def test_losses_are_counted_exactly_and_what_follows_is_decoded(data: Any) -> None:
     protocol, shots = data.draw(talks(on_port=True))

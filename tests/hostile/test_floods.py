@@ -17,7 +17,7 @@ from tests.hostile.kit import Session
 from tests.hostile.witness import CLIENT, FORBIDDEN, READ, SERVER, VALUES, reported, survive
 from tests.hostile.work import FLOODS, churn, colliding, syns, undecided
 
-SIZES = (70, 170, 270)
+SIZES = (60, 110, 160)
 
 
 def worked() -> dict[str, list[int]]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.effort import examples
 from tests.engine.scenes import policies
 from tests.engine.world import Frame, same, see
 from tests.fuzz.mutate import KINDS, OTHERS, OWN, SHARED, ethernet, mutated
@@ -42,20 +43,20 @@ def windows(draw: Any, paths: list[Path]) -> list[Frame]:
 RULES = st.sampled_from(["none", "permitted", "refused"])
 
 
-@settings(RELAXED, max_examples=150)
+@settings(RELAXED, max_examples=examples(150))
 @given(windows(OWN))
 def test_own_captures(frames: list[Frame]) -> None:
     survive(frames)
 
 
 @pytest.mark.skipif(not OTHERS, reason=f"no captures in {SHARED}")
-@settings(RELAXED, max_examples=150)
+@settings(RELAXED, max_examples=examples(150))
 @given(windows(OTHERS or OWN))
 def test_captures_by_others(frames: list[Frame]) -> None:
     survive(frames)
 
 
-@settings(RELAXED, max_examples=50)
+@settings(RELAXED, max_examples=examples(50))
 @given(windows(OWN + OTHERS), RULES)
 def test_mutated_captures_are_metamorphic_too(frames: list[Frame], rules: str) -> None:
     policy = policies()[rules]

@@ -92,6 +92,7 @@ def test_jobs_understand_what_one_process_understands(plant, data):
         assert len(one) >= least
 
 
+@pytest.mark.long
 def test_the_kernel_gives_each_frame_to_the_job_that_the_program_says(plant):
     frames = [frame for frame in same_order(CAPTURES) if len(frame) >= 60]
     with plant.inside("monitor"):
@@ -142,6 +143,7 @@ def test_a_job_that_is_killed_costs_its_frames_and_no_alert(plant, data):
     assert rows(data, "SELECT count(DISTINCT id) = count(*) FROM alerts") == [(1,)]
 
 
+@pytest.mark.long
 def test_killed_as_a_whole_it_leaves_nobody_behind(plant, data):
     watching = Watching(plant, *arguments(data), "--jobs", "2")
     plant.inject(write(CLIENTS[0]))
@@ -162,6 +164,7 @@ def test_killed_as_a_whole_it_leaves_nobody_behind(plant, data):
     assert (after["id"], after["count"], after["count_at_least"]) == (before[0]["id"], 2, True)
 
 
+@pytest.mark.long
 def test_an_interface_that_was_removed_is_listened_to_by_all_jobs(plant, data):
     watching = Watching(plant, *arguments(data), "--jobs", "2")
     plant.cut()
@@ -178,6 +181,7 @@ def test_an_interface_that_was_removed_is_listened_to_by_all_jobs(plant, data):
     assert watching.end() == 0
 
 
+@pytest.mark.long
 def test_a_changed_policy_holds_in_all_jobs_and_alerts_come_within_a_second(plant, data):
     path = data.parent / "policy.yaml"
     rules(path, "read, write")

@@ -137,7 +137,7 @@ def metrics(plant: Any) -> str:
         return str(page.read().decode())
 
 
-@pytest.mark.parametrize("way", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("way", ["udp", pytest.param("tcp", marks=pytest.mark.long), "tls"])
 def test_syslog(plant: Any, data: Path, certificates: Pki, way: str) -> None:
     context = certificates.context(ask_client=True) if way == "tls" else None
     with listening(plant, context=context, kind=socket.SOCK_DGRAM if way == "udp" else socket.SOCK_STREAM) as heard:
@@ -152,7 +152,7 @@ def test_syslog(plant: Any, data: Path, certificates: Pki, way: str) -> None:
         until(lambda: "sensor_stopped" in heard.text())
 
 
-@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("secure", [pytest.param(False, marks=pytest.mark.long), True])
 def test_webhook(plant: Any, data: Path, certificates: Pki, tmp_path: Path, secure: bool) -> None:
     secret = tmp_path / "secret"  # where nobody but root gets
     secret.write_text(SECRET)
@@ -167,6 +167,7 @@ def test_webhook(plant: Any, data: Path, certificates: Pki, tmp_path: Path, secu
         assert watching.end() == 0
 
 
+@pytest.mark.long
 def test_lines(plant: Any, data: Path) -> None:
     watching = watch(plant, data, "lines: {path: events.jsonl, streams: [alert, audit]}")
     delivered(data, "lines")
@@ -202,6 +203,7 @@ def test_all_at_once_and_what_is_said_of_them(plant: Any, data: Path, tmp_path: 
     assert rows(data, "SELECT count(*) FROM spool WHERE stream = 'audit'") == [(0,)]
 
 
+@pytest.mark.long
 def test_decisions_reach_a_sensor_that_runs(plant: Any, data: Path, tmp_path: Path) -> None:
     watching = watch(plant, data, "lines: events.jsonl")
     key, plain, signed = (tmp_path / name for name in ("key", "plain", "signed"))
@@ -235,6 +237,7 @@ def test_what_waits_is_delivered_when_the_sensor_has_ended(plant: Any, data: Pat
         until(lambda: alerts(data)[0]["id"] in collector.text())
 
 
+@pytest.mark.long
 def test_a_collector_that_is_away_holds_up_nobody(plant: Any, data: Path) -> None:
     watching = watch(plant, data, "syslog: {url: 'tcp://127.0.0.1:9'}\nlines: events.jsonl")
     delivered(data, "lines")

@@ -99,6 +99,7 @@ def test_alerts_are_in_the_database_within_a_second(plant, data):
     assert sorted(seen)[98] < 1
 
 
+@pytest.mark.long
 def test_a_forbidden_plain_connection_is_in_the_database_within_a_second(plant, data):
     path = data.parent / "policy.yaml"
     rules(path, "read")
@@ -188,6 +189,7 @@ def test_a_changed_policy_is_taken_over_and_a_broken_one_is_not(plant, data):
 # --- the interface goes ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_an_interface_that_was_removed_is_listened_to_again(plant, data):
     watching = Watching(plant, *arguments(data))
     plant.cut()
@@ -207,6 +209,7 @@ def test_an_interface_that_was_removed_is_listened_to_again(plant, data):
     assert watching.end() == 0
 
 
+@pytest.mark.long
 def test_a_policy_that_is_read_again_is_told(plant, data):
     policy = rules(data.parent / "policy.yaml", "read")
     watching = Watching(plant, *arguments(data, policy))
@@ -231,6 +234,7 @@ def test_a_database_that_was_taken_away_ends_it(plant, data):
     assert Watching(plant, *arguments(data)).end() == 0
 
 
+@pytest.mark.long
 def test_no_room_at_the_end_is_one_line_and_no_usage_error(plant):
     with data_folder(mib=4) as data:
         watching = Watching(plant, *arguments(data))
@@ -281,6 +285,7 @@ def test_a_filter_that_is_none(plant, data):
     assert "nonsense" in refused(plant, *otmon("watch", *arguments(data), "--filter", "nonsense nowhere"))
 
 
+@pytest.mark.long
 def test_a_data_folder_that_cannot_be_written(plant, data):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", data], check=True)
     try:
@@ -291,6 +296,7 @@ def test_a_data_folder_that_cannot_be_written(plant, data):
     assert str(data) in refused(plant, *otmon("watch", *arguments(data / "file")))
 
 
+@pytest.mark.long
 def test_a_second_sensor_on_one_folder(plant, data):
     watching = Watching(plant, *arguments(data))
     assert "another otmon" in refused(plant, *otmon("watch", *arguments(data)))
@@ -322,7 +328,8 @@ def test_a_damaged_database_is_set_aside(plant, data):
 # --- ended while it starts -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ended_during_the_start_it_leaves_no_traceback(plant, data, number):
     started = time.monotonic()
     watching = Watching(plant, *arguments(data))

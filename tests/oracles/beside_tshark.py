@@ -25,7 +25,7 @@ NO_CONTROL = {
     "right.pcap",
 }
 """Other protocols: neither decoder has anything to say (tests/verify/test_bait.py)."""
-SLICE_FRAMES = 1_500
+SLICE_FRAMES = 300
 SLICES = {f"{name} {SLICE_FRAMES}": name for name in sorted(LONG - NO_CONTROL)}
 """The beginning of a large capture, for every run; the whole of it is for `make test-long`."""
 NAMES = [*(name for name in PATHS if name not in NO_CONTROL), *SLICES]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from otmon import __version__
 from otmon.outputs.cef import LABELS, MARK, NAMES, SEVERITY, cef
 from otmon.policy.verdict import SEVERITIES, AlertKind
+from tests.effort import examples
 from tests.outputs.outgoing import ALERT, HOSTILE, outgoing, with_text
 
 RECORDS = Path(__file__).parents[2] / "docs" / "records"
@@ -130,7 +131,7 @@ def test_what_was_given_is_read_back(text: str) -> None:
         assert fields.get(key, "") == kept, key
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_makes_a_field_of_its_own(text: str) -> None:
     allowed = {"act", "app", "proto", "cat", "src", "dst", "shost", "dhost", "smac", "dmac", "dpt", "start", "end"}

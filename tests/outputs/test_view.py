@@ -10,6 +10,7 @@ from rich.console import Console
 
 from otmon.outputs.figures import Delivery, Figures, Interface
 from otmon.outputs.view import Conduit, Newcomer, Party, Scene, draw, octets, quantity, rates, status_line
+from tests.effort import examples
 
 T0 = 1_793_537_580 * 10**9
 BEFORE = Figures(
@@ -113,7 +114,7 @@ def test_an_empty_network_looks_like_one() -> None:
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(40, 200), st.integers(16, 70), st.text(max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_it_never_leaves_the_screen(conduits: int, alerts: int, width: int, height: int, name: str) -> None:
     lines = shown(scene(conduits, alerts, name), width, height)
     assert len(lines) <= height

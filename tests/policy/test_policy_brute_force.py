@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from otmon.model import Op, OperationKey, Target
 from otmon.policy.load import load_bytes
+from tests.effort import examples
 from tests.policy.policy_kit import NOON, PORTS, connect, op, registers
 
 HOSTS = [f"10.0.0.{i}" for i in range(1, 7)]
@@ -320,7 +321,7 @@ def load(spec):
     return load_bytes(text_of(spec).encode(), "p")
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases)
 def test_judge_is_the_reference(case):
     spec, keys = case

@@ -12,6 +12,7 @@ from otmon.policy.difference import difference
 from otmon.policy.difference_report import entries
 from otmon.policy.load import load_bytes
 from otmon.policy.space import holds
+from tests.effort import examples
 from tests.policy.policy_kit import policy, registers
 from tests.policy.test_policy_brute_force import LAST, cases, load
 from tests.policy.test_policy_permitted import MOMENTS, sites, spoken
@@ -58,20 +59,20 @@ def points(key):
         yield key._replace(target=registers(address, None, key.target.space))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases, cases)
 def test_difference_is_where_the_judges_differ(old, new):
     compare(load(old[0]), load(new[0]), old[1] + new[1])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sites(), sites(), st.lists(spoken(), min_size=20, max_size=40))
 def test_difference_of_zones_realms_and_times(old, new, keys):
     old, new = (load_bytes(json.dumps(site).encode(), "p") for site in (old, new))
     compare(old, new, keys)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sites(), st.randoms())
 def test_the_order_of_the_file_means_nothing(site, random):
     other = json.loads(json.dumps(site))

@@ -15,6 +15,7 @@ from otmon.policy.load import load_bytes
 from otmon.policy.reader import parse
 from otmon.policy.zones import Realms
 from otmon.text import safe_text
+from tests.effort import examples
 from tests.policy.policy_kit import NOON, PORTS, connect, op, registers
 
 HOSTS = ["10.0.2.10", "10.0.2.11", "10.0.1.11", "10.0.1.12", "8.8.8.8", "fd00::5", "2001:db8::1"]
@@ -82,7 +83,7 @@ def keys(draw):
     return op(client, server, protocol, name, access, function_code=code, target=target, unit=unit, port=port)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(keys(), min_size=1, max_size=25))
 def test_learned_policy_permits_what_was_seen_and_nothing_beside_it(seen):
     text = learn([record(key) for key in seen], site="plant")

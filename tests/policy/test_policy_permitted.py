@@ -12,6 +12,7 @@ from otmon.policy.axes import Axes
 from otmon.policy.functions import triples
 from otmon.policy.load import load_bytes, load_policy
 from otmon.policy.permitted import permitted
+from tests.effort import examples
 from tests.policy.policy_kit import NOON, connect, op, registers
 from tests.policy.test_policy_brute_force import LAST, cases, load
 
@@ -32,7 +33,7 @@ def agree(policy, space, key, ts_ns):
                 assert space.has(at, ts_ns, value) == expected, (address, value)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases)
 def test_boxes_are_the_judge(case):
     spec, keys = case
@@ -134,7 +135,7 @@ def spoken(draw):
     return op(client, server, protocol, name, access, function_code=code, target=target, unit=unit, realm=realm)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sites(), st.lists(spoken(), min_size=10, max_size=30))
 def test_boxes_are_the_judge_for_hosts_realms_chatter_and_times(site, keys):
     policy = load_bytes(json.dumps(site).encode(), "p")

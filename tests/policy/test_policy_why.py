@@ -11,6 +11,7 @@ from otmon.policy.intervals import contains_all
 from otmon.policy.load import load_bytes
 from otmon.policy.optext import parse_operation
 from otmon.policy.why import Explainer
+from tests.effort import examples
 from tests.policy.policy_kit import NOON
 from tests.policy.test_policy_brute_force import cases, load, text_of
 
@@ -121,7 +122,7 @@ def test_files_of_every_style_can_be_edited(text, words):
             assert text.count("#") == edit.text.count("#"), "comments stay"
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases)
 def test_whatever_is_denied_and_not_forbidden_can_be_permitted_and_no_more_than_said(case):
     spec, keys = case

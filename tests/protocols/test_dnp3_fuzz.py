@@ -51,6 +51,7 @@ from otmon.wire.contract import (
     UNWRAP_FAULT,
     UNWRAP_STATUS,
 )
+from tests.effort import examples
 from tests.protocols.dnp3_corpus import canonical, corpus, link_frame, request, response, said, shuffled, streamed
 
 CORPUS = corpus(3, 6000)
@@ -210,13 +211,13 @@ def test_every_function_and_every_header() -> None:
                 check(request(code, bytes([12, 1, qualifier]) + tail))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.integers(0, 255), st.binary(max_size=120), st.booleans())
 def test_any_objects_behind_any_function(code: int, objects: bytes, asked: bool) -> None:
     check(request(code, objects) if asked else response(objects, code=code))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes(raw: bytes) -> None:
     check(raw)
@@ -224,7 +225,7 @@ def test_any_bytes(raw: bytes) -> None:
     check(canonical(raw))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.integers(0, 5999), st.data())
 def test_any_damage(index: int, data: st.DataObject) -> None:
     pdu = bytearray(CORPUS[index])
@@ -314,7 +315,7 @@ def test_streams_in_disorder() -> None:
     assert {status >> UNWRAP_FAULT & FAULTS for status in statuses} >= {0, 1, 2, 3, 5}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=250), st.integers(0, 255), st.data())
 def test_frame_says_the_same_however_the_bytes_arrive(raw: bytes, control: int, data: st.DataObject) -> None:
     unit = bytearray(link_frame(raw, control))

@@ -43,6 +43,7 @@ from otmon.wire.contract import (
     STATUS_NONE,
     STATUS_REJECTED,
 )
+from tests.effort import examples
 from tests.protocols.modbus_corpus import adu, corpus, kernels
 
 CORPUS = corpus(3, 6000)
@@ -125,13 +126,13 @@ def test_every_function_with_every_kind_of_length() -> None:
                 check(adu(code, bytes([size - 1]) + b"\0" * (size - 1)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.integers(0, 255), st.binary(max_size=252), st.integers(0, 255))
 def test_any_data_behind_any_function(code: int, data: bytes, unit: int) -> None:
     check(adu(code, data, unit))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(raw: bytes) -> None:
     buf, out = np.frombuffer(raw, np.uint8), np.zeros(OUT_SIZE, np.int64)
@@ -139,7 +140,7 @@ def test_any_bytes(raw: bytes) -> None:
         assert (MODBUS.key(buf, 0, len(buf), way, out) == -1) == (attempt(raw, way == 1) is None)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.integers(0, 5999), st.binary(max_size=260))
 def test_any_request_beside_a_response(index: int, request: bytes) -> None:
     pdu = CORPUS[index]
@@ -165,7 +166,7 @@ def test_words_leave_out_transaction_and_values() -> None:
         assert one[5 + OUT_WORDS :] == two[5 + OUT_WORDS :]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=20),

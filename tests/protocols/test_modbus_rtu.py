@@ -12,6 +12,7 @@ from otmon.protocols.modbus import MODBUS, MODBUS_RTU
 from otmon.protocols.modbus.crc import START, crc16
 from otmon.protocols.modbus.tables import FUNCTIONS
 from otmon.wire.contract import NEED_MORE, NOT_THIS, UNWRAP_BUILT
+from tests.effort import examples
 from tests.protocols.modbus_corpus import adu, corpus
 
 
@@ -77,7 +78,7 @@ def test_every_sound_pdu_is_framed_and_decoded_as_in_modbus_tcp() -> None:
     assert framed > 1400
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.integers(0, len(PDUS) - 1), st.binary(max_size=12))
 def test_frame_says_the_same_however_the_bytes_arrive(index: int, behind: bytes) -> None:
     pdu = PDUS[index]
@@ -100,7 +101,7 @@ def test_damage_is_no_frame() -> None:
     assert accepted <= 1  # a shorter length may be right by chance, once in 65,536
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes(raw: bytes) -> None:
     found = length(raw)

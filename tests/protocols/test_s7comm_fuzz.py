@@ -41,6 +41,7 @@ from otmon.wire.contract import (
     STATUS_PARTIAL,
     STATUS_REJECTED,
 )
+from tests.effort import examples
 from tests.protocols.s7_corpus import corpus, kernels
 from tests.protocols.s7_streams import any_item, cotp, key, s7
 
@@ -141,20 +142,20 @@ def test_a_key_that_is_too_long_is_marked() -> None:
     assert len(message.ops) == 300
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(raw: bytes) -> None:
     check(raw)
     check(cotp(raw))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.sampled_from([1, 2, 3, 7]), st.binary(max_size=120), st.binary(max_size=120), st.integers(0, 65535))
 def test_any_parameter_and_data(rosctr: int, param: bytes, data: bytes, error: int) -> None:
     check(s7(rosctr, param, data, 7, error))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.sampled_from([0, 4, 8]), st.integers(0, 15), st.integers(0, 24), st.binary(max_size=90), st.binary(max_size=4)
 )
@@ -162,7 +163,7 @@ def test_any_userdata(kind: int, group: int, subfunction: int, data: bytes, rest
     check(s7(7, bytes([0, 1, 0x12, 4, 0x11, kind << 4 | group, subfunction, 1]) + rest, data))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.integers(0, 5999), st.binary(max_size=60), st.integers(0, 5999))
 def test_any_request_beside_a_response(index: int, raw: bytes, other: int) -> None:
     pdu = CORPUS[index]
@@ -185,7 +186,7 @@ def test_key_reads_its_own_bytes_only(before: int) -> None:
             assert (alone[: OUT_WORDS + max(count, 0)] == framed[: OUT_WORDS + max(count, 0)]).all()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.one_of(st.binary(max_size=24), st.tuples(st.integers(0, 9000), st.binary(max_size=8)).map(
     lambda pair: b"\3\0" + pair[0].to_bytes(2, "big") + pair[1]
 )))  # fmt: skip

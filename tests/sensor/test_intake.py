@@ -15,6 +15,7 @@ from otmon.engine.run import Run
 from otmon.sensor.intake import HOLD_S, Intake
 from otmon.sensor.skew import MAX_SKEW_NS
 from otmon.site.part import Part
+from tests.effort import examples
 from tests.engine.world import START_NS, Frame
 from tests.sensor.deal import Clock, Deal
 
@@ -117,7 +118,7 @@ def numbered(source: int, times: Sequence[int]) -> list[Frame]:
     return [Frame(ts, bytes(12) + b"\x88\xb5" + bytes([source])) for ts in sorted(times)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=20), min_size=1, max_size=4),
     st.integers(0, 2**32),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from otmon.model import Counts
 from otmon.site.part import Part, merge
+from tests.effort import examples
 from tests.site.plant import T0, op, parts, plant
 
 LISTS = ("connections", "operations", "hosts", "bindings", "facts", "blocks", "habits")
@@ -38,7 +39,7 @@ def share(part: Part, jobs: int, seed: int) -> list[Part]:
     return shares
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(parts(), st.integers(1, 4), st.integers())
 def test_sharing_changes_nothing(part: Part, jobs: int, seed: int) -> None:
     whole = merge([part])
@@ -46,7 +47,7 @@ def test_sharing_changes_nothing(part: Part, jobs: int, seed: int) -> None:
     assert plain(merge([whole])) == plain(whole)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(parts(), min_size=3, max_size=3))
 def test_order_and_grouping_do_not_matter(three: list[Part]) -> None:
     a, b, c = three
@@ -57,7 +58,7 @@ def test_order_and_grouping_do_not_matter(three: list[Part]) -> None:
     assert [plain(part) for part in three] == before, "a part was changed"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(parts())
 def test_nothing_is_lost(part: Part) -> None:
     twice = merge([part, part])

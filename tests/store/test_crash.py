@@ -62,8 +62,8 @@ def kills(tmp_path: Path, number: int) -> None:
     assert os.listdir(tmp_path) == ["site.db"]
 
 
-def test_15_kills(tmp_path: Path) -> None:
-    kills(tmp_path, 15)
+def test_5_kills(tmp_path: Path) -> None:
+    kills(tmp_path, 5)
 
 
 @pytest.mark.long

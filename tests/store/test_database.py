@@ -12,6 +12,7 @@ from otmon.site.graph import build_graph
 from otmon.site.part import Part, merge
 from otmon.site.site import Site
 from otmon.store.database import SiteDatabase, StoreError, write_database
+from tests.effort import examples
 from tests.site.plant import HOSTILE, Names, parts, plant
 from tests.site.test_part import plain
 
@@ -44,7 +45,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
             assert back.who("default", address) == site.who("default", address)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts())
 def test_any_part_comes_back(tmp_path: Path, part: Part) -> None:
     path = tmp_path / "site.db"

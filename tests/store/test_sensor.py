@@ -18,11 +18,12 @@ from otmon.store.database import SiteDatabase, StoreError, StoreFull, write_data
 from otmon.store.sensor import SiteStore
 from tests.alerts.stub import T0, episode, operation
 from tests.alerts.stub import Site as Stub
+from tests.effort import examples
 from tests.site.plant import HOSTILE, Names, connection, op, parts, plant
 from tests.site.test_part import plain
 from tests.store.kit import deltas, episode_view, whole_of
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FILE = "site.db"
 
 

@@ -19,6 +19,7 @@ from otmon.store.schema import TABLES
 from otmon.store.sensor import SiteStore
 from otmon.store.spool import STREAMS, Entry
 from tests.alerts.stub import episode, operation
+from tests.effort import examples
 from tests.site.plant import op
 
 TEXTS = st.text(max_size=60) | st.just("pump 🛢 \x00\u2028") | st.just("x" * 3_000)
@@ -36,7 +37,7 @@ def empty() -> sqlite3.Connection:
     return db
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_counters_are_what_the_table_holds(steps: list[tuple[Any, ...]]) -> None:
     db = empty()

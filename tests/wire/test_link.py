@@ -19,6 +19,7 @@ from otmon.limits import MAX_LINK_LAYERS
 from otmon.wire import link
 from tests.capture import files
 from tests.capture.dump import dump
+from tests.effort import examples
 from tests.protocols.segments import CAPTURES
 from tests.wire.frames import strip, told
 from tests.wire.layers import BARE, CASES, ETHER, FAR, IN, INNER, IP4, IP6, IP_1, IP_6, IP_IN, OUT
@@ -202,7 +203,7 @@ def hostile(draw):
     beyond=st.integers(0, 20),
     kind=st.sampled_from([0, 1, 2, 3, 4, 5, 6, 0xFFFF]),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_any_bytes(data, beyond, kind):
     code, slots = strip(data, wire=len(data) + beyond, kind=kind)
     assert slots[link.L_END] <= len(data)

@@ -18,6 +18,7 @@ from otmon.outputs.elastic.documents import BUILDERS, document
 from otmon.outputs.elastic.fielddocs import RECORDS as RECORD_OF
 from otmon.outputs.elastic.fields import FIELDS, of_stream
 from otmon.outputs.sink import STREAMS, Outgoing
+from tests.effort import examples
 from tests.outputs.elastic.schemas import example, records
 
 ROOT = Path(__file__).parents[3]
@@ -73,7 +74,9 @@ def check(stream: str, made: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(st.data())
 def test_whatever_a_schema_allows_is_a_document_the_templates_take(stream: str, data: Any) -> None:
     record = data.draw(records(RECORD_OF[stream]))

@@ -1,0 +1,8 @@
+"""How much property tests try: a third of it in `make test`, all of it in `make test-long` (OTMON_THOROUGH=1)."""
+
+import os
+
+
+def examples(whole: int) -> int:
+    """For `settings(max_examples=...)`."""
+    return whole if os.environ.get("OTMON_THOROUGH") == "1" else max(10, whole // 3)
