@@ -4,7 +4,8 @@ import gc
 import multiprocessing
 import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -107,11 +108,20 @@ _STOP: Any = None
 
 
 def _enlist(stop: Any) -> None:
-    """A worker does not take Ctrl-C itself: the parent says when to stop, and wants its share all the same."""
+    """What a worker process begins with."""
     global _STOP
     _STOP = stop
     gc.disable()  # as in the parent
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes and threads made inside never take Ctrl-C; this one takes it afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _look_for_stop(done: int, total: int | None) -> None:
@@ -123,7 +133,9 @@ def _parallel(work: Sequence[tuple[Any, ...]], progress: Progress | None) -> "li
     """A process for each job. The first Ctrl-C makes them end with what they have, the second one ends them."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    with context.Pool(len(work), _enlist, (stop,)) as pool:
+    with ExitStack() as stack:
+        with _without_interrupts():  # they hear of it by `stop`, and give their share all the same
+            pool = stack.enter_context(context.Pool(len(work), _enlist, (stop,)))
         pending = [pool.apply_async(_share, arguments) for arguments in work]
         done: list[_Share] = []
         while len(done) < len(work):

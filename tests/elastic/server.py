@@ -149,8 +149,12 @@ class Node:
             self._ended()
 
     def freeze(self) -> None:
+        """Returns when every thread has stopped: on a busy machine some go on for a moment."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        while any("State:\tT" not in (task / "status").read_text() for task in tasks.iterdir()):
+            time.sleep(0.01)
 
     def thaw(self) -> None:
         assert self._process
