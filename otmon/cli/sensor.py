@@ -15,6 +15,7 @@ import click
 
 from otmon.cli.analyze import load
 from otmon.cli.common import DAMAGED, USAGE, Stop, complain, note
+from otmon.cli.deliver import sensor_name
 from otmon.cli.outlet import Outlet
 from otmon.text import safe_text
 
@@ -65,7 +66,7 @@ def run(settings: "Settings", view: bool) -> None:
         dropped = give_up(settings.user, data, [policy_path] if policy_path is not None else [])
         keep = Retention(keep_ns=settings.keep * DAY_NS, max_bytes=settings.keep_bytes)
         site = policy.site if policy is not None else "default"
-        with SiteStore(data / "site.db", site, keep=keep, spooled=outlet.streams) as store:
+        with SiteStore(data / "site.db", site, keep=keep, spooled=outlet.streams, sensor=sensor_name()) as store:
             for text in store.notices:
                 complain(text, "warning")
             orders = Orders(policy_path, policy) if policy_path is not None and policy is not None else None

@@ -15,7 +15,7 @@ from otmon.outputs.sink import Answer, Outgoing, Sink, TooLarge
 def again(sink: Sink, ledger: Ledger, database: Path, letters: Iterable[Dead], sensor: str) -> list[tuple[Dead, str]]:
     """Deliver these to `sink` and forget those it takes; gives the others with the reason. Raises SinkError."""
     with SpoolReader(database, sensor) as reader:
-        site = reader.site
+        site, sensor = reader.site, reader.sensor
     refused = []
     mine = sorted((one for one in letters if one.sink == sink.name), key=lambda one: (one.stream, one.n))
     for stream, found in groupby(mine, key=lambda one: one.stream):

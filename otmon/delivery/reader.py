@@ -22,12 +22,14 @@ class SpoolReader:
     """The spool of a site database. For one thread. Raises StoreError if it cannot be read (now)."""
 
     def __init__(self, path: Path, sensor: str = "") -> None:
-        self.path, self._sensor = path, sensor
+        """`sensor`: who delivers an analysis; what a sensor saw is its own, whoever delivers it."""
+        self.path = path
         db = None
         try:
             db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_S)
             self.site = str(db.execute("SELECT value FROM meta WHERE key = 'site'").fetchone()[0])
             self.name = spool.name(db)
+            self.sensor = spool.sensor(db) or sensor
             self._db = db
         except (sqlite3.Error, TypeError) as error:
             if db is not None:
@@ -65,7 +67,7 @@ class SpoolReader:
             room -= size
             if number and room < 0:
                 return
-            yield Outgoing(stream, sequence, name, ts_ns, self.site, self._sensor, orjson.loads(record))
+            yield Outgoing(stream, sequence, name, ts_ns, self.site, self.sensor, orjson.loads(record))
 
     def waiting(self) -> dict[str, spool.Waiting]:
         """What each stream holds."""

@@ -17,6 +17,8 @@ from otmon.store.sensor import SiteStore
 
 LOOK_S: Final = 10.0
 """How often the spool is relieved: what is delivered lies twice until then."""
+AGE_S: Final = 3600.0
+"""How often what waits grows older."""
 STUCK_S: Final = 600.0
 """More than the longest wait between two tries of a sink that is away."""
 AWAY_NS: Final = 300 * 1_000_000_000
@@ -47,6 +49,8 @@ class Dispatch:
         self._wanted = {sink.name: sink.streams for sink in sinks}
         self._max_bytes, self._max_age_ns = max_bytes, max_age_ns
         self._monotonic = monotonic
+        self._aged_s = monotonic()
+        """When the spool was last told how long the sensor ran."""
         self._dead: dict[str, int] = {}
         self._heard: dict[str, tuple[int, float]] = {}
         self._said: dict[str, tuple[str, int]] = {}
@@ -92,9 +96,17 @@ class Dispatch:
         except (LedgerError, StoreError) as error:
             done, found = {}, self._trouble("delivery", "away", 0, str(error))
         self._log()
-        shed = self._store.relieve(done, now_ns - self._max_age_ns, self._max_bytes)
+        shed = self._store.relieve(done, self._ran_ns(), self._max_age_ns, self._max_bytes)
         self._store.summarise(now_ns)
         return [*found, *self._shed(shed), *self._sinks(), *self._refused(), *self._stuck()]
+
+    def _ran_ns(self) -> int:
+        """For how long the sensor ran, once an hour: every time it is told it is written."""
+        now_s = self._monotonic()
+        if now_s - self._aged_s < AGE_S:
+            return 0
+        ran_s, self._aged_s = now_s - self._aged_s, now_s
+        return int(ran_s * 1e9)
 
     def _log(self) -> None:
         """How a sink is, when that changed: an alert comes only after minutes, and whoever set it up looks now."""

@@ -22,6 +22,7 @@ from otmon.store import decisions, spool
 from otmon.store.errors import StoreGone
 from otmon.store.journal import Journal
 from otmon.store.opening import NAMELESS, lock, open_database, trouble
+from otmon.store.relief import Relief
 from otmon.store.retention import Forgotten, Retention, forget
 from otmon.store.rows import add_histograms, connection_row, operation_row, other_way, text_of
 from otmon.store.statements import ADD_OPERATION, KNOWN, REMOVE_EMPTY
@@ -61,7 +62,16 @@ class SiteStore:
     writable. A damaged file is set aside: `notices` says so. Every call may raise StoreFull, which changes nothing.
     """
 
-    def __init__(self, path: Path, site: str, *, keep: Retention | None = None, spooled: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        site: str,
+        *,
+        keep: Retention | None = None,
+        spooled: Collection[str] = (),
+        sensor: str = "",
+    ) -> None:
+        """`sensor`: who sees what is spooled; whoever did before if it is not said."""
         self.path = path
         self.spooled = frozenset(spooled)
         """Streams that somebody takes."""
@@ -78,16 +88,17 @@ class SiteStore:
         self._db.create_function("add_histograms", 2, add_histograms, deterministic=True)
         self._journal = Journal(self._db, path)
         self._file = self._identity()
-        self._begin_spooling()
+        self._relief = Relief()
+        self._begin_spooling(sensor)
 
-    def _begin_spooling(self) -> None:
+    def _begin_spooling(self, sensor: str) -> None:
         """Alerts that were found while nobody took alerts are spooled as soon as somebody does."""
         now = " ".join(sorted(self.spooled))
         before = self.meta(_SPOOLED) or ""
-        if now == before:
+        if now == before and sensor in ("", self.meta(spool.SENSOR)):
             return
         with self._writing() as db:
-            spool.begin(db)
+            spool.begin(db, seen_by=sensor)
             if "alert" in self.spooled and "alert" not in before.split():
                 spool.append_alerts(db, None)
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_SPOOLED, now))
@@ -303,14 +314,13 @@ class SiteStore:
                 db, "operation", (spool.operation_entry(self.site, op, "summary", self.who) for op in seen)
             )
 
-    def relieve(self, delivered: Mapping[str, int], before_ts_ns: int, max_bytes: int) -> dict[str, int]:
+    def relieve(self, delivered: Mapping[str, int], ran_ns: int, max_age_ns: int, max_bytes: int) -> dict[str, int]:
         """Remove from the spool what every sink has (stream -> sequence number), then what is too old or too much.
 
-        Gives how many records of each stream went undelivered.
+        `ran_ns`: how long the sensor ran since it was last said. Gives what went undelivered: otmon.store.relief.
         """
         with self._writing() as db:
-            spool.prune(db, delivered)
-            return spool.shed(db, max_bytes, before_ts_ns)
+            return self._relief.give(db, delivered, ran_ns, max_age_ns, max_bytes)
 
     @property
     def spool_name(self) -> str:

@@ -23,12 +23,10 @@ SPOOL_ID: Final = "spool"
 """Meta key: names one spool. Another name: sequence numbers began anew."""
 FINAL: Final = "final"
 """Name of the spools of analyses, to which nothing is added."""
-_SHED_SHARE: Final = 16
-"""A sixteenth of a stream goes at a time."""
-_END: Final = (1 << 63) - 1
-_ENDS: Final = (
-    "SELECT (SELECT min(sequence) FROM spool WHERE stream = ?), (SELECT max(sequence) FROM spool WHERE stream = ?)"
-)
+SENSOR: Final = "sensor"
+"""Meta key: who sees what is spooled; none in an analysis, which sees what its capture holds, whoever makes it."""
+_MARK_DIGITS: Final = 8
+"""Of a sensor's name in its ids: 32 bits tell the sensors of one site apart."""
 
 
 Who = Callable[[str, str], Mapping[str, Any]]
@@ -89,10 +87,14 @@ def point_entry(site: str, point: PointRecord) -> Entry:
 
 
 def append(db: sqlite3.Connection, stream: str, entries: Iterable[Entry]) -> int:
-    """Spool in the transaction that is open; gives how many."""
-    before = last(db, stream)
+    """Spool in the transaction that is open; gives how many.
+
+    What two sensors of a site see alike are two observations: the sensor's name belongs to the id.
+    """
+    before, who = last(db, stream), sensor(db)
+    mark = f"-{digest(who)[:_MARK_DIGITS]}" if who else ""
     rows = [
-        (stream, before + number, entry.id, entry.ts_ns, text_of(dict(entry.record)))
+        (stream, before + number, f"{entry.id}{mark}", entry.ts_ns, text_of(dict(entry.record)))
         for number, entry in enumerate(entries, 1)
     ]
     if not rows:
@@ -148,8 +150,10 @@ def append_assets(db: sqlite3.Connection, site: str, assets: Iterable[Asset]) ->
     append(db, "asset", (Entry(digest(site, record), record["last_ts_ns"], record) for *_, record in fresh))
 
 
-def begin(db: sqlite3.Connection, name: str | None = None) -> bool:
-    """Give the spool its name; False if it has one."""
+def begin(db: sqlite3.Connection, name: str | None = None, seen_by: str = "") -> bool:
+    """Give the spool its name; False if it has one. `seen_by`: the sensor that sees what is spooled from now on."""
+    if seen_by:
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SENSOR, seen_by))
     added = db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (SPOOL_ID, name or secrets.token_hex(8))).rowcount
     return added > 0
 
@@ -158,6 +162,12 @@ def begin_anew(db: sqlite3.Connection) -> None:
     """Another name: whatever a ledger says of sequence numbers is of another spool."""
     db.execute("DELETE FROM meta WHERE key = ?", (SPOOL_ID,))
     begin(db)
+
+
+def sensor(db: sqlite3.Connection) -> str:
+    """The name of the sensor that sees what is spooled; '' for an analysis."""
+    (found,) = db.execute("SELECT value FROM meta WHERE key = ?", (SENSOR,)).fetchone() or ("",)
+    return str(found)
 
 
 def name(db: sqlite3.Connection) -> str:
@@ -172,7 +182,7 @@ def last(db: sqlite3.Connection, stream: str) -> int:
     return int(found)
 
 
-def _remove(db: sqlite3.Connection, stream: str, until: int) -> int:
+def remove(db: sqlite3.Connection, stream: str, until: int) -> int:
     """Remove a stream's records up to this sequence number."""
     which = "stream = ? AND sequence <= ?"
     (size,) = db.execute(f"SELECT ifnull(sum(length(record)), 0) FROM spool WHERE {which}", (stream, until)).fetchone()
@@ -183,28 +193,7 @@ def _remove(db: sqlite3.Connection, stream: str, until: int) -> int:
 
 def prune(db: sqlite3.Connection, delivered: Mapping[str, int]) -> int:
     """Remove what every sink has: stream -> sequence number."""
-    return sum(_remove(db, stream, until) for stream, until in sorted(delivered.items()))
-
-
-def shed(db: sqlite3.Connection, max_bytes: int, before_ts_ns: int) -> dict[str, int]:
-    """Make room: what is older goes, then the oldest of the least worth until the rest fits. Alerts stay.
-
-    Gives how many of each stream went; `streams` counts them for good.
-    """
-    gone = dict.fromkeys(STREAMS[1:], 0)
-    for stream in reversed(STREAMS[1:]):
-        young = "SELECT sequence FROM spool WHERE stream = ? AND ts_ns >= ? ORDER BY sequence LIMIT 1"
-        (first,) = db.execute(young, (stream, before_ts_ns)).fetchone() or (_END,)
-        gone[stream] += _remove(db, stream, first - 1)
-    for stream in reversed(STREAMS[1:]):
-        while sum(size for (size,) in db.execute("SELECT bytes FROM streams")) > max_bytes:
-            oldest, newest = db.execute(_ENDS, (stream, stream)).fetchone()
-            if oldest is None:
-                break
-            gone[stream] += _remove(db, stream, oldest + (newest - oldest) // _SHED_SHARE)
-    for stream, number in gone.items():
-        db.execute("UPDATE streams SET shed = shed + ? WHERE stream = ?", (number, stream))
-    return {stream: number for stream, number in gone.items() if number}
+    return sum(remove(db, stream, until) for stream, until in sorted(delivered.items()))
 
 
 def waiting(db: sqlite3.Connection) -> dict[str, Waiting]:

@@ -87,5 +87,5 @@ def test_a_full_disk_under_the_spool(disk: Path) -> None:
         store.audit({"action": "a", "message": "", "detail": {}, "ts_ns": 2})
         after = store.waiting()["audit"]
         assert (after.records, after.last) == (before.records + 1, before.last + 1)
-        assert store.relieve({"audit": after.last}, 0, 1 << 30) == {}
+        assert store.relieve({"audit": after.last}, 0, 0, 1 << 30) == {}
         assert store.waiting()["audit"].records == 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from otmon.delivery.ledger import NAME, Ledger, delivered
 from otmon.delivery.reader import SpoolReader
 from otmon.delivery.shipper import Shipper
-from otmon.store import spool
+from otmon.store import relief, spool
 from otmon.store.spool import STREAMS
 from tests.delivery.kit import SENSOR, Crash, FakeSink, Spool, quick_folder
 from tests.effort import examples
@@ -101,7 +101,7 @@ class World:
             case "shed", size:
                 before = self.spool.there()
                 with self.spool.writing() as db:
-                    spool.shed(db, size, 0)
+                    relief.shed(db, size, {})
                 self.shed |= before - self.spool.there()
                 assert not any(name.startswith("alert") for name in self.shed)
         self.check()
