@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -22,20 +23,28 @@ from otmon.store.rows import text_of
 NAME: Final = "delivery.db"
 _BUSY_S: Final = 5.0
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_TABLES: Final = """
+_TABLES: Final = (
+    """
 CREATE TABLE IF NOT EXISTS cursors (
     sink TEXT NOT NULL, stream TEXT NOT NULL, spool TEXT NOT NULL, done INTEGER NOT NULL, sent INTEGER NOT NULL,
     PRIMARY KEY (sink, stream)
-) WITHOUT ROWID;
+) WITHOUT ROWID
+""",
+    """
 CREATE TABLE IF NOT EXISTS dead (
     n INTEGER PRIMARY KEY, sink TEXT NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL, id TEXT NOT NULL,
     ts_ns INTEGER NOT NULL, at_ns INTEGER NOT NULL, reason TEXT NOT NULL, record TEXT NOT NULL
-);
+)
+""",
+    """
 CREATE TABLE IF NOT EXISTS sinks (
     sink TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL, since_ns INTEGER NOT NULL,
     looked_ns INTEGER NOT NULL, delivered INTEGER NOT NULL, dead INTEGER NOT NULL, dropped INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID
+""",
+)
+_OPENING: Final = threading.Lock()
+"""Each sink has a thread with a ledger of its own: one begins a new file, the others find it begun."""
 
 
 class LedgerError(Exception):
@@ -87,40 +96,73 @@ class Ledger:
     def __init__(self, path: Path, spool: str = "", *, readonly: bool = False) -> None:
         """`spool`: the name of the spool that sequence numbers count; another one's cursors mean nothing here."""
         self.path, self._spool, self._readonly = path, spool, readonly
+        self._file: tuple[int, int] | None = None
+        """The file that is written; None: it is only read."""
         try:
-            source = f"{path.resolve().as_uri()}?mode=ro" if readonly else str(path)
-            self._db = sqlite3.connect(source, uri=readonly, isolation_level=None, timeout=_BUSY_S)
-            if not readonly:
+            if readonly:
+                self._db = self._open(f"{path.resolve().as_uri()}?mode=ro")
+                return
+            with _OPENING:
                 try:
-                    self._ready()
+                    self._db = self._ready()
                 except sqlite3.DatabaseError as error:
                     if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
                         raise
-                    self._begin_anew()
+                    self._set_aside()
+                    self._db = self._ready()
+                self._file = _identity(path)
         except sqlite3.Error as error:
             raise LedgerError(f"{path}: {error}: its folder must be this user's, with room on the disk") from None
 
-    def _ready(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_TABLES)
-        self._db.execute("SELECT * FROM cursors").fetchall()
+    @staticmethod
+    def _open(uri: str) -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
 
-    def _begin_anew(self) -> None:
-        """The file is damaged: it is set aside. What it said was delivered may come again, and is looked up first."""
-        self._db.close()
+    def _ready(self) -> sqlite3.Connection:
+        """What the folder's ledger is, or a new one: then all that waits may have been sent, if there was one."""
+        if not self.path.exists():
+            self._clean()
+        db = self._open(self.path.resolve().as_uri())
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("BEGIN IMMEDIATE")
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'cursors'").fetchone() and _begun(self.path):
+                db.execute("PRAGMA user_version = 1")
+            for table in _TABLES:
+                db.execute(table)
+            db.execute("SELECT * FROM cursors").fetchall()
+            db.execute("COMMIT")
+            _begin(self.path)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_aside(self) -> None:
+        """The file is damaged. What it said was delivered may come again, and is looked up first."""
         aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
         self.path.rename(aside)
+        self._clean()
+        _begin(self.path)
+        logging.getLogger("otmon").warning("%s: damaged: set aside as %s, a new one is begun", self.path, aside.name)
+
+    def _clean(self) -> None:
+        """A log without its ledger is of one that is gone."""
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        logging.getLogger("otmon").warning("%s: damaged: set aside as %s, a new one is begun", self.path, aside.name)
-        self._db = sqlite3.connect(str(self.path), isolation_level=None, timeout=_BUSY_S)
-        self._ready()
-        self._db.execute("PRAGMA user_version = 1")
+
+    def _look(self) -> None:
+        """Raises LedgerError if the file is not the one that is open: whoever opens it again begins a new one."""
+        if self._file is not None and _identity(self.path) != self._file:
+            raise LedgerError(
+                f"{self.path}: removed or replaced while it was in use; a new one is begun, and what waits is sent "
+                "again where it has not arrived"
+            )
 
     @property
     def lost(self) -> bool:
-        """Whether an earlier ledger of this folder was damaged: what is not known to be delivered may have been."""
+        """Whether an earlier ledger was damaged or removed: what is not known to be delivered may have been."""
         return self._rows("PRAGMA user_version") == [(1,)]
 
     def __enter__(self) -> Self:
@@ -129,12 +171,13 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._readonly:
+        if self._file is not None and _identity(self.path) == self._file:
             with suppress(sqlite3.Error):  # one plain file is left, unless somebody reads it
                 self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.close()
 
     def _rows(self, query: str, *values: object) -> list[Any]:
+        self._look()
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
@@ -154,6 +197,7 @@ class Ledger:
         return {(sink, stream): Cursor(*both) for sink, stream, *both in self._rows(query, self._spool)}
 
     def _write(self, *steps: tuple[str, Iterable[Sequence[object]]]) -> None:
+        self._look()
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for statement, rows in steps:
@@ -238,9 +282,41 @@ _COUNT: Final = (
 )
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _lock(path: Path) -> Path:
+    """Beside a ledger; not empty: there was one, which may be gone."""
+    return path.with_name(f".{NAME}.lock")
+
+
+def _begun(path: Path) -> bool:
+    with suppress(OSError):
+        return _lock(path).lstat().st_size > 0
+    return False
+
+
+def _begin(path: Path) -> None:
+    """Keep in mind that there is a ledger. It is on the disk before anything is sent: what is sent is noted first."""
+    if _begun(path):
+        return
+    with suppress(OSError):  # a folder that is full, or no lock file: then a ledger that is removed is not missed
+        file = os.open(_lock(path), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(file, b"a ledger was begun here\n")
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
 def hold(folder: Path, wait_s: float = 0.0) -> int:
     """Descriptor that holds a folder's delivery until it is closed. Raises LedgerError if another one does."""
-    held = os.open(folder / f".{NAME}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    held = os.open(_lock(folder / NAME), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     end_s = time.monotonic() + wait_s
     while True:
         try:

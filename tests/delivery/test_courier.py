@@ -1,5 +1,6 @@
 """Beside a sensor: whoever delivers is killed, the sensor is killed, the other end hangs, another sensor comes."""
 
+import logging
 import os
 import signal
 import sqlite3
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from otmon.delivery.courier import Courier
-from otmon.delivery.ledger import LedgerError, hold
+from otmon.delivery.ledger import NAME, Ledger, LedgerError, hold
 from otmon.outputs.sink import DONE, Answer, Outgoing
 from otmon.store.spool import STREAMS
 from tests.delivery.kit import SENSOR, Spool
@@ -26,6 +27,7 @@ class FileSink:
         self.path, self.hang_s = folder / "taken.db", hang_s
         with self.open() as db:
             db.execute("CREATE TABLE IF NOT EXISTS taken (id TEXT PRIMARY KEY, pid INTEGER)")
+            db.execute("CREATE TABLE IF NOT EXISTS repeated (id TEXT)")
 
     def open(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=30)
@@ -35,6 +37,7 @@ class FileSink:
             time.sleep(self.hang_s)
         with self.open() as db:
             db.executemany("INSERT OR IGNORE INTO taken VALUES (?, ?)", ((one.id, os.getpid()) for one in batch))
+            db.executemany("INSERT INTO repeated VALUES (?)", ((one.id,) for one in batch if repeated))
         return [DONE for _ in batch]
 
     def close(self) -> None:
@@ -43,6 +46,10 @@ class FileSink:
     def taken(self) -> list[str]:
         with self.open() as db:
             return sorted(row[0] for row in db.execute("SELECT id FROM taken"))
+
+    def repeated(self) -> set[str]:
+        with self.open() as db:
+            return {row[0] for row in db.execute("SELECT id FROM repeated")}
 
     def pids(self) -> set[int]:
         with self.open() as db:
@@ -127,6 +134,33 @@ def test_the_sensor_is_killed_and_another_one_comes(
     until(lambda: len(another.taken()) == 20)
     courier.end()
     assert another.taken() == sorted(spool.ids["alert"])
+
+
+@pytest.mark.parametrize("names", [("",), ("", "-wal", "-shm")])
+def test_the_ledger_is_removed_while_it_is_in_use(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Said in one line, begun anew, and nothing is lost; what had arrived is known to have been sent perhaps."""
+    log = logging.FileHandler(tmp_path / "log")
+    logging.getLogger("otmon").addHandler(log)
+    try:
+        spool, sink = Spool(tmp_path), FileSink(tmp_path)
+        courier = begun(spool, sink)
+        for number in (10, 20, 30):
+            spool.append("alert", 10)
+            until(lambda: len(sink.taken()) == number)  # noqa: B023 (it is waited for at once)
+            for name in names:
+                (tmp_path / f"{NAME}{name}").unlink(missing_ok=True)
+        spool.append("alert", 10)
+        until(lambda: len(sink.taken()) == 40)
+        courier.end()
+    finally:
+        logging.getLogger("otmon").removeHandler(log)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert len(lines) == 3
+    assert all("delivery.db: removed or replaced while it was in use" in line for line in lines)
+    with Ledger(tmp_path / NAME, "s1", readonly=True) as ledger:
+        assert ledger.lost
+        assert ledger.cursor("file", "alert").done == 40
+    assert set(spool.ids["alert"][:30]) <= sink.repeated()
 
 
 def held(folder: Path) -> bool:
