@@ -130,9 +130,11 @@ class Courier:
     def _deliver_all(self, pipe: int) -> None:
         held = hold(self._database.parent, _LOCK_S)
         try:
+            sinks = self._sinks()
+            with contextlib.suppress(LedgerError), Ledger(self._database.with_name(NAME)) as ledger:
+                ledger.only(sink.name for sink in sinks)
             threads = [
-                threading.Thread(target=self._one, args=(sink, pipe), name=sink.name, daemon=True)
-                for sink in self._sinks()
+                threading.Thread(target=self._one, args=(sink, pipe), name=sink.name, daemon=True) for sink in sinks
             ]
             for thread in threads:
                 thread.start()

@@ -252,6 +252,13 @@ class Ledger:
         """sink -> how it is."""
         return {row[0]: State(*row[1:]) for row in self._rows("SELECT * FROM sinks ORDER BY sink")}
 
+    def only(self, sinks: Iterable[str]) -> None:
+        """Say nothing any more of sinks that are none of these, but of those whose dead letters are kept."""
+        others = self.states().keys() - set(sinks)
+        gone = "DELETE FROM sinks WHERE sink = ? AND sink NOT IN (SELECT sink FROM dead)"
+        if others:
+            self._write((gone, [(sink,) for sink in sorted(others)]))
+
     # --- dead letters ------------------------------------------------------------------------------------------------
 
     def dead(self, numbers: Sequence[int] = ()) -> list[Dead]:

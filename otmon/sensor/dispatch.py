@@ -95,10 +95,21 @@ class Dispatch:
             self._stands = report(folder, wanted=self._wanted)
         except (LedgerError, StoreError) as error:
             done, found = {}, self._trouble("delivery", "away", 0, str(error))
+        done |= self._of_nobody()
         self._log()
         shed = self._store.relieve(done, self._ran_ns(), self._max_age_ns, self._max_bytes)
         self._store.summarise(now_ns)
         return [*found, *self._shed(shed), *self._sinks(), *self._refused(), *self._stuck()]
+
+    def _of_nobody(self) -> dict[str, int]:
+        """What waits for an output that was taken out of the configuration: nobody will ever come for it."""
+        taken = frozenset().union(*self._wanted.values())
+        left = {stream: one for stream, one in self._store.waiting().items() if one.records and stream not in taken}
+        if left:
+            number = sum(one.records for one in left.values())
+            message = f"{number:,} records ({', '.join(left)}) waited for no output of the configuration: dropped"
+            say(logging.WARNING, "spool_dropped", message, records=number)
+        return {stream: one.last for stream, one in left.items()}
 
     def _ran_ns(self) -> int:
         """For how long the sensor ran, once an hour: every time it is told it is written."""

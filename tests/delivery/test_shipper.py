@@ -196,6 +196,16 @@ def test_dead_letters_are_capped_and_counted(bench: Bench, monkeypatch: pytest.M
     assert [one.id for one in bench.ledger.dead()] == [f"alert-{n}" for n in range(12, 22)]
 
 
+def test_a_sink_that_was_taken_out_is_not_spoken_of_unless_it_left_letters(bench: Bench) -> None:
+    for name, doomed in (("gone", False), ("letters", True), ("here", False)):
+        bench.sink = FakeSink(name, spool.STREAMS, lambda _, doomed=doomed: doomed)  # type: ignore[misc]  # bound here
+        bench.spool.append("alert", 1)
+        bench.shipper().step()
+    bench.ledger.only(["here", "new"])
+    assert list(bench.ledger.states()) == ["here", "letters"]
+    assert bench.ledger.cursor("gone", "alert").done == 1, "should it come back"
+
+
 def test_a_reader_that_comes_before_the_tables_sees_nothing(tmp_path: Path) -> None:
     (tmp_path / NAME).touch()
     with Ledger(tmp_path / NAME, "s1", readonly=True) as ledger:

@@ -205,3 +205,25 @@ def test_the_log_says_at_once_how_an_output_is(tmp_path: Path, caplog: pytest.Lo
             dispatch.look(0)
     lines = [record.getMessage() for record in caplog.records if record.__dict__.get("event") == "output"]
     assert lines == ["fake is not reached, and is tried again: no route", "fake takes what is sent"]
+
+
+def test_what_waits_for_an_output_that_was_taken_out_is_dropped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no output is left at all everything goes on waiting: `otmon deliver` may still be asked for it."""
+    with store(tmp_path) as kept:
+        say(kept, 5)
+        kept.health({"ts_ns": 1})
+    with SiteStore(tmp_path / "site.db", "site") as kept:
+        assert {name: one.records for name, one in kept.waiting().items()} == {"audit": 5, "sensor": 1}
+
+    class Audit(Fake):
+        streams = frozenset({"audit"})
+
+    with SiteStore(tmp_path / "site.db", "site", spooled=("audit",)) as kept:
+        dispatch = Dispatch(kept, [Audit()], lambda: True)
+        assert dispatch.look(0) == [], "the operator did it: no alert"
+        assert {name: one.records for name, one in kept.waiting().items()} == {"audit": 5, "sensor": 0}
+        dispatch.look(0)
+    lines = [record.getMessage() for record in caplog.records if record.__dict__.get("event") == "spool_dropped"]
+    assert lines == ["1 records (sensor) waited for no output of the configuration: dropped"]
