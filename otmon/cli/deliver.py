@@ -81,9 +81,10 @@ def named(folder: Path, elastic_url: str | None, config: Path | None) -> "list[S
         found = sinks(elastic_url)
     else:
         from otmon.cli.watch import configured
-        from otmon.cli.ways import ways
+        from otmon.cli.ways import placed, ways
 
-        found = [way.sink for way in ways(replace(configured(config, elastic_url), data=folder))]
+        with placed(config):
+            found = [way.sink for way in ways(replace(configured(config, elastic_url), data=folder))]
     if not found:
         raise Stop(f"say where to: --elastic URL, {URL_VARIABLE}, or --config FILE with an output")
     return found

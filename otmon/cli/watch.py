@@ -83,8 +83,10 @@ class _Written(click.ParamType[Any]):
 def watch(config: Path | None, view: bool, elastic: str | None, **given: Any) -> None:
     """Watch mirror ports live, for as long as it runs. Never sends a frame there."""
     from otmon.cli.sensor import run
+    from otmon.cli.ways import placed
 
-    run(_settings(config, given, elastic), view)
+    with placed(config):
+        run(_settings(config, given, elastic), view)
 
 
 def configuration(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -66,6 +67,38 @@ WAYS: Final[Mapping[str, Callable[[dict[str, Any], Path], Way]]] = {
 }
 
 
+class BadOutput(Stop):
+    """What is said of an output cannot be."""
+
+    def __init__(self, output: str, reason: str) -> None:
+        super().__init__(f"{output}: {reason}")
+        self.output, self.reason = output, reason
+
+
+@contextmanager
+def placed(config: Path | None) -> Iterator[None]:
+    """Whatever is wrong with an output is said with its place in the configuration file."""
+    try:
+        yield
+    except BadOutput as error:
+        raise Stop(_place(config, error)) from None
+
+
+def _place(config: Path | None, error: BadOutput) -> str:
+    from otmon.policy.errors import PolicyError
+    from otmon.policy.reader import parse, read_bytes
+
+    try:
+        document = parse(read_bytes(str(config)), str(config))
+        said = document.data[error.output]
+    except (PolicyError, LookupError, TypeError):
+        return error.message  # said on the command line, or the file is another one by now
+    values = said.items() if isinstance(said, dict) else ()
+    key = [key for key, value in values if isinstance(value, str) and Path(value).name in error.reason][:1]
+    wrong, _, right = error.reason.partition("; ")
+    return str(PolicyError(str(config), [document.problem((error.output, *key), wrong, right)]))
+
+
 def ways(settings: "Settings") -> list[Way]:
     """Every sink of a sensor, with its secrets as they are now. Raises Stop."""
     return [way(name, said, settings.data) for name, said in told(settings)]
@@ -88,8 +121,8 @@ def way(name: str, said: Mapping[str, Any], data: Path) -> Way:
 
     try:
         return WAYS[name](dict(said), data)
-    except (SecretError, SinkError, ValueError) as error:
-        raise Stop(f"{name}: {error}") from None
+    except (Stop, SecretError, SinkError, ValueError) as error:
+        raise BadOutput(name, str(error)) from None
 
 
 def handed_over(name: str, path: Path) -> Path:

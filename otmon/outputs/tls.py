@@ -39,14 +39,21 @@ def loopback(host: str) -> bool:
         return host == "localhost"  # RFC 6761 6.3
 
 
-def tls_context(ca: Path | None = None, certificate: Path | None = None, insecure: bool = False) -> ssl.SSLContext:
+def tls_context(
+    ca: Path | None = None, certificate: Path | None = None, insecure: bool = False, held: bytes | None = None
+) -> ssl.SSLContext:
     """TLS 1.2 or later; the other end proves its name to the system's authorities, or to those in `ca` (PEM).
 
+    `held`: what `ca` held when it could be read.
     `certificate`: our own with its key, PEM in one file that nobody else can read. `insecure`: any certificate will do;
     whoever asks for that has to say so again and again. Raises Refused.
     """
     try:
-        context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+        if held is not None:
+            # Python takes ASCII alone, and comments beside certificates may be more.
+            context = ssl.create_default_context(cadata=held.decode("ascii", "ignore"))
+        else:
+            context = ssl.create_default_context(cafile=None if ca is None else str(ca))
     except (OSError, ValueError) as error:
         raise Refused(f"{safe_text(str(ca), 200)} holds no certificate of an authority: {_reason(error)}") from None
     if certificate is not None:

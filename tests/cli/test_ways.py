@@ -82,3 +82,25 @@ def test_deliver_needs_an_output(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "c.yaml").write_text("interfaces: eth1\n")
     assert run(["deliver", str(tmp_path), "--config", str(tmp_path / "c.yaml")]) == 2
     assert "or --config FILE with an output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("elastic:\n  url: https://e.example\n  ca: gone.pem\n", "3:3: elastic.ca: "),
+        ("elastic:\n  url: https://e.example\n  key-file: gone\n", "3:3: elastic.key-file: "),
+        ("webhook: {url: https://w.example/, secret-file: gone}\n", "1:36: webhook.secret-file: "),
+        ("syslog:\n  url: tls://s.example\n  ca: gone.pem\n", "3:3: syslog.ca: "),
+        ("lines: /var/log/x.jsonl\n", "1:1: lines: "),
+        ("lines:\n    path: /var/log/x.jsonl\n", "2:5: lines.path: "),
+    ],
+)
+def test_what_is_wrong_with_an_output_is_said_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, place: str
+) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(text)
+    assert run(["deliver", str(tmp_path), "--config", str(config)]) == 2
+    said = capsys.readouterr().err
+    assert f"{config}:{place}" in said
+    assert said.count("\n") == 1

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from otmon.outputs.secret import SecretError, secret_file, secret_variable
 from otmon.outputs.sink import Refused, TooLarge, Unreachable
-from otmon.outputs.tls import FINGERPRINT, loopback
+from otmon.outputs.tls import FINGERPRINT, loopback, tls_context
 from otmon.text import safe_text
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 30.0
 """For a whole answer; a bulk of 4 MiB takes a busy node a few seconds."""
+MAX_AUTHORITY_BYTES: Final = 4 << 20
+"""Of a file with authorities; all that a system trusts are 250 KiB."""
 MAX_RETRY_AFTER_S: Final = 3600.0
 _NAMESPACE: Final = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}\Z")
 """Part of a data stream's name: lower case, without `-`, at most 100 bytes (ECS data_stream.namespace)."""
@@ -45,6 +47,8 @@ class Elastic:
     user: str | None = field(default=None, repr=False)
     """`name:password`, for setting up."""
     ca: Path | None = None
+    authority: bytes | None = field(default=None, repr=False)
+    """What `ca` held when it could be read."""
     fingerprint: str | None = None
     """SHA-256 of the server's certificate, in hexadecimal."""
     proxy: str | None = None
@@ -68,8 +72,20 @@ class Elastic:
         return tuple(_stamp(path) for path in (self.key_file, self.ca) if path is not None)
 
     def early(self) -> "Elastic":
-        """The same with the key as it is now, for when its file cannot be read any more. Raises Refused."""
-        return replace(self, key=self.api_key())
+        """The same with key and authority as they are now, for when rights are given up. Raises Refused."""
+        return replace(self, key=self.api_key(), authority=self.trusted())
+
+    def trusted(self) -> bytes | None:
+        """What the authority's file holds now, or held if it cannot be read any more. Raises Refused."""
+        if self.ca is None:
+            return None
+        try:
+            with open(self.ca, "rb") as file:
+                return file.read(MAX_AUTHORITY_BYTES)
+        except OSError as error:
+            if self.authority is not None:
+                return self.authority
+            raise Refused(f"{safe_text(str(self.ca), 200)}: cannot be read ({error.strerror or error})") from None
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -147,12 +163,8 @@ def client(settings: Elastic, timeout_s: float = TIMEOUT_S) -> "Elasticsearch":
             kwargs["ssl_assert_fingerprint"] = settings.fingerprint
         elif settings.insecure:
             kwargs |= {"verify_certs": False, "ssl_show_warn": False}
-        elif settings.ca is not None:
-            kwargs["ca_certs"] = str(settings.ca)
         else:
-            import ssl
-
-            kwargs["ssl_context"] = ssl.create_default_context()  # the system's authorities
+            kwargs["ssl_context"] = tls_context(settings.ca, held=settings.trusted())
     if settings.user is not None:
         kwargs["basic_auth"] = tuple(settings.user.split(":", 1))
     elif (key := settings.api_key()) is not None:
@@ -203,9 +215,9 @@ _UNREADABLE: Final = (LookupError, AttributeError, TypeError, ValueError, Overfl
 """What is raised where an answer is not of the shape it should have: 1e999 is no status, and JSON may be deep."""
 _OTHER: Final = "not Elasticsearch 8 or later (OpenSearch, a web page?)"
 _TLS: Final = {
-    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted; name its authority or fingerprint",
+    "certificate verify failed": "its certificate is not trusted; name its authority or fingerprint",
     "ingerprint": "its certificate is not the one of the fingerprint",
-    "WRONG_VERSION_NUMBER": "it speaks no TLS; a proxy or another server?",
+    "wrong version number": "it speaks no TLS; a proxy or another server?",
 }
 """What an error of TLS says if it is not for the moment only."""
 _OURS: Final = frozenset({401, 403, 407, 413, 429})

@@ -26,7 +26,14 @@ from elastic_transport import (
 from elastic_transport._node import NodeApiResponse
 from elastic_transport.client_utils import DEFAULT, DefaultType
 from urllib3 import BaseHTTPResponse, ProxyManager
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    InvalidChunkLength,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+)
 from urllib3.exceptions import SSLError as WrappedSSLError
 from urllib3.util.retry import Retry
 
@@ -141,14 +148,54 @@ def node(proxy: str | None) -> type[Urllib3HttpNode]:
 
 
 def _failure(error: Exception) -> TransportError:
-    """The transport's word for what became of a request."""
-    if isinstance(error, NewConnectionError):
-        return ConnectionError(str(error), errors=(error,))
-    if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
+    """The transport's word for what became of a request, in words of ours: theirs name objects of Python."""
+    if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError) and not isinstance(
+        error, NewConnectionError
+    ):
         return ConnectionTimeout("no whole answer in time", errors=(error,))
-    if isinstance(error, ssl.SSLError | WrappedSSLError):
-        return TlsError(str(error), errors=(error,))
-    return ConnectionError(str(error), errors=(error,))
+    kind = TlsError if isinstance(error, ssl.SSLError | WrappedSSLError) else ConnectionError
+    return kind(_said(error), errors=(error,))
+
+
+_CAUSES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
+    (socket.gaierror, "its name is not known here"),
+    (ConnectionRefusedError, "the connection was refused: nothing listens there"),
+    (http.client.RemoteDisconnected, "it hung up without an answer"),
+    ((BrokenPipeError, ConnectionResetError), "it broke the connection off"),
+    ((http.client.IncompleteRead, InvalidChunkLength), "its answer breaks off"),
+    (zlib.error, "its answer cannot be unpacked"),
+)
+"""What is found among the causes of an error -> how it is said; the first that fits."""
+
+
+def _said(error: Exception) -> str:
+    """One line for people, without classes and addresses of objects."""
+    causes = list(_causes(error))
+    through = "through the proxy: " if any(isinstance(one, ProxyError) for one in causes) else ""
+    for kind, words in _CAUSES:
+        if any(isinstance(one, kind) for one in causes):
+            return through + words
+    for one in reversed(causes):
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return f"certificate verify failed: {one.verify_message}"
+        if isinstance(one, ssl.SSLError) and one.reason:
+            return one.reason.replace("_", " ").lower()
+        if isinstance(one, OSError):
+            return through + (one.strerror or str(one)).partition("<")[0].strip()
+    if any("ingerprint" in str(one) for one in causes):
+        return "its fingerprint is another one"
+    return through + "its answer is no HTTP"
+
+
+def _causes(error: object) -> Iterator[Exception]:
+    """The error and what it was made of, the outermost first."""
+    todo, seen = [error], set[int]()
+    while todo:
+        one = todo.pop(0)
+        if isinstance(one, Exception) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += [getattr(one, "reason", None), getattr(one, "original_error", None), *one.args, one.__cause__]
 
 
 def _whole(answer: BaseHTTPResponse) -> bytes:

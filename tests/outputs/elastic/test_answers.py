@@ -1,13 +1,16 @@
 """What a server in Elasticsearch's place can answer: without end, slowly, or what nobody can read."""
 
 import gzip
+import re
 import socket
+import ssl
 import threading
 import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +23,19 @@ from otmon.outputs.elastic.node import MAX_ANSWER_BYTES
 from otmon.outputs.elastic.sink import ElasticSink
 from otmon.outputs.sink import Refused, SinkError, Unreachable
 from tests.outputs.outgoing import batch
-from tests.outputs.pki import make
+from tests.outputs.pki import Pki, make
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
 INFO = b'{"version": {"number": "8.19.0"}}'
 
 
 @contextmanager
-def saying(parts: Callable[[], Any], wait_s: float = 0) -> Iterator[int]:
+def saying(parts: Callable[[], Any], wait_s: float = 0, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """The port of a server that answers each request with these, and knows nothing else."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve(sock: socket.socket) -> None:
-            with suppress(OSError), sock:
+            with suppress(OSError), sock if tls is None else tls.wrap_socket(sock, server_side=True) as sock:
                 while sock.recv(65_536):
                     for part in parts():
                         sock.sendall(part)
@@ -225,3 +228,72 @@ def test_the_limit_is_far_above_what_is_needed() -> None:
     body = INFO + b" " * (MAX_ANSWER_BYTES - len(INFO))
     with saying(lambda: [sized(body)]) as port:
         assert asked(at(port))["version"]["number"] == "8.19.0"
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    return make(tmp_path_factory.mktemp("pki"))
+
+
+def test_an_authority_that_only_root_can_read_is_read_while_that_is_possible(pki: Pki, tmp_path: Path) -> None:
+    """And one that was replaced counts as long as it can be read."""
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes("# Zertifizierungsstelle für Prüfungen\n".encode() + pki.ca.read_bytes())
+    with saying(lambda: [sized(INFO)], tls=pki.context()) as port:
+        settings = Elastic(f"https://localhost:{port}", ca=ca)
+        early = settings.early()
+        assert asked(early)["version"]["number"] == "8.19.0"
+        ca.unlink()
+        assert asked(early)["version"]["number"] == "8.19.0"
+        with pytest.raises(Refused, match=r"ca\.pem: cannot be read \(No such file or directory\)"):
+            asked(settings)
+        ca.write_bytes(pki.other_ca.read_bytes())
+        with pytest.raises(Refused, match="its certificate is not trusted; name its authority"):
+            asked(early)
+        ca.write_text("no certificate")
+        with pytest.raises(Refused, match=r"ca\.pem holds no certificate of an authority"):
+            asked(early)
+
+
+def _closed() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_what_goes_wrong_is_said_without_objects_of_python(pki: Pki) -> None:
+    half = sized(INFO)[:-4]
+    plain = {
+        "no HTTP": [b"SSH-2.0-OpenSSH_9.2\r\n\r\n"],
+        "it hung up without an answer": [],
+        "breaks off": [half],
+        "cannot be unpacked": [sized(b"x" * 40, b"Content-Encoding: gzip")],
+        "packed in a way": [sized(INFO, b"Content-Encoding: br")],
+    }
+
+    def once(parts: list[bytes]) -> Iterator[bytes]:
+        yield from parts
+        raise OSError  # the server hangs up
+
+    for words, parts in plain.items():
+        with saying(lambda parts=parts: once(parts)) as port:  # type: ignore[misc]  # bound here
+            _check(at(port), words)
+    with saying(lambda: [sized(INFO)], tls=pki.context()) as port:
+        _check(Elastic(f"https://localhost:{port}"), r"not trusted; name its .* \(certificate verify failed: ")
+        _check(Elastic(f"https://localhost:{port}", fingerprint="ab" * 32), "not the one of the fingerprint")
+        _check(at(port), "hung up|broke|no HTTP")
+    with saying(lambda: [sized(INFO)]) as port:
+        _check(Elastic(f"https://localhost:{port}", ca=pki.ca), "speaks no TLS")
+        proxied = Elastic("https://elastic.example:9200", ca=pki.ca, proxy=f"http://127.0.0.1:{port}")
+        _check(replace(proxied, proxy=f"http://127.0.0.1:{_closed()}"), "through the proxy: the connection was refused")
+    with saying(lambda: [b"HTTP/1.1 403 Forbidden\r\n\r\n"]) as port:
+        _check(replace(proxied, proxy=f"http://127.0.0.1:{port}"), "through the proxy: .*403 Forbidden")
+    _check(at(_closed()), "the connection was refused: nothing listens there")
+    _check(Elastic("https://nowhere.invalid:9200"), "its name is not known here")
+
+
+def _check(settings: Elastic, words: str) -> None:
+    with pytest.raises(SinkError, match=words) as caught:
+        asked(settings, 5)
+    line = str(caught.value)
+    assert not re.search(r"urllib3|object at|0x[0-9a-f]{6}|Errno|Error\(|_ssl\.c|Exception", line), line
+    assert "\n" not in line
