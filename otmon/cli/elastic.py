@@ -102,13 +102,16 @@ def setup(url: str | None, dry_run: bool, key_file: Path | None, kibana_url: str
     With --kibana also dashboards and detection rules: who we are there is said by OTMON_KIBANA_USER,
     OTMON_KIBANA_KEY_FILE or OTMON_KIBANA_API_KEY, else as for Elasticsearch.
     """
-    from otmon.outputs.elastic.install import create_key, role
+    from otmon.outputs.elastic.install import KEY_NAME, create_key, role
 
     key: str | None = None
     with _kept(None if dry_run else key_file) as keep, _installation(url) as (settings, client, installation):
         steps = installation.look() if dry_run else installation.install()
         rights = role(settings.namespace)
-        if keep is not None and (key := create_key(client, settings.namespace, f"otmon {sensor_name()}")) is not None:
+        if (
+            keep is not None
+            and (key := create_key(client, settings.namespace, f"{KEY_NAME} {sensor_name()}")) is not None
+        ):
             keep(key)
     loaded = _load(kibana_url) if kibana_url is not None and not dry_run else []
     if as_json:
@@ -156,9 +159,9 @@ def _show_steps(steps: "Sequence[Any]", word: str) -> None:
 @_url
 @click.option("--data", is_flag=True, help="Delete the data streams too, with every document in them.")
 def remove(url: str | None, data: bool) -> int:
-    """Take away what `setup` put there."""
+    """Take away what `setup` put there; the keys that it made are revoked."""
     with _installation(url) as (_, _, installation):
-        gone = installation.remove(data)
+        gone = installation.remove(data) + installation.revoke()
     _show_steps(gone, "done")
     if needed := {step.detail for step in gone if step.what == "keep"}:
         note(f"templates stay, {', '.join(sorted(needed))}")
@@ -230,6 +233,8 @@ def _show_status(found: dict[str, Any]) -> None:
             streams.add_row(one["stream"], f"{one['records']:,}", f"{one['bytes']:,}", f"{one['shed']:,}")
         if found["waiting"]:
             out.print(streams)
+        if found.get("passed_over"):
+            out.print(f"{found['passed_over']:,} revisions of alerts were passed over for later ones")
         if "elastic" in found:
             there = found["elastic"]
             wrong = [step for step in there["templates"] if step["what"] != "keep"]

@@ -16,6 +16,7 @@ def again(sink: Sink, ledger: Ledger, database: Path, letters: Iterable[Dead], s
     """Deliver these to `sink` and forget those it takes; gives the others with the reason. Raises SinkError."""
     with SpoolReader(database, sensor) as reader:
         site, sensor = reader.site, reader.sensor
+    ledger.settle(sink, keep=True)
     refused = []
     mine = sorted((one for one in letters if one.sink == sink.name), key=lambda one: (one.stream, one.n))
     for stream, found in groupby(mine, key=lambda one: one.stream):

@@ -44,6 +44,7 @@ def deliver(
     Without `left_s` nothing is begun after `stopping`. Raises StoreError, LedgerError.
     """
     with SpoolReader(database, sensor) as reader, Ledger(database.with_name(NAME), reader.name) as ledger:
+        ledger.settle(sink, keep=False)  # a sensor's configuration says where, and what it leaves out is said too
         shipper = Shipper(sink, reader, ledger, time.monotonic, records_per_s=records_per_s)
         end_s, looked_s, idle = None, -LOOK_S, False
         while True:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from otmon.limits import MAX_DEAD
-from otmon.outputs.sink import Outgoing
+from otmon.outputs.sink import Outgoing, Placed, Sink
 from otmon.store.rows import text_of
 
 NAME: Final = "delivery.db"
@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS sinks (
     looked_ns INTEGER NOT NULL, delivered INTEGER NOT NULL, dead INTEGER NOT NULL, dropped INTEGER NOT NULL
 ) WITHOUT ROWID
 """,
+    "CREATE TABLE IF NOT EXISTS places (sink TEXT PRIMARY KEY, place TEXT NOT NULL) WITHOUT ROWID",
 )
 _OPENING: Final = threading.Lock()
 """Each sink has a thread with a ledger of its own: one begins a new file, the others find it begun."""
@@ -247,6 +248,16 @@ class Ledger:
         """How the sink is now."""
         now_ns = time.time_ns()
         self._write((_COUNT, [(sink, state, reason, now_ns, now_ns, 0, 0, 0)]))
+
+    def settle(self, sink: Sink, *, keep: bool) -> None:
+        """Remember where a sink's records go. `keep`: there where they went before, unless another place was said."""
+        if not isinstance(sink, Placed):
+            return
+        before = self._rows("SELECT place FROM places WHERE sink = ?", sink.name)
+        if keep and before:
+            sink.settle(before[0][0])
+        if before != [(sink.place,)]:
+            self._write(("INSERT OR REPLACE INTO places VALUES (?, ?)", [(sink.name, sink.place)]))
 
     def states(self) -> dict[str, State]:
         """sink -> how it is."""

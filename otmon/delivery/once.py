@@ -39,6 +39,7 @@ def deliver_all(
     try:
         with SpoolReader(folder / "site.db", sensor) as reader, Ledger(folder / NAME, reader.name) as ledger:
             for sink in sinks:
+                ledger.settle(sink, keep=True)
                 _deliver(sink, reader, ledger, patience_s, progress)
             left = {sink.name: _left(sink, reader, ledger) for sink in sinks}
             name = reader.name

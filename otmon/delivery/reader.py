@@ -12,7 +12,7 @@ import orjson
 
 from otmon.limits import MAX_BATCH_BYTES
 from otmon.outputs.sink import Outgoing
-from otmon.store import spool
+from otmon.store import relief, spool
 from otmon.store.errors import StoreError
 
 _BUSY_S: Final = 5.0
@@ -73,3 +73,8 @@ class SpoolReader:
         """What each stream holds."""
         with self._reading() as db:
             return spool.waiting(db)
+
+    def passed_over(self) -> int:
+        """Revisions of alerts that wait no more since a later one does."""
+        with self._reading() as db:
+            return relief.passed_over(db)

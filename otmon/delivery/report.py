@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,10 +17,17 @@ def report(
 ) -> dict[str, Any]:
     """`sinks`: how each is, `letters` of the dead still kept; `waiting`: what each stream holds. Raises StoreError.
 
+    `passed_over`: revisions of alerts that were not delivered since a later one is.
+
     `wanted`: the streams a sink takes, where that is known; else those count of which it was sent something.
     """
     with SpoolReader(folder / "site.db") as reader:
-        waiting = reader.waiting()
+        waiting, passed_over = reader.waiting(), reader.passed_over()
+    if reader.name == spool.FINAL:  # what waits was spooled when the folder was written, however old the capture is
+        spooled_ns = _written_ns(folder)
+        waiting = {
+            name: one._replace(oldest_ts_ns=spooled_ns if one.records else None) for name, one in waiting.items()
+        }
     sinks = []
     if (folder / NAME).is_file():
         with Ledger(folder / NAME, reader.name, readonly=True) as ledger:
@@ -35,7 +43,15 @@ def report(
             for sink, state in states.items()
         ]
     streams = [{"stream": stream, **found._asdict()} for stream, found in waiting.items()]
-    return {"sinks": sinks, "waiting": streams}
+    return {"passed_over": passed_over, "sinks": sinks, "waiting": streams}
+
+
+def _written_ns(folder: Path) -> int:
+    """When the folder of an analysis was written: run.json is written last, and never again."""
+    for name in ("run.json", "site.db"):
+        with suppress(OSError):
+            return (folder / name).stat().st_mtime_ns
+    return 0
 
 
 def _behind(

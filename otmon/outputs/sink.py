@@ -1,7 +1,7 @@
 """What leaves otmon, and what a sink answers: the contract between the spool and every sink."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from otmon.store.spool import STREAMS
 
@@ -10,6 +10,7 @@ __all__ = [
     "STREAMS",
     "Answer",
     "Outgoing",
+    "Placed",
     "Reached",
     "Refused",
     "Sink",
@@ -108,3 +109,15 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A sink of which it matters where records went before: half of them elsewhere are found by nobody."""
+
+    @property
+    def place(self) -> str:
+        """Where records go."""
+
+    def settle(self, place: str) -> None:
+        """Records went there before; so they do again, unless another place was said."""

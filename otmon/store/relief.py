@@ -16,6 +16,8 @@ from otmon.store.tables import read_counters, write_counters
 
 _AGES: Final = "spool_ages"
 """Document in `counters`: how long sensors ran, and marks: what was spooled when they had run so long."""
+PASSED_OVER: Final = "passed_over"
+"""Document in `counters`: how many revisions."""
 _MARKS: Final = 30
 """Marks within the longest age: a record waits at most a thirtieth longer."""
 _SHED_SHARE: Final = 16
@@ -53,10 +55,17 @@ def pass_over(db: sqlite3.Connection) -> int:
     found = db.execute(_PASSED_OVER).fetchall()
     db.executemany("DELETE FROM spool WHERE stream = 'alert' AND sequence = ?", ((number,) for number, _ in found))
     db.execute(
-        "UPDATE streams SET records = records - ?, bytes = bytes - ?, shed = shed + ? WHERE stream = 'alert'",
-        (len(found), sum(size for _, size in found), len(found)),
+        "UPDATE streams SET records = records - ?, bytes = bytes - ? WHERE stream = 'alert'",
+        (len(found), sum(size for _, size in found)),
     )
+    write_counters(db, {PASSED_OVER: passed_over(db) + len(found)})
     return len(found)
+
+
+def passed_over(db: sqlite3.Connection) -> int:
+    """Revisions of alerts that were, since the database was begun: numbers that are missing without a loss."""
+    (found,) = db.execute("SELECT value FROM counters WHERE name = ?", (PASSED_OVER,)).fetchone() or ("0",)
+    return int(found)
 
 
 def bytes_of(db: sqlite3.Connection, stream: str | None = None) -> int:

@@ -8,9 +8,10 @@ import pytest
 
 from otmon.delivery.ledger import NAME, LedgerError, hold
 from otmon.delivery.once import deliver_all, states
+from otmon.delivery.report import report
 from otmon.store import spool
 from otmon.store.errors import StoreError
-from tests.delivery.kit import SENSOR, FakeSink, Spool
+from tests.delivery.kit import SENSOR, T0, FakeSink, Spool
 
 
 def filled(folder: Path, name: str = spool.FINAL) -> Spool:
@@ -68,6 +69,41 @@ def test_a_sink_that_refuses_is_asked_once(tmp_path: Path) -> None:
     assert deliver_all(tmp_path, [sink], SENSOR) == {"closed": 30}
     assert len(sink.calls) == 1
     assert states(tmp_path)["closed"][:2] == ("stopped", "refused")
+
+
+class PlacedSink(FakeSink):
+    """`said`: somebody says where its records go."""
+
+    def __init__(self, place: str, said: bool) -> None:
+        super().__init__("placed", spool.STREAMS)
+        self.place, self.said = place, said
+
+    def settle(self, place: str) -> None:
+        self.place = self.place if self.said else place
+
+
+def test_where_records_went_before_they_go_again(tmp_path: Path) -> None:
+    made = filled(tmp_path)
+    for place, said, goes in (("north", True, "north"), ("default", False, "north"), ("south", True, "south")):
+        made.append("alert", 1)
+        sink = PlacedSink(place, said)
+        assert deliver_all(tmp_path, [sink], SENSOR) == {"placed": 0}
+        assert sink.place == goes
+        assert sink.taken()
+
+
+def test_an_old_capture_is_not_behind_by_its_age(tmp_path: Path) -> None:
+    made = filled(tmp_path)
+    (tmp_path / "run.json").touch()
+    os.utime(tmp_path / "run.json", ns=(0, T0 + 60 * 10**9))
+    sink = FakeSink("away", spool.STREAMS)
+    sink.mood = "away"
+    deliver_all(tmp_path, [sink], SENSOR, patience_s=0)
+    (told,) = report(tmp_path, now_ns=T0 + 90 * 10**9)["sinks"]
+    assert (told["waiting"], told["behind_s"]) == (made.made, 30.0)
+    sink.mood = "ok"
+    deliver_all(tmp_path, [sink], SENSOR)
+    assert report(tmp_path)["sinks"][0]["behind_s"] is None
 
 
 def test_a_locked_spool_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

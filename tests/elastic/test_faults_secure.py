@@ -11,7 +11,7 @@ import pytest
 
 from otmon.delivery.courier import deliver as courier
 from otmon.delivery.ledger import NAME, Ledger
-from otmon.outputs.elastic.install import role
+from otmon.outputs.elastic.install import KEY_NAME, Installation, create_key, role
 from otmon.outputs.elastic.sink import ElasticSink
 from otmon.outputs.sink import Refused, TooLarge
 from otmon.store import spool
@@ -210,3 +210,17 @@ def test_what_is_garbled_under_tls_is_never_taken(
         print(dict(proxy.done))
         assert proxy.done["garble"] >= 3
     assert target.ids() == sorted(made.ids["audit"])
+
+
+def test_removing_revokes_the_keys_that_setting_up_made(tls_node: Node, namespace: str) -> None:
+    client = tls_node.client()
+    client.security.create_api_key(name="otmon of somebody else")
+    mine = [create_key(client, namespace, f"{KEY_NAME} sensor-{n}") for n in range(2)]
+    other = create_key(client, f"{namespace}.other", f"{KEY_NAME} sensor-0")
+    assert None not in (*mine, other)
+    gone = Installation(client, namespace).revoke()
+    assert sorted(step.name for step in gone) == ["otmon sensor-0", "otmon sensor-1"]
+    assert Installation(client, namespace).revoke() == []
+    left = [one for one in client.security.get_api_key(name="otmon *")["api_keys"] if not one["invalidated"]]
+    names = [one["name"] for one in left if namespace in str(one["role_descriptors"]) or not one["role_descriptors"]]
+    assert sorted(names) == ["otmon of somebody else", "otmon sensor-0"]

@@ -111,6 +111,9 @@ WELL = {
     "otmon_policy_in_force": "1x60",
     'otmon_alerts_total{severity="critical"}': "0x60",
     'otmon_alerts_total{severity="low"}': "0x60",
+    'otmon_delivery_up{sink="elastic"}': "1x60",
+    'otmon_delivery_behind_seconds{sink="elastic"}': "20x60",
+    'otmon_spool_shed_total{stream="point"}': "0x60",
 }
 """An hour of one sensor that is well, a value each minute."""
 TROUBLE: dict[str, tuple[str, str, int, int]] = {
@@ -131,6 +134,9 @@ TROUBLE: dict[str, tuple[str, str, int, int]] = {
     "OtmonNoPolicy": ("otmon_policy_in_force", "0x90", 50, 65),
     "OtmonCriticalAlert": ('otmon_alerts_total{severity="critical"}', "0x10 1x50", 10, 13),
     "OtmonAlertStorm": ('otmon_alerts_total{severity="low"}', "0x10 0+50x50", 10, 20),
+    "OtmonOutputDown": ('otmon_delivery_up{sink="elastic"}', "1x10 0x50", 20, 30),
+    "OtmonDeliveryBehind": ('otmon_delivery_behind_seconds{sink="elastic"}', "20x10 4000x50", 20, 30),
+    "OtmonSpoolShed": ('otmon_spool_shed_total{stream="point"}', "0x10 0+5x50", 10, 13),
 }
 
 

@@ -41,6 +41,8 @@ class Elastic:
     url: str
     namespace: str = "default"
     """Last part of the data streams' names."""
+    unsaid: bool = False
+    """Nobody said the namespace: where there was an earlier delivery, its is meant."""
     key_file: Path | None = None
     """Holds an API key, as Elasticsearch gives it encoded."""
     key: str | None = field(default=None, repr=False)
@@ -109,7 +111,7 @@ def elastic(url: str, said: Mapping[str, Any] | None = None, env: Mapping[str, s
             given["user"] = secret_variable("OTMON_ELASTIC_USER").text
     except SecretError as error:
         raise SettingError(str(error)) from None
-    return checked(Elastic(url, **given))
+    return checked(Elastic(url, unsaid="namespace" not in given, **given))
 
 
 def checked(settings: Elastic) -> Elastic:

@@ -11,6 +11,10 @@ from otmon.text import safe_text
 
 LEAST: Final = (8, 13)
 """Data stream lifecycle is generally available from 8.14 on, and usable from 8.11; ES|QL of the rules from 8.13."""
+KEY_NAME: Final = "otmon"
+"""What the name of a key begins with that setting up makes."""
+_NO_KEYS: Final = frozenset({400, 404, 405, 500})
+"""Without security there is no such handler: 400 or 405, and 500 where it is there but switched off."""
 What = Literal["add", "update", "keep", "newer", "remove"]
 
 
@@ -18,7 +22,7 @@ class Step(NamedTuple):
     """What setting up does, or found done."""
 
     kind: str
-    """component template, index template, data stream."""
+    """component template, index template, data stream, API key."""
     name: str
     what: What
     detail: str = ""
@@ -162,6 +166,14 @@ class Installation:
         found = self._client.indices.resolve_index(name=patterns, ignore_unavailable=True)["data_streams"]
         return sorted({one["name"] for one in found} - {data_stream(stream, self.namespace) for stream in STREAMS})
 
+    def revoke(self) -> list[Step]:
+        """Make the keys worthless that `create_key` made for this namespace; gives them."""
+        names = set(role(self.namespace)["indices"][0]["names"])
+        found = [key for key in _keys(self._client) if _reach(key) == names]
+        if found:
+            self._client.security.invalidate_api_key(ids=[key["id"] for key in found])
+        return [Step("API key", safe_text(str(key["name"]), 120), "remove", "revoked") for key in found]
+
     def counts(self) -> Iterator[tuple[str, int]]:
         """(data stream, documents), of those that are there."""
         for name in self.streams().values():
@@ -189,6 +201,30 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return out
 
 
+def _keys(client: Any) -> list[dict[str, Any]]:
+    """Keys that are called as otmon calls them; our own alone where we may not see others'. None without security."""
+    from elasticsearch import ApiError, AuthorizationException
+
+    for owner in (False, True):
+        try:
+            answer = client.security.get_api_key(name=f"{KEY_NAME} *", owner=owner)
+        except AuthorizationException:
+            continue
+        except ApiError as error:
+            if error.meta.status in _NO_KEYS:
+                return []
+            raise
+        return [key for key in answer["api_keys"] if not key.get("invalidated")]
+    return []
+
+
+def _reach(key: Mapping[str, Any]) -> set[str]:
+    """The data streams of a key's only role."""
+    roles = list((key.get("role_descriptors") or {}).values())
+    indices = roles[0].get("indices", []) if len(roles) == 1 else []
+    return {name for one in indices for name in one.get("names", [])}
+
+
 def role(namespace: str) -> dict[str, Any]:
     """The rights of a sensor's key: to add documents, and to read whether one that was not answered has arrived."""
     names = [f"{prefix}-{namespace}" for prefix in DATA_STREAMS.values()]
@@ -202,8 +238,7 @@ def create_key(client: Any, namespace: str, name: str) -> str | None:
     try:
         answer = client.security.create_api_key(name=name, role_descriptors={"otmon": role(namespace)})
     except ApiError as error:
-        # Without security there is no such handler: 400 or 405, and 500 where it is there but switched off.
-        if error.meta.status in (400, 404, 405, 500):
+        if error.meta.status in _NO_KEYS:
             return None
         raise
     return str(answer["encoded"])

@@ -19,9 +19,10 @@ COMMON: Final = (
         "rejected; unknown: anything else, see `otmon.outcome`.", "success"),
     Row("event.severity", "long", ALERT, "0-100: info 1, low 21, medium 47, high 73, critical 99, as Elastic Security "
         "maps them.", 73),
-    Row("event.id", "keyword", EVERY, "Id of the record, and of the document: the same record has the same.",
-        "ab8a3c05a35e47395105-1"),
-    Row("event.sequence", "long", EVERY, "Counts the records of this stream of this sensor: a gap is a loss.", 7),
+    Row("event.id", "keyword", EVERY, "Id of the record, and of the document: the same record of the same sensor has "
+        "the same.", "ab8a3c05a35e47395105-1"),
+    Row("event.sequence", "long", EVERY, "Counts the records of this stream of this sensor: a gap is a loss; of "
+        "alerts perhaps a revision that was passed over for a later one.", 7),
     Row("event.module", "keyword", EVERY, "Always otmon.", "otmon"),
     Row("event.provider", "keyword", EVERY, "Always otmon.", "otmon"),
     Row("event.dataset", "keyword", EVERY, "otmon. and the stream.", "otmon.alert"),

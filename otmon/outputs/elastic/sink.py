@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -59,6 +60,16 @@ class ElasticSink:
     @cached_property
     def _sender(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(1, "elastic")
+
+    @property
+    def place(self) -> str:
+        """The namespace."""
+        return self.settings.namespace
+
+    def settle(self, place: str) -> None:
+        """See otmon.outputs.sink.Placed."""
+        if self.settings.unsaid:
+            self.settings = replace(self.settings, namespace=place)
 
     def close(self) -> None:
         """Let go of connections and of the thread that sends."""

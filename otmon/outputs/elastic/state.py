@@ -1,6 +1,7 @@
 """What a sensor is and does, and values seen on the wire, as documents."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from otmon.limits import ELASTIC_DETAILS
@@ -59,6 +60,7 @@ def sensor(record: dict[str, Any]) -> Flat:
                 for one in interfaces
             ),
         ),
+        **_delivery(record.get("delivery", ())),
         "otmon.sensor.late_frames": sum(tap["late_frames"] for tap in record["taps"]),
         "otmon.sensor.skew_ns": [tap["skew_ns"] for tap in record["taps"] if tap["skew_ns"] is not None],
         **{f"otmon.sensor.clock.{name}": value for name, value in clock.items()},
@@ -69,6 +71,19 @@ def sensor(record: dict[str, Any]) -> Flat:
         **{f"otmon.frames.{name}": record["frames"].get(name, 0) for name in FRAME_BUCKETS},
         **{f"otmon.bytes.{name}": record["ot_bytes"].get(name, 0) for name in BYTE_BUCKETS},
         **{f"otmon.visibility.{name}": record["visibility"].get(name, 0) for name in VISIBILITY},
+    }
+
+
+def _delivery(outputs: Sequence[dict[str, Any]]) -> Flat:
+    """How each output is; nothing of a sensor that has none."""
+    if not outputs:
+        return {}
+    behind = [one["behind_s"] for one in outputs if one["behind_s"] is not None]
+    return {
+        "otmon.sensor.waiting": sum(one["waiting"] for one in outputs),
+        "otmon.sensor.behind_s": max(behind, default=0.0),
+        "otmon.sensor.outputs_down": sum(one["state"] != "well" for one in outputs),
+        "otmon.sensor.delivery": members("otmon.sensor.delivery", outputs),
     }
 
 

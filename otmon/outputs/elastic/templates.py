@@ -15,7 +15,7 @@ from otmon.outputs.elastic.documents import DATA_STREAMS, data_stream
 from otmon.outputs.elastic.fields import ECS_VERSION, FIELDS, Field
 from otmon.outputs.sink import STREAMS
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the templates; to be raised with every change of them."""
 PRIORITY: Final = 300
 """Above Elastic's own `logs` and `metrics` (100), within what its documentation advises (200 to 500)."""

@@ -18,10 +18,10 @@ import pytest
 
 pytest.importorskip("elasticsearch")
 
-from otmon.outputs.elastic.connection import MAX_RETRY_AFTER_S, Elastic, answers, client
+from otmon.outputs.elastic.connection import MAX_RETRY_AFTER_S, Elastic, answers, client, elastic
 from otmon.outputs.elastic.node import MAX_ANSWER_BYTES
 from otmon.outputs.elastic.sink import ElasticSink
-from otmon.outputs.sink import Refused, SinkError, Unreachable
+from otmon.outputs.sink import Placed, Refused, SinkError, Unreachable
 from tests.outputs.outgoing import batch
 from tests.outputs.pki import Pki, make
 
@@ -297,3 +297,11 @@ def _check(settings: Elastic, words: str) -> None:
     line = str(caught.value)
     assert not re.search(r"urllib3|object at|0x[0-9a-f]{6}|Errno|Error\(|_ssl\.c|Exception", line), line
     assert "\n" not in line
+
+
+def test_a_namespace_that_nobody_said_is_that_of_before() -> None:
+    for env, goes in (({}, "before"), ({"OTMON_ELASTIC_NAMESPACE": "said"}, "said")):
+        sink = ElasticSink(elastic("http://127.0.0.1:9200", env=env))
+        assert isinstance(sink, Placed)
+        sink.settle("before")
+        assert (sink.place, sink.settings.namespace) == (goes, goes)
