@@ -23,14 +23,22 @@ if TYPE_CHECKING:
 def tell(part: Part, policy: "Policy | None", name: str) -> tuple[Site, list[dict[str, Any]]]:
     """The site of all that a sensor stored, and its alerts; what could not be seen is worked out anew."""
     part.frames = {**part.frames, "captured": sum(part.frames.values())}
-    times = [t for c in part.connections for t in (c.first_ts_ns, c.last_ts_ns)] or [0]
-    dark = blindness(policy.site if policy is not None else name, part, (min(times), max(times)))
+    dark = blindness(policy.site if policy is not None else name, part, _times(part))
     own = [e for e in part.episodes if e.op is not None or e.key.function in SENSORS_OWN]
     said = {episode.key.function for episode in own if episode.op is None}
     dark = [episode for episode in dark if episode.key.function not in said]
     part.episodes = sorted([*own, *dark], key=lambda e: (e.first_ts_ns, e.id))
     site = Site(part, policy, name)
     return site, [as_record(episode, site) for episode in part.episodes]
+
+
+def _times(part: Part) -> tuple[int, int]:
+    """First and last moment of all connections, ns; 0 without any. There may be more of them than memory holds."""
+    first, last = None, 0
+    for one in part.connections:
+        first = one.first_ts_ns if first is None else min(first, one.first_ts_ns)
+        last = max(last, one.last_ts_ns)
+    return first or 0, last
 
 
 def write_files(

@@ -7,6 +7,7 @@ while it writes.
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -119,6 +120,7 @@ class SiteDatabase:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             self._db = _open(path)
         except sqlite3.Error as error:
@@ -203,9 +205,19 @@ class SiteDatabase:
         """Records of a sensor's health, the oldest first."""
         return list(self._json("health"))
 
-    def part(self) -> Part:
-        """Everything as the engine handed it over; episodes only if a sensor wrote the database."""
-        part = read_part(self._db)
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: cannot be read any more ({error})") from None
+
+    def part(self, in_place: bool = False) -> Part:
+        """Everything as the engine handed it over; episodes only if a sensor wrote the database.
+
+        `in_place`: operations and connections stay in the database and are read as they are gone through.
+        """
+        part = read_part(self._db, self._reading if in_place else None)
         states = self._db.execute("SELECT state FROM episodes ORDER BY first_ts_ns, id")
         part.episodes = [restore(state) for (state,) in states]
         return part

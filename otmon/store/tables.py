@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import count
+from itertools import chain, count
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
@@ -59,10 +59,11 @@ def insert(table: str, columns: int, verb: str = "INSERT") -> str:
     return f"{verb} INTO {table} VALUES ({','.join('?' * columns)})"
 
 
-def write_records(db: sqlite3.Connection, table: str, row_of: Callable[[Any], Row], records: Sequence[Any]) -> None:
+def write_records(db: sqlite3.Connection, table: str, row_of: Callable[[Any], Row], records: Iterable[Any]) -> None:
     """New rows; one that is there is replaced."""
-    if records:
-        db.executemany(insert(table, len(row_of(records[0])), "INSERT OR REPLACE"), map(row_of, records))
+    found = map(row_of, records)
+    for first in found:
+        db.executemany(insert(table, len(first), "INSERT OR REPLACE"), chain((first,), found))
 
 
 def counters_of(part: Part) -> dict[str, Any]:
