@@ -1,6 +1,7 @@
 """`otmon elastic`: what otmon needs in Elasticsearch, how delivery stands, what was refused for good."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from otmon.outputs.elastic.install import Installation
     from otmon.outputs.kibana.load import Loaded
 
+SKEW_S: Final = 30.0
+"""From when on clocks differ too much to compare times."""
 _EPILOG: Final = """\b
 Examples:
   OTMON_ELASTIC_USER=elastic:secret otmon elastic setup --elastic https://elastic.example:9200 --key-file otmon.key
@@ -107,6 +110,7 @@ def setup(url: str | None, dry_run: bool, key_file: Path | None, kibana_url: str
     key: str | None = None
     with _kept(None if dry_run else key_file) as keep, _installation(url) as (settings, client, installation):
         steps = installation.look() if dry_run else installation.install()
+        _look_at_clock(installation)
         rights = role(settings.namespace)
         if (
             keep is not None
@@ -155,6 +159,15 @@ def _show_steps(steps: "Sequence[Any]", word: str) -> None:
     emit(f"{len(changed)} changes {word}, {len(steps) - len(changed)} as they should be\n")
 
 
+def _look_at_clock(installation: "Installation") -> None:
+    """Documents carry this machine's time, and people compare it with that of others."""
+    ahead_s = installation.ahead_s(time.time())
+    if ahead_s is not None and abs(ahead_s) >= SKEW_S:
+        side = "ahead of" if ahead_s > 0 else "behind"
+        mend = "set the one that is wrong: timedatectl set-ntp true"
+        complain(f"this machine's clock is {abs(ahead_s):,.0f} s {side} that of Elasticsearch; {mend}", "warning")
+
+
 @elastic.command()
 @_url
 @click.option("--data", is_flag=True, help="Delete the data streams too, with every document in them.")
@@ -193,6 +206,7 @@ def status(folder: Path, url: str | None, as_json: bool) -> int:
             except AuthorizationException:
                 note("templates are not seen with this key: a sensor's may only add and read documents")
             there["documents"] = dict(installation.counts())
+            _look_at_clock(installation)
     become_owner(folder)
     found: dict[str, Any] = {"sinks": [], "waiting": []}
     try:

@@ -14,11 +14,21 @@ from typing import Any
 
 import pytest
 
+from otmon.alerts.record import as_record
+from otmon.delivery.once import deliver_all
+from otmon.outputs.elastic.connection import Elastic
 from otmon.outputs.elastic.install import Installation
+from otmon.outputs.elastic.sink import ElasticSink
 from otmon.outputs.elastic.templates import VERSION, templates
 from otmon.outputs.folder import undelivered
+from otmon.outputs.sink import STREAMS
+from otmon.site.part import Part
+from otmon.store.sensor import SiteStore
+from tests.alerts.stub import Site as StubSite
+from tests.alerts.stub import episode, operation
 from tests.elastic.server import Node
 from tests.elastic.shipping import filled
+from tests.site.plant import op
 
 ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "captures" / "plant.pcap"
@@ -137,12 +147,33 @@ def test_a_node_that_is_away(elastic: Node, namespace: str, tmp_path: Path) -> N
     assert f"{waiting:,} records there wait to be delivered" in refused.err
     status = Done("elastic", "status", out, "--json")
     assert json.loads(status.out)["sinks"][0]["waiting"] == waiting
-    done = Done("deliver", out, "--elastic", elastic.url, OTMON_ELASTIC_NAMESPACE=namespace)
+    done = Done("deliver", out, "--elastic", elastic.url)  # the folder remembers its namespace
     assert done.code == 0
     assert re.fullmatch(r"otmon: note: \d+ records delivered to elastic", done.err.strip())
     assert sum(counts(elastic, namespace).values()) == waiting
     assert analyze(elastic.url, namespace, out, rules).code == 0
     assert sum(counts(elastic, namespace).values()) == waiting
+
+
+def test_what_two_sensors_see_alike_is_found_twice(elastic: Node, namespace: str, tmp_path: Path) -> None:
+    """And said again by either it is nothing new."""
+    Installation(elastic.client(), namespace).install()
+    one = episode(operation())
+    one.keep_name()
+    alert = as_record(one, StubSite())
+    for number, sensor in enumerate(("north", "south", "north")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with SiteStore(folder / "site.db", "plant", spooled=STREAMS, sensor=sensor) as store:
+            store.alerts([one], [alert])
+            store.add(Part(operations=[op()]))
+        sink = ElasticSink(Elastic(elastic.url, namespace))
+        assert deliver_all(folder, [sink], "not asked for") == {"elastic": 0}
+        sink.close()
+    for stream in ("alert", "operation"):
+        found = documents(elastic, namespace, stream)
+        assert sorted(hit["observer"]["name"] for hit in found) == ["north", "south"], stream
+    assert {hit["otmon"]["alert"]["id"] for hit in documents(elastic, namespace, "alert")} == {one.id}
 
 
 def everything(node: Node, namespace: str) -> dict[str, Any]:
