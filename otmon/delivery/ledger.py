@@ -209,9 +209,9 @@ class Ledger:
                 self._db.execute("ROLLBACK")
             raise LedgerError(f"{self.path}: not written ({error}): free space on its disk") from None
 
-    def begin(self, sink: str, streams: Iterable[str]) -> None:
-        """These streams are delivered to the sink, if nothing of them was yet: what waits for it can be told."""
-        self._write((_SENT, [(sink, stream, self._spool, 0) for stream in streams]))
+    def begin(self, sink: str, sent: Mapping[str, int]) -> None:
+        """These streams are delivered to the sink: what waits for it can be told. `sent`: so far perhaps already."""
+        self._write((_SENT, [(sink, stream, self._spool, until) for stream, until in sent.items()]))
 
     def sending(self, sink: str, stream: str, until: int) -> None:
         """Before a batch goes out: what ends here may have arrived from now on."""

@@ -62,11 +62,10 @@ class Shipper:
         self._per_s = records_per_s
         self._most = min(MAX_BATCH_RECORDS, max(1, int((records_per_s or MAX_BATCH_RECORDS) * SHARE_S)))
         self._lanes = [_Lane(stream, limit=self._most) for stream in STREAMS if stream in sink.streams]
-        ledger.begin(sink.name, [lane.stream for lane in self._lanes])
-        if ledger.lost:
-            waiting = reader.waiting()
-            for stream in {lane.stream for lane in self._lanes} & waiting.keys():
-                ledger.sending(sink.name, stream, waiting[stream].last)  # nobody knows what was
+        sent = dict.fromkeys((lane.stream for lane in self._lanes), 0)
+        if ledger.lost and not any(name == sink.name for name, _ in ledger.cursors()):  # nobody knows what was sent
+            sent |= {stream: one.last for stream, one in reader.waiting().items() if stream in sent}
+        ledger.begin(sink.name, sent)
         self._not_before_s = 0.0
         """The whole sink waits: it is away, refuses us, or has had its share."""
         self._mended: Callable[[], bool] | None = None

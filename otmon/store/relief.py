@@ -18,6 +18,8 @@ _AGES: Final = "spool_ages"
 """Document in `counters`: how long sensors ran, and marks: what was spooled when they had run so long."""
 PASSED_OVER: Final = "passed_over"
 """Document in `counters`: how many revisions."""
+PASSED_ROWS: Final = 20_000
+"""Revisions passed over at a time: frames wait meanwhile (half a second, of 100,000)."""
 _MARKS: Final = 30
 """Marks within the longest age: a record waits at most a thirtieth longer."""
 _SHED_SHARE: Final = 16
@@ -28,10 +30,12 @@ _ENDS: Final = (
 _ALERT: Final = "substr(id, 1, instr(id, '-') - 1)"
 """Of a spooled alert's id, which is alert id and revision."""
 _PASSED_OVER: Final = f"""
+WITH ends AS MATERIALIZED (
+    SELECT min(sequence) AS first, max(sequence) AS latest FROM spool WHERE stream = 'alert' GROUP BY {_ALERT}
+)
 SELECT sequence, length(record) FROM spool WHERE stream = 'alert' AND sequence NOT IN (
-    SELECT min(sequence) FROM spool WHERE stream = 'alert' GROUP BY {_ALERT}
-    UNION ALL SELECT max(sequence) FROM spool WHERE stream = 'alert' GROUP BY {_ALERT}
-)"""
+    SELECT first FROM ends UNION ALL SELECT latest FROM ends
+) LIMIT ?"""
 
 
 def aged(db: sqlite3.Connection, ran_ns: int, max_age_ns: int) -> dict[str, int]:
@@ -51,8 +55,8 @@ def aged(db: sqlite3.Connection, ran_ns: int, max_age_ns: int) -> dict[str, int]
 
 
 def pass_over(db: sqlite3.Connection) -> int:
-    """Remove revisions of alerts that wait between the first and the latest one; gives how many."""
-    found = db.execute(_PASSED_OVER).fetchall()
+    """Remove revisions of alerts that wait between the first and latest one, PASSED_ROWS at most; gives how many."""
+    found = db.execute(_PASSED_OVER, (PASSED_ROWS,)).fetchall()
     db.executemany("DELETE FROM spool WHERE stream = 'alert' AND sequence = ?", ((number,) for number, _ in found))
     db.execute(
         "UPDATE streams SET records = records - ?, bytes = bytes - ? WHERE stream = 'alert'",
@@ -106,6 +110,6 @@ class Relief:
         old = aged(db, ran_ns, max_age_ns) if ran_ns else {}
         self._alert_bytes = min(self._alert_bytes, bytes_of(db, "alert"))
         if bytes_of(db) > max_bytes // 2 and bytes_of(db, "alert") > self._alert_bytes * 17 // 16:
-            pass_over(db)
-            self._alert_bytes = bytes_of(db, "alert")
+            more = pass_over(db) == PASSED_ROWS
+            self._alert_bytes = 0 if more else bytes_of(db, "alert")
         return shed(db, max_bytes, old)

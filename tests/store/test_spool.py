@@ -237,3 +237,15 @@ def test_revisions_are_passed_over_when_the_spool_is_half_full(tmp_path: Path) -
             there = [name for (name,) in db.execute("SELECT id FROM spool WHERE stream = 'alert' ORDER BY sequence")]
     assert {"a0-1", "a1-1", "a2-1"} < set(there)
     assert there[-1] == "a0-34", "the latest is there"
+
+
+def test_passing_over_is_done_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relief, "PASSED_ROWS", 7)
+    with SiteStore(tmp_path / "site.db", "s", spooled=STREAMS) as store:
+        for n in range(32):
+            store.alerts([], [{"id": "a", "last_ts_ns": n}])
+        left = []
+        for _ in range(6):
+            store.relieve({}, 0, DAY_NS, 1)
+            left.append(store.waiting()["alert"].records)
+    assert left == [25, 18, 11, 4, 2, 2]
