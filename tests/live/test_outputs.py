@@ -251,7 +251,10 @@ def test_a_collector_that_is_away_holds_up_nobody(plant: Any, data: Path) -> Non
     [
         ("lines: /var/log/otmon.jsonl", "lines: /var/log/otmon.jsonl is not in the data folder"),
         ("lines: alerts.jsonl", "name it .jsonl, and not as otmon's own files"),
-        ("webhook: {url: 'https://siem.example/', secret-file: none}", "webhook: the secret in "),
+        (
+            "webhook: {url: 'https://siem.example/', secret-file: none}",
+            "sensor.yaml:3:41: webhook.secret-file: the secret in ",
+        ),
         ("syslog: {url: 'tls://siem.example', ca: none}", "none holds no certificate of an authority: No such file"),
     ],
 )
