@@ -23,6 +23,7 @@ from otmon.store import spool
 from tests.cli.test_decide import ALERTS, SITE, decision
 from tests.delivery.kit import T0, Spool
 from tests.elastic.test_delivery import Fake, serving
+from tests.outputs.pki import make
 
 ROOT = Path(__file__).parents[2]
 OTMON = (sys.executable, "-m", "otmon")
@@ -159,16 +160,23 @@ class Taking(Fake):
     do_GET = do_POST = do_PUT = do_HEAD = _answer
 
 
-def test_dead_letters_go_to_the_sink_that_is_there(folder: Path, of_root: Path) -> None:
+@pytest.mark.parametrize("secure", [False, True])
+def test_dead_letters_go_to_the_sink_that_is_there(
+    folder: Path, of_root: Path, tmp_path_factory: pytest.TempPathFactory, secure: bool
+) -> None:
+    """Nobody may read neither the key nor the authority: they are read before."""
     filled(folder, {"audit-0": "elastic", "other": "webhook"})
     of_root.write_text("secret\n")
+    env, tls = {"OTMON_ELASTIC_KEY_FILE": str(of_root)}, None
+    if secure:
+        pki = make(tmp_path_factory.mktemp("pki"))
+        pki.ca.chmod(0o600)
+        env, tls = env | {"OTMON_ELASTIC_CA": str(pki.ca)}, pki.context()
     handler: type[http.server.BaseHTTPRequestHandler] = Taking
-    with serving(handler) as url:
+    with serving(handler, tls) as url:
 
         def retry(*more: str) -> subprocess.CompletedProcess[str]:
-            return otmon(
-                *("elastic", "dead", "retry", folder, *more, "--elastic", url), OTMON_ELASTIC_KEY_FILE=str(of_root)
-            )
+            return otmon("elastic", "dead", "retry", folder, *more, "--elastic", url, **env)
 
         none = retry("2")
         assert none.returncode == 1
