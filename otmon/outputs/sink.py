@@ -28,7 +28,7 @@ class Outgoing(NamedTuple):
     sequence: int
     """Counts the records of this stream of this sensor from 1: a gap at the other end is a loss."""
     id: str
-    """The same for the same record of the same site, however often it is made. Safe text of 512 bytes at most."""
+    """The same for the same record of the same site and sensor, however often it is made. Safe text, 512 bytes."""
     ts_ns: int
     """Time of the frame that the record is of; of the machine for `audit` and `sensor`."""
     site: str
