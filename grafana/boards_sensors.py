@@ -80,10 +80,17 @@ HEALTH: Final = Board(
         ],
         [
             table("Is anything missing in delivery?", "Each record of a sensor and stream has a number, one higher "
-                  "than the last. Highest minus lowest plus one should be the number of documents.", "all", SCOPE,
+                  "than the last. Highest minus lowest plus one should be the number of documents; of alerts it may be "
+                  "fewer: revisions that a later one made needless.", "all", SCOPE,
                   (_SENSOR, By("event.dataset", "Stream", 10)),
                   (Metric("count", "", "Documents"), Metric("min", "event.sequence", "Lowest"),
-                   Metric("max", "event.sequence", "Highest")), w=24),
+                   Metric("max", "event.sequence", "Highest")), w=12),
+            table("How is each output?", "Records of each state, what waited at most, and for how long. `away`: it is "
+                  "tried again; `stopped`: somebody must mend something.", "sensor", SCOPE,
+                  (By("otmon.sensor.delivery.sink", "Output"), By("otmon.sensor.delivery.state", "State")),
+                  (Metric("count", "", "Records"), Metric("max", "otmon.sensor.delivery.waiting", "Waiting"),
+                   Metric("max", "otmon.sensor.delivery.behind_s", "Behind (s)")), w=12,
+                  nested="otmon.sensor.delivery"),
         ],
     ),
 )  # fmt: skip

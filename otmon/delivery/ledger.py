@@ -112,7 +112,7 @@ class Ledger:
                     self._set_aside()
                     self._db = self._ready()
                 self._file = _identity(path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise LedgerError(f"{path}: {error}: its folder must be this user's, with room on the disk") from None
 
     @staticmethod

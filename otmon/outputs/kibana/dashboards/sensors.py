@@ -67,6 +67,8 @@ SENSORS: Final = Dashboard(
                         total("otmon.sensor.shed", "shed"),
                         latest("otmon.sensor.clock.synchronised", "clock in step"),
                         latest("otmon.sensor.clock.max_error_ns", "clock's error"),
+                        latest("otmon.sensor.outputs_down", "outputs down"),
+                        latest("otmon.sensor.waiting", "waits for outputs"),
                         latest("observer.version", "version"),
                     ),
                 ),
