@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otmon.engine import analyze
-from otmon.model import Op
+from otmon.model import Op, Target
 from otmon.policy.axes import Axes
 from otmon.policy.functions import triples
 from otmon.policy.load import load_bytes, load_policy
@@ -26,7 +27,7 @@ def agree(policy, space, key, ts_ns):
     assert space.has(key, ts_ns) == verdict.permit
     if verdict.permit and key.target is not None and key.target.start is not None:
         for address in range(key.target.start, min(key.target.end, key.target.start + LAST) + 1):
-            at = key._replace(target=registers(address, None, key.target.space))
+            at = key._replace(target=key.target._replace(start=address, end=address))
             element = Op(*key[7:10], key.unit, at.target)
             for value in (*range(LAST + 2), 2.5, -1, float("nan"), float("inf")):
                 expected = policy.judge_values(key, [(element, value)], ts_ns).permit
@@ -142,6 +143,41 @@ def test_boxes_are_the_judge_for_hosts_realms_chatter_and_times(site, keys):
     space = permitted(policy, Axes([policy]))
     for number, key in enumerate(keys):
         agree(policy, space, key, MOMENTS[number % len(MOMENTS)])
+
+
+MORE_TARGETS = [
+    None,
+    Target("file"),
+    Target("file", name="a"),
+    Target("file", 3, 3, "b"),
+    Target("g12"),
+    Target("coil"),
+]
+MORE_UNITS = {
+    "modbus": [0, 1, 2],
+    "dnp3": [(1, 10), (2, 10), (1, 11), (1, 0xFFFB), (1, 0xFFFC), (1, 0xFFFF)],
+    "s7comm": [None],
+}
+EVERY_OP = [
+    op("10.0.0.1", "10.0.0.2", protocol, name, access, function_code=code, target=wanted, unit=unit)
+    for protocol, (code, name, access), target, _ in SPOKEN
+    for wanted in (target, *MORE_TARGETS)
+    for unit in MORE_UNITS[protocol]
+] + [connect("10.0.0.1", "10.0.0.2", protocol, port, function) for protocol, port, function in PLAIN]
+
+
+@pytest.mark.parametrize("number", range(len(wide_rows)))
+@pytest.mark.parametrize("never", [False, True])
+def test_every_row_beside_the_judge_for_every_operation(number, never):
+    row = {key: value for key, value in wide_rows[number].items() if not never or key != "values"}
+    everything = [{"protocol": protocol} for protocol in ("modbus", "dnp3", "s7comm", "tcp", "udp", "icmp", "ip")]
+    site = {"otmon": 1, "zones": {"plant": {"hosts": ["10.0.0.0/24"]}}}
+    site["conduits"] = [{"id": "c", "from": "any", "to": "any", "allow": everything if never else [row]}]
+    site["never"] = [{"to": "any", "operations": [row]}] if never else []
+    policy = load_bytes(json.dumps(site).encode(), "p")
+    space = permitted(policy, Axes([policy]))
+    said = {space.has(key, NOON) for key in EVERY_OP if agree(policy, space, key, NOON) is None}
+    assert said == {True, False}
 
 
 def test_every_function_of_our_captures_is_on_the_axis():
