@@ -68,6 +68,7 @@ wide_rows = [
     {"protocol": "modbus", "functions": [3], "units": [0, 1], "targets": [{"space": "holding_register"}]},
     {"protocol": "modbus", "targets": [{"space": "file", "names": ["a", "b"], "ranges": ["0-3"]}, {"space": "file"}]},
     {"protocol": "modbus", "targets": [{"space": "file", "names": ["a"]}, {"space": "file", "ranges": ["2-5"]}]},
+    {"protocol": "modbus", "targets": [{"space": "file", "names": ["a"]}]},
     {"protocol": "dnp3", "master": 1, "outstation": [10], "objects": ["g12 0-3"]},
     {"protocol": "s7comm", "functions": ["download"], "port": 102},
 ]
