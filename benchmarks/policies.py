@@ -5,6 +5,7 @@ stored operations are replayed. Prints JSON, in seconds of this process's own ti
 """
 
 import argparse
+import gc
 import json
 import random
 import tempfile
@@ -77,6 +78,7 @@ def explained(policy: Policy, times: int = 200) -> dict[str, float]:
 
 
 def main() -> None:
+    gc.disable()  # as the command line does
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--operations", type=int, default=1_000_000)

@@ -175,9 +175,12 @@ def read_operations(db: sqlite3.Connection, after: Sequence[Any] = (), limit: in
     return map(record_of, db.execute(f"SELECT * FROM {table} {beyond} ORDER BY {columns} LIMIT ?", (*after, limit)))
 
 
-_GROUPS: Final = (
-    f"SELECT {', '.join(KEYS['operation_rows'])}, attempted, first_ts_ns, last_ts_ns FROM operation_rows"
-    f" ORDER BY {', '.join(KEYS['operation_rows'])}"
+_WITHOUT_TARGET: Final = KEYS["operation_rows"][:12]
+_GROUPS: Final = f"SELECT DISTINCT {', '.join(_WITHOUT_TARGET)} FROM operation_rows"
+_OF_GROUP: Final = (
+    "SELECT target_space, target_start, target_end, target_name, attempted, first_ts_ns, last_ts_ns, initiated_by"
+    f" FROM operation_rows WHERE {' AND '.join(f'{column} = ?' for column in _WITHOUT_TARGET)}"
+    " ORDER BY target_space, target_start, target_end, target_name, initiated_by"
 )
 _BATCH: Final = 4096
 
@@ -185,24 +188,23 @@ _BATCH: Final = 4096
 def read_groups(db: sqlite3.Connection) -> Iterator[tuple[OperationKey, list[Seen]]]:
     """Operations without their targets, each with the targets it was seen on: a million in seconds.
 
-    A group of many targets comes in parts.
+    A group of many targets comes in parts. What the rows of a group share is read once.
     """
-    before: tuple[Any, ...] | None = None
-    key, seen = None, list[Seen]()
-    for row in db.execute(_GROUPS):
-        if row[:12] != before or len(seen) >= _BATCH:
-            if key is not None:
-                yield key, seen
-            before, seen = row[:12], []
-            key = rows.operation_key((*before, "", -1, -1, -1, row[16]))
-        space, start, end, name = row[12:16]
-        target = Target(space, None if start < 0 else start, None if end < 0 else end, None if name == -1 else name)
-        seen.append(Seen(target if space else None, row[17], row[18], row[19]))
-    if key is not None:
-        yield key, seen
+    for group in db.execute(_GROUPS):
+        found = db.execute(_OF_GROUP, group)
+        while part := found.fetchmany(_BATCH):
+            seen = [
+                Seen(
+                    Target(space, None if start < 0 else start, None if end < 0 else end, None if name == -1 else name)
+                    if space
+                    else None,
+                    *figures,
+                )
+                for space, start, end, name, *figures, _ in part
+            ]
+            yield rows.operation_key((*group, "", -1, -1, -1, part[0][7])), seen
 
 
-_WITHOUT_TARGET: Final = KEYS["operation_rows"][:12]
 _OUTLINE: Final = (
     f"SELECT {', '.join(_WITHOUT_TARGET)}, '', -1, -1, -1, min(initiated_by),"
     " sum(attempted), sum(accepted), sum(rejected), sum(partial), sum(unanswered), sum(unseen), sum(pending),"
