@@ -58,7 +58,7 @@ class Compiler:
         self._model = model
         self._zone = zone
         self._report = report
-        self._row_ids: dict[str, Path] = {}
+        self.row_paths: dict[str, Path] = {}
         self.realms = self._realms()
         self._asset_hosts = {
             key: self._hosts(asset.hosts, ("assets", key, "hosts"), self._realm(asset.realm, ("assets", key)))
@@ -290,7 +290,7 @@ class Compiler:
         return tuple(out)
 
     def _take_id(self, row_id: str, at: Path) -> None:
-        if self._row_ids.setdefault(row_id, at) != at:
+        if self.row_paths.setdefault(row_id, at) != at:
             self._report(
                 (*at, "id"), f"the row id {quoted(row_id)} is taken", "ids are unique over conduits, zones and rows"
             )

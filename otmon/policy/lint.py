@@ -1,17 +1,31 @@
 """`otmon policy check`: what a policy holds, and what in it cannot have been meant."""
 
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import NamedTuple, Protocol
 
-from otmon.policy.intervals import Intervals, contains_all
-from otmon.policy.judge import Policy, Rule
-from otmon.policy.load import load_policy
-from otmon.policy.rows import EVERY_PROTOCOL, Row
-from otmon.policy.zones import Hosts
+from otmon.policy.addresses import parse_hosts
+from otmon.policy.compile import ANY
+from otmon.policy.errors import Path, quoted
+from otmon.policy.findings import Finding
+from otmon.policy.intervals import covers, merge, overlaps
+from otmon.policy.judge import Policy
+from otmon.policy.lint_rows import Lint
+from otmon.policy.load import Source, load_source
+from otmon.policy.reader import read_bytes
+from otmon.policy.usage import Usage, broad
+from otmon.policy.zones import OUTSIDE, Zone
+
+
+class Report(Protocol):
+    """Takes a finding."""
+
+    def __call__(self, rule: str, at: Path, says: str, used: dict[str, dict[str, str]] | None = None) -> None:
+        """`at`: its path in the document."""
 
 
 class Summary(NamedTuple):
-    """How much there is of each, and warnings, one sentence each."""
+    """How much there is of each, and what was found, in the order of the file."""
 
     zones: int
     assets: int
@@ -19,90 +33,103 @@ class Summary(NamedTuple):
     rows: int
     never: int
     review: int
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
-def check(path: str | Path) -> Summary:
-    """Load a policy and look at it. PolicyError as load_policy."""
-    policy = load_policy(path)
+def check(path: str | FilePath, usage: Usage | None = None) -> Summary:
+    """Load a policy and look at it; `usage`: also at what was seen. PolicyError as load_policy."""
+    return look(load_source(read_bytes(str(path)), str(path)), usage)
+
+
+def look(source: Source, usage: Usage | None = None) -> Summary:
+    """As check, for a policy that is loaded."""
+    policy = source.policy
     rows, never, review = (
         sum(len(rule.rows) for rule in rules.rules) for rules in (policy.conduits, policy.never, policy.review)
     )
-    warnings = (*_empty(policy), *_unreachable(policy))
+    found: list[Finding] = []
+
+    def report(rule: str, at: Path, says: str, used: dict[str, dict[str, str]] | None = None) -> None:
+        place = source.document.problem(at, says)
+        found.append(Finding(place.line, place.column, rule, place.key, says, used))
+
+    _whole(source, report)
+    lint = Lint(policy)
+    for rule, row, says in lint.rows():
+        report(rule, source.rows[row], says)
+    for zone in policy.sites.zones:
+        if _is_monitored(policy, zone) and lint.silent(zone):
+            report("unreachable-zone", ("zones", zone.name), f"No row permits anything from or to zone {zone.name}.")
+    _hosts(source, usage, report)
+    if usage is not None:
+        _used(source, usage, report)
     zones, assets, conduits = len(policy.sites.zones), len(policy.sites.assets), len(policy.conduits.rules)
-    return Summary(zones, assets, conduits, rows, never, review, warnings)
+    return Summary(zones, assets, conduits, rows, never, review, tuple(sorted(found, key=_place)))
 
 
-def _empty(policy: Policy) -> list[str]:
-    out = [f"Zone {zone.name} has no hosts." for zone in policy.sites.zones if not zone.hosts.ranges]
+def _place(finding: Finding) -> tuple[int, int, str, str]:
+    return (*finding[:3], finding.says)
+
+
+def _whole(source: Source, report: Report) -> None:
+    policy = source.policy
+    for zone in policy.sites.zones:
+        if not zone.hosts.ranges:
+            report("empty-zone", ("zones", zone.name), f"Zone {zone.name} has no hosts.")
     marked = {*policy.realms.vlans.values(), *policy.realms.interfaces.values(), *policy.realms.inputs.values()}
-    out += [
-        f"No frame can be in realm {name}: it has no VLAN, interface or input."
-        for name in policy.realms.names
-        if name not in marked
-    ]
+    for name in policy.realms.names:
+        if name not in marked:
+            says = f"No frame can be in realm {name}: it has no VLAN, interface or input."
+            report("dead-realm", ("realms", name), says)
     if not any(zone.hosts.ranges and zone.monitored is not False for zone in policy.sites.zones):
-        out.append("No zone is monitored: everything is permitted that no `never` row forbids.")
-    return out
+        says = "No zone is monitored: everything is permitted that no `never` row forbids."
+        report("nothing-monitored", ("zones",), says)
 
 
-def _unreachable(policy: Policy) -> list[str]:
-    out = []
-    rules = policy.conduits.rules
-    for number, rule in enumerate(rules):
-        bans = [ban for never in policy.never.rules if _same_hosts(never, rule) for ban in never.rows]
-        earlier = [row for other in rules[:number] if _same_hosts(other, rule) for row in other.rows]
+def _is_monitored(policy: Policy, zone: Zone) -> bool:
+    ranges = zone.hosts.ranges
+    return bool(ranges) and policy.sites.place_at(zone.hosts.realm or "", ranges[0][0]).monitored
+
+
+# --- hosts ------------------------------------------------------------------------------------------------------------
+def _hosts(source: Source, usage: Usage | None, report: Report) -> None:
+    inside = merge(pair for zone in source.policy.sites.zones for pair in zone.hosts.ranges)
+    seen = merge((at, at) for at in usage.hosts) if usage is not None else None
+    for at, text in _named(source):
+        low, high = parse_hosts(text)
+        if inside and not covers(inside, low, high):
+            what = "lies partly outside every zone" if overlaps(inside, low, high) else "is in no zone"
+            report("unknown-host", at, f"{quoted(text)[1:-1]} {what}.")
+        if seen is not None and not overlaps(seen, low, high):
+            report("unseen-host", at, f"{quoted(text)[1:-1]} was never seen.")
+    for zone in source.policy.sites.zones if seen is not None else ():
+        if zone.hosts.ranges and not any(overlaps(seen or (), low, high) for low, high in zone.hosts.ranges):
+            report("unseen-host", ("zones", zone.name), f"No host of zone {zone.name} was ever seen.")
+
+
+def _named(source: Source) -> Iterator[tuple[Path, str]]:
+    """Each address or network that stands for itself, not as a part of a zone."""
+    model = source.model
+    for name, asset in model.assets.items():
+        yield from ((("assets", name, "hosts", n), text) for n, text in enumerate(asset.hosts))
+    for name, members in model.roles.items():
+        yield from ((("roles", name, n), text) for n, text in enumerate(members) if text not in model.assets)
+    words = {ANY, OUTSIDE, *model.zones, *model.assets}
+    for key in ("conduits", "never", "review"):
+        for n, rule in enumerate(getattr(model, key)):
+            for end, selectors in (("from", rule.from_), ("to", rule.to)):
+                for i, selector in enumerate(selectors or ()):
+                    yield from (((key, n, end, i), text) for text in selector.host if text not in words)
+
+
+# --- what was used ----------------------------------------------------------------------------------------------------
+def _used(source: Source, usage: Usage, report: Report) -> None:
+    for rule in source.policy.conduits.rules:
         for row in rule.rows:
-            if ban := next((ban for ban in bans if _includes(ban, row)), None):
-                out.append(f"Row {row.id} can never permit: row {ban.id} forbids all of it.")
-            elif other := next((other for other in earlier if _includes(other, row)), None):
-                out.append(f"Row {row.id} adds nothing: row {other.id} permits all of it.")
-            earlier.append(row)
-    return out
-
-
-def _same_hosts(outer: Rule, inner: Rule) -> bool:
-    return _contains(outer.from_hosts, inner.from_hosts) and _contains(outer.to_hosts, inner.to_hosts)
-
-
-def _contains(outer: tuple[Hosts, ...], inner: tuple[Hosts, ...]) -> bool:
-    return all(
-        any(
-            (wide.realm is None or wide.realm == narrow.realm)
-            and (wide.outside or not narrow.outside)
-            and contains_all(wide.ranges, narrow.ranges)
-            for wide in outer
-        )
-        for narrow in inner
-    )
-
-
-def _includes(outer: Row, inner: Row) -> bool:
-    """Whatever the inner row speaks of, the outer one does too."""
-    if outer.window is not None and outer.window != inner.window:
-        return False
-    if outer.protocol == EVERY_PROTOCOL:
-        return True
-    if outer.protocol != inner.protocol or (outer.values is not None and outer.values != inner.values):
-        return False
-    if outer.targets is not None and outer.targets != inner.targets:
-        return False
-    if not (outer.functions is None or (inner.functions is not None and _functions(inner) <= _functions(outer))):
-        return False
-    if not (outer.accesses is None or (inner.accesses is not None and inner.accesses <= outer.accesses)):
-        return False
-    pairs = (
-        (outer.units, inner.units),
-        (outer.masters, inner.masters),
-        (outer.outstations, inner.outstations),
-        (outer.ports, inner.ports),
-    )
-    return all(_covers(wide, narrow) for wide, narrow in pairs)
-
-
-def _functions(row: Row) -> frozenset[str | int]:
-    return frozenset((*(row.functions or ()), *row.codes))
-
-
-def _covers(outer: Intervals | None, inner: Intervals | None) -> bool:
-    return outer is None or (inner is not None and contains_all(outer, inner))
+            used = usage.rows.get(row.id)
+            at = source.rows[row.id]
+            if used is None:
+                report("never-hit-row", at, f"Row {row.id} permits nothing that was ever seen.")
+            elif looser := broad(rule, row, used):
+                parts = (f"{key} {pair['used']} of {pair['allows']}" for key, pair in looser.items())
+                report("broad-row", at, f"Row {row.id} is wider than its use: {'; '.join(parts)}.", looser)

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, tzinfo
 from pathlib import Path as FilePath
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ValidationError
@@ -25,6 +25,21 @@ def load_policy(path: str | FilePath) -> Policy:
 
 def load_bytes(raw: bytes, path: str) -> Policy:
     """The policy in the bytes of a file; `path` is for errors and records."""
+    return load_source(raw, path).policy
+
+
+class Source(NamedTuple):
+    """A policy together with the file it was read from: for those who speak about the file itself."""
+
+    policy: Policy
+    model: PolicyModel
+    document: Document
+    rows: dict[str, Path]
+    """Where each row stands, by its id."""
+
+
+def load_source(raw: bytes, path: str) -> Source:
+    """As load_bytes."""
     document = parse(raw, path)
     model = _validated(document, path)
     problems: list[Problem] = []
@@ -50,7 +65,7 @@ def load_bytes(raw: bytes, path: str) -> Policy:
     )
     if problems:
         raise PolicyError(path, problems)
-    return policy
+    return Source(policy, model, document, compiler.row_paths)
 
 
 def _time_zone(name: str) -> tzinfo | None:

@@ -149,8 +149,11 @@ def fits(row: Row, op: OperationKey) -> bool:
 
 def fits_function(row: Row, op: OperationKey) -> bool:
     """Function and access class."""
-    if op.function in row.implied:
-        return True
+    return op.function in row.implied or names_function(row, op)
+
+
+def names_function(row: Row, op: OperationKey) -> bool:
+    """As fits_function, without what the row only implies."""
     if row.accesses is not None and op.access not in row.accesses:
         return False
     return row.functions is None or op.function in row.functions or op.function_code in row.codes
@@ -181,11 +184,7 @@ def forbids(row: Row, op: OperationKey) -> bool:
     """The never row speaks of the operation, as far as its target does not matter."""
     if row.protocol == EVERY_PROTOCOL:
         return True
-    if row.protocol != op.protocol or not fits_port(row, op):
-        return False
-    if row.accesses is not None and op.access not in row.accesses:
-        return False
-    if row.functions is not None and op.function not in row.functions and op.function_code not in row.codes:
+    if row.protocol != op.protocol or not (fits_port(row, op) and names_function(row, op)):
         return False
     return fits_unit(row, op.unit) or _is_broadcast(row, op)
 

@@ -49,10 +49,11 @@ def limits_text(limits: Sequence[Limit], space: str | None) -> str:
     shown = []
     for limit in near:
         # `addresses` stands for four spaces: one of them is enough to say it.
-        key = ("", limit.ranges) if limit.space in DATA_SPACES and limit.space != space else (limit.space, limit)
+        data = limit.space in DATA_SPACES and limit.space != space and limit.ranges is not None
+        key = ("", limit.ranges) if data else (limit.space, limit)
         if key not in seen:
             seen.add(key)
-            shown.append(f"addresses {ranges_text(limit.ranges or ())}" if key[0] == "" else limit_text(limit))
+            shown.append(f"addresses {ranges_text(limit.ranges or ())}" if data else limit_text(limit))
     return listed(shown, str)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from otmon.policy.findings import NEED_DATA, RULES
 from tests.docs.test_docs import newcomer, shell
 
 __all__ = ["newcomer"]
@@ -31,6 +32,13 @@ def test_the_tests_on_the_page_are_those_beside_the_policy() -> None:
     assert shown in (ROOT / "rules" / "plant.test.yaml").read_text()
 
 
-@pytest.mark.parametrize("command", ["diff", "explain", "test", "replay"])
+def test_the_rules_of_the_page_are_those_of_the_program() -> None:
+    table = re.findall(r"^\| `([\w-]+)` \| (note|warning|error) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+    data = " Needs `--data`."
+    rules = [(r.id, r.level, r.means + (data if r.id in NEED_DATA else ""), r.do) for r in RULES.values()]
+    assert table == rules
+
+
+@pytest.mark.parametrize("command", ["check", "diff", "explain", "test", "replay"])
 def test_every_command_of_the_page_is_shown(command: str) -> None:
     assert f"`otmon policy {command}`\n" in PAGE

@@ -266,7 +266,7 @@ def pair_rows(spec, key):
     for conduit in spec["conduits"]:
         if selected(conduit["from"], key.client) and selected(conduit["to"], key.server):
             for row in conduit["allow"]:
-                yield row, conduit.get("during") is not CLOSED
+                yield row, conduit.get("during") != CLOSED
 
 
 def addresses_of(key):
