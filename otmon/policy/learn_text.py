@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otmon.policy.addresses import is_group, network_of, point
 from otmon.policy.intervals import Intervals
-from otmon.policy.reader import plain_value
+from otmon.policy.scalars import plain_value
 from otmon.policy.zones import Realms
 
 if TYPE_CHECKING:

@@ -138,21 +138,23 @@ class Phrases:
 
     def _limits(self, numbers: Intervals) -> Iterator[Limit]:
         """Space by space; names that have the same ranges together, no names where all have."""
-        spaces: dict[str, dict[str | None, Intervals]] = {}
-        for place, (space, name) in enumerate(self._axes.places):
-            base = place * POSITIONS
-            inside = _shifted(numbers, base, base + POSITIONS - 1)
-            if inside:
-                spaces.setdefault(space, {})[name] = inside
+        spaces: dict[str, dict[str | None, list[tuple[int, int]]]] = {}
+        places = self._axes.places
+        for low, high in numbers:
+            for place in range(max(low, 0) // POSITIONS, min(high // POSITIONS + 1, len(places))):
+                space, name = places[place]
+                base = place * POSITIONS
+                inside = (max(low - base, 0), min(high - base, POSITIONS - 1))
+                spaces.setdefault(space, {}).setdefault(name, []).append(inside)
         for space, names in spaces.items():
-            every = [name for other, name in self._axes.places if other == space]
+            every = [name for other, name in places if other == space]
             by_ranges: dict[Intervals, list[str | None]] = {}
             for name in every:
                 if name in names:
-                    by_ranges.setdefault(names[name], []).append(name)
-            for inside, same in by_ranges.items():
-                whole = inside == ((0, POSITIONS - 1),)
-                ranges = None if whole else tuple((max(low - 1, 0), high - 1) for low, high in inside if high > _WHOLE)
+                    by_ranges.setdefault(tuple(names[name]), []).append(name)
+            for ranges_, same in by_ranges.items():
+                whole = ranges_ == ((0, POSITIONS - 1),)
+                ranges = None if whole else tuple((max(low - 1, 0), high - 1) for low, high in ranges_ if high > _WHOLE)
                 called = None if same == every or same == [None] else frozenset(_name(name) for name in same)
                 yield Limit(space, ranges, called)
 

@@ -1,10 +1,10 @@
 """YAML 1.2 text to plain data, with the place of every key and value.
 
-Built from the parser's events rather than from its nodes: nothing recurses, the depth is bounded before it is reached,
-and what makes YAML dangerous or surprising (aliases, merge keys, tags, duplicate keys) never becomes data.
+What is not plain (see `otmon.policy.plain`) is built from the parser's events rather than from its nodes: nothing
+recurses, the depth is bounded before it is reached, and what makes YAML dangerous or surprising (aliases, merge keys,
+tags, duplicate keys) never becomes data.
 """
 
-import re
 from pathlib import Path as FilePath
 from typing import Any, Final, NamedTuple
 
@@ -22,22 +22,16 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from otmon.limits import MAX_POLICY_BYTES
+from otmon.policy import plain
 from otmon.policy.errors import Path, PolicyError, Problem, key_text, quoted
+from otmon.policy.scalars import plain_value
 from otmon.text import safe_text
 
 MAX_DEPTH: Final = 16
 """The deepest policy needs 7 levels."""
 
 MAX_NODES: Final = 200_000
-"""Words, lists and mappings: a MiB of ordinary rows has 150,000, and each costs 50 microseconds to parse."""
-
-_NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
-_TRUE: Final = frozenset({"true", "True", "TRUE"})
-_FALSE: Final = frozenset({"false", "False", "FALSE"})
-_INT: Final = re.compile(r"[-+]?[0-9]{1,40}\Z")
-_OCTAL: Final = re.compile(r"0o[0-7]{1,40}\Z")
-_HEX: Final = re.compile(r"0x[0-9a-fA-F]{1,40}\Z")
-_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?\Z")
+"""Words, lists and mappings: a MiB of ordinary rows has 150,000; if not plain, each costs 50 microseconds to parse."""
 
 
 class Document(NamedTuple):
@@ -83,6 +77,12 @@ def parse(raw: bytes, path: str) -> Document:
         column = error.start - (before.rfind(b"\n") + 1) + 1
         place = Problem(before.count(b"\n") + 1, column, "", "not UTF-8 text", "save the file as UTF-8")
         raise PolicyError(path, [place]) from None
+    known = plain.read(text, MAX_DEPTH, MAX_NODES)
+    return Document(*known) if known is not None else parse_fully(text, path)
+
+
+def parse_fully(text: str, path: str) -> Document:
+    """As parse, whatever the notation."""
     builder = _Builder()
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
@@ -205,20 +205,3 @@ class _Builder:
         path = () if parent is None else parent.path if parent.key is None else (*parent.path, parent.key)
         mark = event.start_mark
         raise _Refused(Problem(mark.line + 1, mark.column + 1, key_text(path), wrong, right))
-
-
-def plain_value(text: str) -> Any:
-    """A plain scalar by the core schema of YAML 1.2: no sexagesimals, no dates, no `yes`."""
-    if text in _NULL:
-        return None
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    if _INT.match(text):
-        return int(text)
-    if _OCTAL.match(text):
-        return int(text[2:], 8)
-    if _HEX.match(text):
-        return int(text[2:], 16)
-    if _FLOAT.match(text):
-        return float(text)
-    return text

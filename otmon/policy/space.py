@@ -121,6 +121,9 @@ class Index:
         self._high = self._bounds(axes, 1)
         # The axis that tells most boxes apart is looked at first, and alone for all of them.
         self._order = sorted(range(axes), key=lambda axis: -len(np.unique(self._low[axis])))
+        alike = np.all((self._low == self._low[:, :1]) & (self._high == self._high[:, :1]), axis=1).tolist()
+        # Where all have the same bounds, the first one stands for all.
+        self._some = [slice(1) if same else slice(None) for same in alike]
 
     def _bounds(self, axes: int, end: int) -> NDArray[np.float64]:
         shape = (axes, len(self.boxes))
@@ -152,9 +155,10 @@ class Index:
         """
         if not self.boxes:
             return []
-        weight = np.zeros(len(self.boxes), np.int64)
+        weight = np.zeros(len(self.boxes), np.int32)
         for axis, at in enumerate(map(float, point)):
-            weight += weights[axis] * ((self._low[axis] > at) | (self._high[axis] < at))
+            low, high = self._low[axis][self._some[axis]], self._high[axis][self._some[axis]]
+            weight += np.int32(weights[axis]) * ((low > at) | (high < at))
         best: list[tuple[int, int, int, tuple[int, ...]]] = []
         for level in np.flatnonzero(np.bincount(weight)).tolist():
             if len(best) >= count and level > best[-1][0]:
@@ -172,13 +176,22 @@ class Index:
         far = np.zeros(len(numbers))
         for axis, at in enumerate(map(float, point)):
             if steps[axis]:
-                below, above = self._low[axis][numbers] - at, at - self._high[axis][numbers]
+                some = numbers[self._some[axis]]
+                below, above = self._low[axis][some] - at, at - self._high[axis][some]
                 far += steps[axis] * np.maximum(np.maximum(below, above), 0)
         return far
 
     def _measured(
         self, number: int, point: Point, weights: Sequence[int], steps: Sequence[int]
     ) -> tuple[int, int, int, tuple[int, ...]]:
-        distances = tuple(distance(side, at) for side, at in zip(self.boxes[number], point, strict=True))
+        distances = tuple(map(_steps, self.boxes[number], point))
         weight = sum(weight for weight, far in zip(weights, distances, strict=True) if far)
         return weight, sum(map(mul, steps, distances)), number, distances
+
+
+def _steps(side: Intervals, at: int) -> int:
+    """As distance; most sides are one range."""
+    if len(side) > 1:
+        return distance(side, at)
+    ((low, high),) = side
+    return low - at if at < low else at - high if at > high else 0
