@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from otmon.policy.edit import Asked, permits
 from otmon.policy.errors import Path, PolicyError, Problem, did_you_mean, quoted
-from otmon.policy.explain import explain
+from otmon.policy.explain import explain, refuse_newer
 from otmon.policy.fields import Text
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_policy
@@ -123,6 +123,7 @@ def _validated(document: Document, path: str) -> FileModel:
     if not isinstance(document.data, dict):
         wrong = "the file is empty" if document.data is None else "not a mapping"
         raise PolicyError(path, [document.problem((), wrong, "a file of tests begins with `otmon-test: 1`")])
+    refuse_newer(document, path, "otmon-test", "file of tests")
     try:
         return FileModel.model_validate(document.data, strict=False)
     except ValidationError as error:

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from otmon.policy.errors import Path, Problem, did_you_mean, quoted
+import otmon
+from otmon.policy.errors import Path, PolicyError, Problem, did_you_mean, quoted
 from otmon.policy.reader import Document
 from otmon.text import safe_text
 
@@ -33,6 +34,14 @@ def explain(
 ) -> list[Problem]:
     """Every problem. `keys`: what the mapping at a path may hold; `missing`: what to write where a key is missing."""
     return [_problem(document, dict(detail), keys, missing) for detail in error.errors(include_url=False)]
+
+
+def refuse_newer(document: Document, path: str, key: str, what: str) -> None:
+    """PolicyError if the file says that it is of a later format: what else is in it may be right there."""
+    version = document.data.get(key)
+    if isinstance(version, int) and version > 1:
+        wrong = f"format {quoted(version)[1:-1]} of a {what}: this otmon {otmon.__version__} reads format 1"
+        raise PolicyError(path, [document.problem((key,), wrong, "use the otmon that wrote it, or a later one")])
 
 
 def _problem(

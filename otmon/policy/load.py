@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ValidationError
 
-from otmon.policy.compile import Compiler
+from otmon.policy.compile import Compiler, Report
 from otmon.policy.errors import Path, PolicyError, Problem, did_you_mean, quoted
-from otmon.policy.explain import explain
+from otmon.policy.explain import explain, refuse_newer
 from otmon.policy.judge import Policy, Rules
 from otmon.policy.models import MODEL_AT, PolicyModel
-from otmon.policy.reader import Document, parse, read_bytes
+from otmon.policy.reader import Document, parse_on, read_bytes
+from otmon.policy.salvage import Salvage
 from otmon.policy.zones import Sites
 from otmon.text import safe_text
 
@@ -40,13 +41,16 @@ class Source(NamedTuple):
 
 def load_source(raw: bytes, path: str) -> Source:
     """As load_bytes."""
-    document = parse(raw, path)
-    model = _validated(document, path)
-    problems: list[Problem] = []
+    document = parse_on(raw, path)
+    problems = list(document.problems)
 
-    def report(at: Path, wrong: str, right: str) -> None:
+    def tell(at: Path, wrong: str, right: str) -> None:
         problems.append(document.problem(at, wrong, right))
 
+    report: Report = tell
+    model = _validated(document, path, problems)
+    if isinstance(model, Salvage):
+        report, model = model.reporter(tell), model.model
     zone = _time_zone(model.timezone)
     if zone is None:
         right = did_you_mean(model.timezone, available_timezones(), "write an IANA name such as Europe/Vienna")
@@ -78,14 +82,20 @@ def _time_zone(name: str) -> tzinfo | None:
         return None
 
 
-def _validated(document: Document, path: str) -> PolicyModel:
+def _validated(document: Document, path: str, problems: list[Problem]) -> "PolicyModel | Salvage":
+    """The model, or what is left of it, and `problems` the longer. PolicyError: nothing is."""
     if not isinstance(document.data, dict):
         wrong = "the file is empty" if document.data is None else "not a mapping"
         raise PolicyError(path, [document.problem((), wrong, "a policy begins with `otmon: 1`")])
+    refuse_newer(document, path, "otmon", "policy")
     try:
         return PolicyModel.model_validate(document.data, strict=False)
     except ValidationError as error:
-        raise PolicyError(path, explain(document, error, _keys, _MISSING)) from None
+        problems += explain(document, error, _keys, _MISSING)
+        left = Salvage({**document.data, "otmon": 1}, PolicyModel, error)
+        if left.model is None:
+            raise PolicyError(path, problems) from None
+        return left
 
 
 _MISSING: Final = {

@@ -39,6 +39,8 @@ class Document(NamedTuple):
 
     data: Any
     places: dict[Path, tuple[int, int]]
+    problems: tuple[Problem, ...] = ()
+    """Duplicate keys; the last value is in `data`."""
 
     def problem(self, path: Path, wrong: str, right: str = "") -> Problem:
         """An error at `path`, or at the nearest place above it that is in the file."""
@@ -69,7 +71,15 @@ def read_bytes(path: str) -> bytes:
 
 
 def parse(raw: bytes, path: str) -> Document:
-    """The document. PolicyError for what is not one YAML 1.2 document of plain data."""
+    """The document. PolicyError for what is not one YAML 1.2 document of plain data, each key once."""
+    document = parse_on(raw, path)
+    if document.problems:
+        raise PolicyError(path, document.problems)
+    return document
+
+
+def parse_on(raw: bytes, path: str) -> Document:
+    """As parse, with duplicate keys told in `problems`: for those who have more to say about the document."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -100,9 +110,9 @@ def parse_fully(text: str, path: str) -> Document:
         builder.problems.append(Problem(before_text.count("\n") + 1, column, "", wrong, "remove it"))
     except (YAMLError, ValueError, RecursionError) as error:
         builder.problems.append(Problem(1, 1, "", f"not YAML: {safe_text(str(error))}", ""))
-    if builder.problems:
-        raise PolicyError(path, builder.problems)
-    return Document(builder.root, builder.places)
+    else:
+        return Document(builder.root, builder.places, tuple(builder.problems))
+    raise PolicyError(path, builder.problems)
 
 
 class _Refused(Exception):
@@ -180,12 +190,11 @@ class _Builder:
         path = (*parent.path, key)
         place = (event.start_mark.line + 1, event.start_mark.column + 1)
         parent.key = key
-        if path in self.places:
-            before = self.places[path]
-            wrong = f"duplicate key, first in line {before[0]}"
+        assert isinstance(parent.value, dict)
+        if key in parent.value:
+            wrong = f"duplicate key, first in line {self.places[path][0]}"
             self.problems.append(Problem(*place, key_text(path), wrong, "keep one of the two"))
-        else:
-            self.places[path] = place
+        self.places[path] = place
 
     def _put(self, parent: _Open | None, value: Any) -> Path:
         if parent is None:

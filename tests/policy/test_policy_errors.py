@@ -1,13 +1,15 @@
 """Every mistake in a policy: file, line, column, key, what is wrong, what would be right."""
 
+import json
 import random
 from contextlib import suppress
 from textwrap import dedent
 
 import pytest
 
+import otmon
 from otmon.limits import MAX_POLICY_BYTES
-from otmon.policy.errors import PolicyError
+from otmon.policy.errors import PolicyError, key_text
 from otmon.policy.load import load_bytes, load_policy
 from otmon.policy.reader import parse
 
@@ -17,7 +19,12 @@ GOLDEN = {
     "empty": ("", "p:1:1: the file is empty; a policy begins with `otmon: 1`"),
     "comment only": ("# nothing\n", "p:1:1: the file is empty; a policy begins with `otmon: 1`"),
     "list": ("- otmon\n", "p:1:1: not a mapping; a policy begins with `otmon: 1`"),
-    "version": ("otmon: 2\n", "p:1:1: otmon: '2' is not known here; known: 1"),
+    "version": ("otmon: 0\n", "p:1:1: otmon: '0' is not known here; known: 1"),
+    "newer version": (
+        "otmon: 2\nzoness: {}\nsite: 1\n",
+        f"p:1:1: otmon: format 2 of a policy: this otmon {otmon.__version__} reads format 1; "
+        "use the otmon that wrote it, or a later one",
+    ),
     "no version": ("site: x\n", "p:1:1: otmon: missing; the file begins with `otmon: 1`"),
     "unknown key": ("otmon: 1\nzone: {}\n", "p:2:1: zone: unknown key 'zone'; did you mean 'zones'?"),
     "unknown key in a zone": (
@@ -188,6 +195,97 @@ def test_several_errors_at_once():
         "conduits[0].allow[0].protocol",
         "conduits[0].allow[0].units",
     ]
+
+
+def test_what_is_wrong_in_its_words_and_in_its_meaning_is_told_at_once():
+    text = """\
+    otmon: 1
+    site: a
+    site: b
+    timezone: Nowhere
+    zones:
+      a: {hosts: [10.0.0.1, 5, 10.0.0.300], level: x}
+      b: {hosts: [10.0.0.2]}
+      b: {hosts: [10.0.0.3], levl: 3}
+      broken: 7
+    conduits:
+      - {id: x, from: a, to: bb, allow: [{units: 1}, {protocol: modbus, units: [x, 300]}]}
+      - {id: x, from: broken, to: c, allow: []}
+      - {id: y, from: b, to: {zone: [3]}, allow: [{protocol: tcp, portz: 1}]}
+    """
+    with pytest.raises(PolicyError) as caught:
+        load_bytes(dedent(text).encode(), "p")
+    assert str(caught.value).splitlines() == [
+        "p:3:1: site: duplicate key, first in line 2; keep one of the two",
+        "p:4:1: timezone: unknown time zone 'Nowhere'; write an IANA name such as Europe/Vienna",
+        "p:6:25: zones.a.hosts[1]: '5' is not text; write a word or a sentence, in quotes if it is a number",
+        "p:6:28: zones.a.hosts[2]: '10.0.0.300' is not an address; write 10.0.1.5, 10.0.1.0/24, fd00::/64 or a MAC",
+        "p:6:41: zones.a.level: 'x' is not a number; write a number",
+        "p:8:3: zones.b: duplicate key, first in line 7; keep one of the two",
+        "p:8:26: zones.b.levl: unknown key 'levl'; did you mean 'level'?",
+        "p:9:3: zones.broken: '7' is not a mapping (`key: value` lines); write a mapping (`key: value` lines)",
+        "p:11:22: conduits[0].to: 'bb' is no zone, asset or address; did you mean 'b'?",
+        "p:11:38: conduits[0].allow[0].protocol: missing; write modbus, dnp3, s7comm, tcp, udp, icmp or ip",
+        "p:11:77: conduits[0].allow[1].units[0]: 'x' is not a range; write a number or 0-199",
+        "p:11:80: conduits[0].allow[1].units[1]: 300 cannot occur in `units`; they go from 0 to 255",
+        "p:12:6: conduits[1].id: the id 'x' is taken by conduits[0]; ids are unique",
+        "p:12:27: conduits[1].to: 'c' is no zone, asset or address; known: a, any, b, outside",
+        "p:13:34: conduits[2].to.zone[0]: '3' is not a name; "
+        "use letters, digits and _ . : / - (64 at most), in quotes if it is a number",
+        "p:13:63: conduits[2].allow[0].portz: unknown key 'portz'; did you mean 'port'?",
+    ]
+
+
+WHOLE = {
+    "otmon": 1,
+    "realms": {"r1": {"vlans": [1, "3-4"]}},
+    "zones": {
+        "a": {"hosts": ["10.0.0.0/24"], "realm": "r1", "assets": ["box"], "allow": [{"protocol": "icmp"}]},
+        "b": {"hosts": ["10.0.1.0/24"], "level": 2},
+    },
+    "assets": {"box": {"hosts": ["10.0.0.9"], "name": "Box", "realm": "r1"}},
+    "roles": {"eng": ["10.0.1.7", "10.0.1.8"]},
+    "never": [{"to": "a", "operations": [{"protocol": "modbus", "functions": [6], "units": [7]}]}],
+    "conduits": [
+        {"id": "x", "from": {"role": "eng"}, "to": ["a", {"asset": "box"}], "during": {"days": ["mon"], "ticket": "T"},
+         "allow": [{"protocol": "dnp3", "objects": ["g1 0-3"], "master": 1},
+                   {"protocol": "modbus", "addresses": ["0-9"], "targets": [{"space": "coil"}]}]},
+        {"id": "y", "from": "b", "to": "outside", "allow": [{"protocol": "tcp", "ports": [80, 443]}]},
+    ],
+    "review": [{"from": "b", "to": "a", "operations": [{"protocol": "s7comm", "access": "read"}], "reason": "r"}],
+}  # fmt: skip
+
+
+def paths_of(value, at=()):
+    yield at
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from paths_of(item, (*at, key))
+
+
+def problems_of(text):
+    try:
+        load_bytes(text.encode(), "p")
+    except PolicyError as error:
+        return error.problems
+    return ()
+
+
+@pytest.mark.parametrize("junk", [None, -7, ["\0"], {"x": 1}, "?(a+)+$"], ids=repr)
+def test_one_wrong_value_is_one_mistake(junk):
+    """Wherever it stands: nothing is said of what merely depends on it."""
+    load_bytes(json.dumps(WHOLE).encode(), "p")
+    for path in list(paths_of(WHOLE))[1:]:
+        spoilt = json.loads(json.dumps(WHOLE))
+        inner = spoilt
+        for part in path[:-1]:
+            inner = inner[part]
+        inner[path[-1]] = junk
+        problems = problems_of(json.dumps(spoilt, indent=1))
+        key = key_text(path)
+        others_declared = len(path) == 1 and isinstance(junk, dict)
+        if any(problem.key.startswith(key) for problem in problems) and not others_declared:
+            assert [p for p in problems if not (p.key.startswith(key) or key.startswith(p.key))] == [], key
+            assert min(problem.line for problem in problems) > 1
 
 
 def test_many_errors_are_counted():
