@@ -320,7 +320,7 @@ def test_bom_and_crlf_change_nothing():
 
 
 BOMBS = {
-    "deep lists": "otmon: 1\nsite: " + "[" * 100_000,
+    "deep lists": "otmon: 1\nsite: " + "[" * (MAX_POLICY_BYTES - 20),
     "deep mappings": "otmon: 1\nsite: " + "{a: " * 50_000,
     "deep block": "otmon: 1\n" + "\n".join(" " * i + "a:" for i in range(400)),
     "laughs": "a: &a [x, x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}]\n" for i in range(9)),
