@@ -11,13 +11,13 @@ from otmon.policy.axes import Axes, Side
 from otmon.policy.judge import Policy
 from otmon.policy.permitted import Permit, permitted
 from otmon.policy.rows import Row
-from otmon.policy.space import Box, Index, contains, intersect, subtract_all
+from otmon.policy.space import Box, Index, contains, intersect, uncovered
 from otmon.policy.wording import listed
 from otmon.policy.zones import Zone
 
-MAX_PIECES: Final = 2048
+MAX_PIECES: Final = 2000
 """Boxes into which a row may fall while others are taken out of it."""
-MAX_TRIED: Final = 64
+MAX_TRIED: Final = 12
 """Rows among which a smallest set is looked for that says all of a row."""
 _FREE: Final = {"free": "the freedom of hosts that are not monitored", "chatter": "the default for chatter"}
 """What permits without a row."""
@@ -123,11 +123,11 @@ def _covered(boxes: Iterable[Box], others: Sequence[Permit]) -> bool | None:
     for box in boxes:
         if any(contains(other.box, box) for other in others):
             continue
-        left = subtract_all(box, (other.box for other in others), MAX_PIECES)
-        if left is None:
+        try:
+            if uncovered(box, [other.box for other in others], MAX_PIECES) is not None:
+                return False
+        except OverflowError:
             out = None
-        elif left:
-            return False
     return out
 
 

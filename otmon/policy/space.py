@@ -63,11 +63,18 @@ def subtract_all(box: Box, others: Iterable[Box], most: int | None = None) -> li
     return left
 
 
-def uncovered(box: Box, others: Sequence[Box]) -> Box | None:
-    """Some part of the box that none of the others has a point of; None: together they contain the box."""
+def uncovered(box: Box, others: Sequence[Box], most: int | None = None) -> Box | None:
+    """Some part of the box that none of the others has a point of; None: together they contain the box.
+
+    OverflowError: after `most` pieces it is not known.
+    """
     waiting = [(box, 0)]
+    taken = 0
     while waiting:
         piece, at = waiting.pop()
+        taken += 1
+        if most is not None and taken > most:
+            raise OverflowError
         while at < len(others) and intersect(piece, others[at]) is None:
             at += 1
         if at == len(others):

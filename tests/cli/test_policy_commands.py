@@ -145,7 +145,7 @@ def test_everything_wrong_in_a_test_file_is_told_at_once(capsys, tmp_path):
         "more.test.yaml:3:1: at: 'noon' is not a time; write 2026-03-02T10:00",
         "more.test.yaml:6:60: tests[1].expect: no row 'scada-polls-plc/1' in",
         "lost.test.yaml:1:1: no policy",
-        "newer.test.yaml:1:1: otmon-test: '2' is not known here; known: 1",
+        "newer.test.yaml:1:1: otmon-test: format 2 of a file of tests: this otmon ",
     ):
         assert line in err, err
 

@@ -108,8 +108,17 @@ def test_what_is_found_in_other_files():
     assert more == ["2:9 unreachable-zone No row permits anything from or to zone z."]
     assert found("otmon: 1\n")[0].startswith("1:1 nothing-monitored ")
     fired = {says.split()[1] for says in [*SAYS, *more, *found("otmon: 1\n")]}
-    # invalid: below; tangled-row: no file of a sane size is.
+    # invalid and tangled-row: below.
     assert fired | {"invalid", "tangled-row"} == set(RULES)
+
+
+def test_what_would_take_too_long_is_said_and_not_guessed(monkeypatch):
+    monkeypatch.setattr("otmon.policy.lint_rows.MAX_PIECES", 0)
+    says = found(ALL_WRONG)
+    assert "32:9 tangled-row Row split/3 meets too many others to say whether it adds anything." in says
+    assert not any("shadowed-row Row split/3" in said for said in says)
+    # One row that says it all is found all the same.
+    assert "23:9 shadowed-row Row some/4 adds nothing: row some/1 permits all of it." in says
 
 
 @pytest.mark.parametrize(
