@@ -1,7 +1,7 @@
 """The commands around policies at the size they promise: `python -m benchmarks.policies [--rows N]`.
 
-Two policies of 10,000 rows that differ in every row are loaded and compared, denials are explained, and a million
-stored operations are replayed. Prints JSON, in seconds of this process's own time; nothing is asserted.
+Two policies of 10,000 rows that differ in every row are loaded, checked and compared, denials are explained, and a
+million stored operations are replayed. Prints JSON, in seconds of this process's own time; nothing is asserted.
 """
 
 import argparse
@@ -18,8 +18,10 @@ from otmon.model import Counts, OperationKey, OperationRecord, Target
 from otmon.policy.difference import difference
 from otmon.policy.edit import Asked
 from otmon.policy.judge import Policy
-from otmon.policy.load import load_policy
+from otmon.policy.lint import look
+from otmon.policy.load import load_policy, load_source
 from otmon.policy.optext import parse_operation
+from otmon.policy.reader import read_bytes
 from otmon.policy.replay import Replay
 from otmon.policy.why import Explainer
 from otmon.site.part import Part
@@ -88,7 +90,9 @@ def main() -> None:
         paths = [Path(folder) / f"{seed}.yaml" for seed in (1, 2)]
         for seed, path in enumerate(paths):
             path.write_text(policy_text(chosen.rows, seed))
-        out["load_s"], old = timed(lambda: load_policy(paths[0]))
+        out["load_s"], source = timed(lambda: load_source(read_bytes(str(paths[0])), str(paths[0])))
+        old = source.policy
+        out["check_s"], _ = timed(lambda: look(source))
         new = load_policy(paths[1])
         out["diff_s"], found = timed(lambda: difference(old, new))
         out["changes"] = len(found.changes)
