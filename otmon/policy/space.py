@@ -5,7 +5,6 @@ stands for, and how names, hosts, values and windows of time become whole number
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -191,14 +190,14 @@ class Index:
     def _measured(
         self, number: int, point: Point, weights: Sequence[int], steps: Sequence[int]
     ) -> tuple[int, int, int, tuple[int, ...]]:
-        distances = tuple(map(_steps, self.boxes[number], point))
-        weight = sum(weight for weight, far in zip(weights, distances, strict=True) if far)
-        return weight, sum(map(mul, steps, distances)), number, distances
-
-
-def _steps(side: Intervals, at: int) -> int:
-    """As distance; most sides are one range."""
-    if len(side) > 1:
-        return distance(side, at)
-    ((low, high),) = side
-    return low - at if at < low else at - high if at > high else 0
+        weight = far = 0
+        distances = []
+        for side, at, heavy, step in zip(self.boxes[number], point, weights, steps, strict=True):
+            # Most sides are one range.
+            low, high = side[0]
+            off = distance(side, at) if len(side) > 1 else low - at if at < low else at - high if at > high else 0
+            if off:
+                weight += heavy
+                far += step * off
+            distances.append(off)
+        return weight, far, number, tuple(distances)
