@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otmon.policy.lint import Summary
 
 LEVELS = ("note", "warning")
-"""As otmon.policy.findings.LEVELS, which is not imported for --help; an error is one anyway."""
+"""Of otmon.policy.findings, which is not imported for --help; an error ends the command anyway."""
 
 
 @click.command(

@@ -6,7 +6,6 @@ from otmon.policy.errors import Problem
 from otmon.text import safe_text
 
 Level = Literal["note", "warning", "error"]
-LEVELS: Final[tuple[Level, ...]] = ("note", "warning", "error")
 
 
 class Rule(NamedTuple):

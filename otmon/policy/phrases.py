@@ -203,13 +203,6 @@ def _numbers(ranges: Intervals) -> Iterator[int]:
     return (number for low, high in ranges for number in range(low, high + 1))
 
 
-def _shifted(numbers: Intervals, base: int, last: int) -> Intervals:
-    """The part of the numbers from `base` to `last`, counted from `base`."""
-    return tuple(
-        (max(low, base) - base, min(high, last) - base) for low, high in numbers if low <= last and high >= base
-    )
-
-
 def _name(name: str | None) -> str:
     return "without a name" if name is None else "any other name" if name == OTHER else name
 

@@ -28,7 +28,6 @@ class Used:
     """What was used of one row."""
 
     def __init__(self) -> None:
-        self.times = 0
         self.clients: set[int] = set()
         self.servers: set[int] = set()
         self.functions: set[str] = set()
@@ -42,7 +41,6 @@ class Used:
 
     def add(self, op: OperationKey, seen: Seen, ranges: Intervals | None) -> None:
         """One operation; `ranges`: what the row permits of its space."""
-        self.times += seen.times
         self.clients.add(point(op.client))
         self.servers.add(point(op.server))
         self.functions.add(op.function)
@@ -95,7 +93,6 @@ class Usage:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self.rows: dict[str, Used] = {}
-        self.operations = 0
         self.hosts: set[int] = set()
         """Addresses seen, as numbers."""
 
@@ -103,7 +100,6 @@ class Usage:
         """Look at all of these operations."""
         policy = self._policy
         for op, seen in groups:
-            self.operations += len(seen)
             self.hosts.update((point(op.client), point(op.server)))
             cover = policy.cover_while(op, policy.windows_between(op))
             named = [permit for permit in cover.permits if _is_named(permit[0], op)]

@@ -176,7 +176,7 @@ def read_operations(db: sqlite3.Connection, after: Sequence[Any] = (), limit: in
 
 
 _WITHOUT_TARGET: Final = KEYS["operation_rows"][:12]
-_GROUPS: Final = f"SELECT DISTINCT {', '.join(_WITHOUT_TARGET)} FROM operation_rows"
+_GROUPS: Final = "SELECT DISTINCT {0} FROM operation_rows ORDER BY {0}".format(", ".join(_WITHOUT_TARGET))
 _OF_GROUP: Final = (
     "SELECT target_space, target_start, target_end, target_name, attempted, first_ts_ns, last_ts_ns, initiated_by"
     f" FROM operation_rows WHERE {' AND '.join(f'{column} = ?' for column in _WITHOUT_TARGET)}"
