@@ -124,6 +124,10 @@ MAX_ASSETS: Final = 20_000
 MAX_ENDPOINTS_PER_ASSET: Final = 256
 """Protocol sub-addresses listed of one asset: 247 Modbus units fit, a sweep of 65,536 DNP3 addresses does not."""
 MAX_POLICY_BYTES: Final = 1024 * 1024
+MAX_TAGS: Final = 20_000
+"""Points of a tag map; what was last written is remembered of each."""
+MAX_IMAGE: Final = 131_072
+"""Registers, coils and bytes of named points of which the last value is remembered, some 200 bytes each."""
 MAX_POLICY_CACHE: Final = 65_536
 """Addresses, pairs and functions whose rows are remembered; a full cache is begun anew."""
 

@@ -177,6 +177,8 @@ def _number(value: float) -> str:
 def _value(episode: Episode) -> str:
     """`900 to `: what was written first; `values such as` when other occurrences may have written others."""
     written = episode.written
+    if "change" in episode.detail:
+        return f"{'values such as ' if episode.count > 1 else ''}{episode.detail['change']}"
     if not written:
         return "to "
     first = _number(written[0][1])
@@ -232,12 +234,19 @@ def _stop(text: str) -> str:
     return text if text.endswith((".", "…")) else text + "."
 
 
+POINT_SET: Final = "set {value} at {place} of {server}"
+"""Of a point of the tag map."""
+POINT_SELECTED: Final = "selected {value} at {place} of {server}"
+
+
 def _deed(episode: Episode, op: OperationKey, place_words: str) -> str:
     protocol, function = episode.key.protocol, episode.function
     if op.initiated_by == "server":
         return SERVED.get(function, SERVER_SENT)
     if (protocol, function) == ("tcp", "connect") and episode.outcome not in ("accepted", "partial"):
         return CONNECT_FAILED
+    if "change" in episode.detail:
+        return POINT_SELECTED if function == "select" else POINT_SET
     names = ((protocol, function), ("", function), (protocol, op.access), ("", op.access))
     deed = next((DEEDS[name] for name in names if name in DEEDS), WITHOUT_PLACE)
     return deed if place_words or "{place}" not in deed else WITHOUT_PLACE

@@ -21,3 +21,14 @@ def frames_of(state: Any, event: list[int]) -> list[FrameRef]:
         return [frame_ref(event[c.E_FRAME])]
     first = event[c.E_FRAMES]
     return [frame_ref(word) for word in state.ev_frames[first : first + event[c.E_NFRAMES]].tolist()]
+
+
+def words_of(state: Any, shape: int) -> tuple[int, list[int] | None]:
+    """(number of the protocol, words of the key) of a shape; a wide one has no words."""
+    k0, *words = state.shapes[shape, : c.S_K3 + 1].tolist()
+    if k0 & c.S_WIDE:
+        return k0 >> 16 & 0xFF, None
+    if k0 & c.S_LONG:
+        at = words[2]
+        return k0 >> 16 & 0xFF, state.arena[at : at + words[1]].tolist()
+    return k0 >> 16 & 0xFF, words[: k0 & 0x3FF]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from otmon.alerts.episodes import Episode, EpisodeKey, Episodes, Ports
-from otmon.engine.events import frames_of, pdu_of
+from otmon.engine.events import frames_of, pdu_of, words_of
 from otmon.engine.names import Names, Pair, frame_ref
 from otmon.engine.readings import ANOTHER_READING, FRAGMENTS, SAID, requests
 from otmon.limits import MAX_SHAPES
@@ -23,6 +23,7 @@ from otmon.wire.contract import Protocol
 from otmon.wire.state import add_hit, room_for_episode
 
 if TYPE_CHECKING:
+    from otmon.engine.shadow import Shadow
     from otmon.policy.judge import Policy
 
 
@@ -60,7 +61,12 @@ class Judge:
         self._awaited: dict[int, int] = {}
         """Message number -> hit, where the compiled path does not know the hit."""
         self._denied: dict[int, Sequence[Judged]] = {}
+        self._shadow: "Shadow"
+        """What points were last set to; without a policy nobody asks."""
         if policy is not None:
+            from otmon.engine.shadow import Shadow
+
+            self._shadow = Shadow()
             state.ctl[c.CTL_HORIZON] = policy.horizon(0)
 
     # --- shapes ------------------------------------------------------------------------------------------------------
@@ -85,15 +91,8 @@ class Judge:
 
     def ops(self, shape: int) -> Sequence[Op]:
         """The operations of a shape, from its words alone."""
-        k0, *words = self._state.shapes[shape, : c.S_K3 + 1].tolist()
-        if k0 & c.S_WIDE:
-            return ()
-        if k0 & c.S_LONG:
-            at = words[2]
-            words = self._state.arena[at : at + words[1]].tolist()
-        else:
-            words = words[: k0 & 0x3FF]
-        return PROTOCOLS[k0 >> 16 & 0xFF].operations(words)
+        protocol, words = words_of(self._state, shape)
+        return () if words is None else PROTOCOLS[protocol].operations(words)
 
     def _wide_operations(self, shape: int) -> list[OperationKey]:
         """The one operation a wide shape is recorded as: its function, at no target in particular."""
@@ -182,11 +181,12 @@ class Judge:
     def _judge_values(self, shape: int, event: list[int], message: Message | None) -> list[Judged]:
         """Denied operations of one message, its values considered."""
         assert self.policy is not None
+        ts_ns = event[c.E_TS]
         if message is None:  # read by key but not by the decoder: no values, so the operations alone decide
-            return self._denials((key, self.policy.judge(key, event[c.E_TS])) for key in self.operations(shape))
+            return self._denials((key, self.policy.judge(key, ts_ns)) for key in self.operations(shape))
         written = self.protocol(shape).written(message)
         keys = [self._key(shape, op) for op in message.ops]
-        return self._denials((key, self.policy.judge_values(key, written, event[c.E_TS])) for key in keys)
+        return self._denials(self._shadow.judged(self.policy, keys, message, written, ts_ns))
 
     @staticmethod
     def _denials(judged: Iterable[tuple[OperationKey, Verdict]]) -> list[Judged]:
@@ -211,7 +211,8 @@ class Judge:
         self, event: list[int], shape: int, denied: Sequence[Judged], message: Message | None, verdict: int
     ) -> None:
         """Count a denied message into its episodes."""
-        state, ts_ns = self._state, event[c.E_TS]
+        state, ts_ns, policy = self._state, event[c.E_TS], self.policy
+        assert policy is not None
         by_key: dict[EpisodeKey, list[Judged]] = {}
         for d in denied:
             by_key.setdefault(EpisodeKey.of(d.op, d.verdict), []).append(d)
@@ -222,6 +223,9 @@ class Judge:
                 if message is not None:
                     episode.written = tuple(self.protocol(shape).written(message))[:64]
                     episode.flags = message.flags
+                    if verdict == c.VERDICT_ALERT:  # those that follow are counted, not looked at
+                        self._shadow.lost(policy, [d.op for d in denied], message, episode.written)
+                    episode.detail |= self._shadow.told(policy, members[0].op, members[0].verdict, ts_ns)
             place = self._numbers[id(episode)]
             hit = self._hit(event, place, episode, members, verdict)
             state.hits[hit, c.H_COUNT] += 1
@@ -312,9 +316,10 @@ class Judge:
         protocol, new = PROTOCOLS[proto], (event[c.E_FIRST], event[c.E_COUNT])
         for message in requests(data, protocol, *new, self._state.scratch):
             written = protocol.written(message)
-            for read in message.ops:
-                key = op._replace(**read._asdict(), initiated_by="client")
-                verdict = self.policy.judge_values(key, written, event[c.E_TS])
+            keys = [op._replace(**read._asdict(), initiated_by="client") for read in message.ops]
+            effects = self._shadow.lost(self.policy, keys, message, written)
+            for key in keys:
+                verdict = self.policy.judge_values(key, written, event[c.E_TS], effects)
                 if not verdict.permit:
                     told = message._replace(flags=(*message.flags, ANOTHER_READING))
                     self._note(key, verdict, event, told, written)

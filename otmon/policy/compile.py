@@ -1,6 +1,6 @@
 """Names resolved, rows compiled, contradictions found: from the validated file to what judges."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, TypeVar
 
@@ -17,7 +17,9 @@ from otmon.policy.models import (
     RowModel,
     SelectorModel,
 )
+from otmon.policy.pointed import check_points, split
 from otmon.policy.rows import Row, compile_row, every_operation
+from otmon.policy.tags import Tag, TagMap
 from otmon.policy.windows import Window, make_window
 from otmon.policy.zones import OUTSIDE, Asset, Hosts, Realms, Zone, clashes, union
 
@@ -27,7 +29,7 @@ Report = Callable[[Path, str, str], None]
 
 _Mark = TypeVar("_Mark", int, str)
 _COMMON: Final = frozenset({"id", "protocol", "note", "seen"})
-_OT: Final = _COMMON | {"functions", "access", "port", "targets", "values"}
+_OT: Final = _COMMON | {"functions", "access", "port", "targets", "values", "points", "step", "rate"}
 KEYS_OF: Final = {
     "modbus": _OT | {"units", "addresses"},
     "dnp3": _OT | {"master", "outstation", "objects"},
@@ -54,7 +56,13 @@ _NAMED: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp"}
 class Compiler:
     """Does it all at once; what is wrong goes to `report`, and the result is then incomplete."""
 
-    def __init__(self, model: PolicyModel, zone: tzinfo, report: Report) -> None:
+    def __init__(
+        self,
+        model: PolicyModel,
+        zone: tzinfo,
+        report: Report,
+        read_tags: Callable[[Mapping[str, Hosts]], Iterable[Tag]] = lambda assets: (),
+    ) -> None:
         self._model = model
         self._zone = zone
         self._report = report
@@ -64,6 +72,7 @@ class Compiler:
             key: self._hosts(asset.hosts, ("assets", key, "hosts"), self._realm(asset.realm, ("assets", key)))
             for key, asset in model.assets.items()
         }
+        self.tags = TagMap(read_tags(self._asset_hosts))
         self.assets = [Asset(key, _label(key, asset), self._asset_hosts[key]) for key, asset in model.assets.items()]
         self.zones = self._zones()
         self.roles = {name: self._role(name, members) for name, members in model.roles.items()}
@@ -220,12 +229,12 @@ class Compiler:
         for name, model in self._model.zones.items():
             if model.allow:
                 hosts = (self._zone_hosts[name],)
-                rows = self._rows(model.allow, ("zones", name, "allow"), name, None)
-                out.append(Rule(hosts, hosts, name, name, rows))
+                who = Rule(hosts, hosts, name, name, ())
+                out += self._rules(who, model.allow, ("zones", name, "allow"), name, None)
         return out
 
     def _conduits(self) -> list[Rule]:
-        out = []
+        out: list[Rule] = []
         seen: dict[str, int] = {}
         for i, model in enumerate(self._model.conduits):
             at: Path = ("conduits", i)
@@ -236,8 +245,8 @@ class Compiler:
             realm = self._realm(model.realm, at)
             from_hosts, from_text = self._selected(model.from_, (*at, "from"), realm)
             to_hosts, to_text = self._selected(model.to, (*at, "to"), realm)
-            rows = self._rows(model.allow, (*at, "allow"), model.id, self._window(model.during))
-            out.append(Rule(from_hosts, to_hosts, from_text, to_text, rows))
+            who = Rule(from_hosts, to_hosts, from_text, to_text, ())
+            out += self._rules(who, model.allow, (*at, "allow"), model.id, self._window(model.during))
         return out
 
     def _never(self) -> list[Rule]:
@@ -248,46 +257,55 @@ class Compiler:
             from_hosts, from_text = self._selected(model.from_, (*at, "from"), realm)
             to_hosts, to_text = self._selected(model.to, (*at, "to"), realm)
             name, window = model.id or f"never/{i + 1}", self._window(model.during)
+            who = Rule(from_hosts, to_hosts, from_text, to_text, ())
             if model.operations is None:
                 self._take_id(name, at)
-                rows: tuple[Row, ...] = (every_operation(name, window, model.because),)
-            else:
-                for n, row in enumerate(model.operations):
-                    if row.values is not None:
-                        where = (*at, "operations", n, "values")
-                        self._report(
-                            where, "`values` does not go with `never`", "permit the values that are right in a conduit"
-                        )
-                rows = self._rows(model.operations, (*at, "operations"), name, window, model.because)
-            out.append(Rule(from_hosts, to_hosts, from_text, to_text, rows))
+                out.append(who._replace(rows=(every_operation(name, window, model.because),)))
+                continue
+            for n, row in enumerate(model.operations):
+                for key in ("values", "step", "rate"):
+                    if getattr(row, key) is not None:
+                        where = (*at, "operations", n, key)
+                        right = "permit the values that are right in a conduit"
+                        self._report(where, f"`{key}` does not go with `never`", right)
+            out += self._rules(who, model.operations, (*at, "operations"), name, window, model.because)
         return out
 
     def _review(self) -> list[Rule]:
-        out = []
+        out: list[Rule] = []
         for i, model in enumerate(self._model.review):
             at: Path = ("review", i)
             realm = self._realm(model.realm, at)
             from_hosts, from_text = self._selected(model.from_, (*at, "from"), realm)
             to_hosts, to_text = self._selected(model.to, (*at, "to"), realm)
-            rows = self._rows(model.operations, (*at, "operations"), model.id or f"review/{i + 1}", None, model.reason)
-            out.append(Rule(from_hosts, to_hosts, from_text, to_text, rows))
+            who = Rule(from_hosts, to_hosts, from_text, to_text, ())
+            title = model.id or f"review/{i + 1}"
+            out += self._rules(who, model.operations, (*at, "operations"), title, None, model.reason)
         return out
 
-    def _rows(
+    def _rules(
         self,
+        who: Rule,
         models: Sequence[RowModel],
         at: Path,
         title: str,
         window: Window | None,
         note: str | None = None,
-    ) -> tuple[Row, ...]:
-        out = []
+    ) -> list[Rule]:
+        """The rule with its rows, then one for each device of which rows name points."""
+        plain: list[Row] = []
+        pointed: list[Rule] = []
         for i, model in enumerate(models):
             self._check_row(model, (*at, i))
             row_id = model.id or (title if len(models) == 1 else f"{title}/{i + 1}")
             self._take_id(row_id, (*at, i))
-            out.append(compile_row(model, row_id, model.id or title, window, note))
-        return tuple(out)
+            row = compile_row(model, row_id, model.id or title, window, note)
+            if model.points is None:
+                plain.append(row)
+                continue
+            tags = check_points(model, (*at, i), self.tags, self._report)
+            pointed += split(who, row, model, tags, (*at, i), self._report)
+        return [who._replace(rows=tuple(plain)), *pointed] if plain or not pointed else pointed
 
     def _take_id(self, row_id: str, at: Path) -> None:
         if self.row_paths.setdefault(row_id, at) != at:
@@ -296,6 +314,9 @@ class Compiler:
             )
 
     def _check_row(self, model: RowModel, at: Path) -> None:
+        for key in ("step", "rate"):
+            if getattr(model, key) is not None and model.points is None:
+                self._report((*at, key), f"`{key}` needs to know of which points", "add `points: [...]`")
         for key in sorted(model.model_fields_set - KEYS_OF[model.protocol]):
             self._report((*at, key), f"{quoted(key)} says nothing of {model.protocol}", _right_key(key, model.protocol))
         for key, last in _LAST.items():

@@ -65,6 +65,35 @@ def _value_range(value: Any) -> tuple[float, float]:
     return low, high
 
 
+def _step(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"):
+        return value
+    raise wrong(f"{quoted(value)} is not a step", "write a number above 0, in the units of the point")
+
+
+_RATE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*/\s*(s|min|h)\Z")
+SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
+
+
+class Rate(NamedTuple):
+    """A change in a time: `2/min`."""
+
+    change: float
+    per: str
+
+    @property
+    def per_s(self) -> float:
+        """Change in a second."""
+        return self.change / SECONDS[self.per]
+
+
+def _rate(value: Any) -> Rate:
+    match = _RATE.match(value.strip()) if isinstance(value, str) else None
+    if match is None or not float(match[1]):
+        raise wrong(f"{quoted(value)} is not a rate of change", "write 2/min: units of the point per s, min or h")
+    return Rate(float(match[1]), match[2])
+
+
 _RANGE_SCHEMA: Final[dict[str, Any]] = {
     "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+\s*(-|\.\.)\s*\d+\s*$"}]
 }
@@ -75,14 +104,18 @@ _VALUE_SCHEMA: Final[dict[str, Any]] = {
 Range = Annotated[tuple[int, int], *_typed(_range, _RANGE_SCHEMA)]
 Ranges = Annotated[list[Range], *_one_or_many(_RANGE_SCHEMA)]
 ValueRange = Annotated[tuple[float, float], *_typed(_value_range, _VALUE_SCHEMA)]
+Step = Annotated[float, *_typed(_step, {"type": "number", "exclusiveMinimum": 0})]
+RateOf = Annotated[
+    Rate, *_typed(_rate, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*/\s*(s|min|h)\s*$", "examples": ["2/min"]})
+]
 ValueRanges = Annotated[list[ValueRange], *_one_or_many(_VALUE_SCHEMA)]
 
 # --- words -----------------------------------------------------------------------------------------------------------
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63}\Z")
+NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63}\Z")
 
 
 def _name(value: Any) -> str:
-    if isinstance(value, str) and _NAME.match(value):
+    if isinstance(value, str) and NAME.match(value):
         return value
     raise wrong(
         f"{quoted(value)} is not a name", "use letters, digits and _ . : / - (64 at most), in quotes if it is a number"

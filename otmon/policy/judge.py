@@ -11,9 +11,12 @@ from typing import Any, Final, NamedTuple
 from otmon.limits import MAX_POLICY_CACHE
 from otmon.model import Op, OperationKey
 from otmon.policy.chatter import CHATTY, is_chatter
+from otmon.policy.effects import NOTHING, Effects
 from otmon.policy.nearest import Candidate, Near, rank, separation
+from otmon.policy.point_limits import exceeded
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
-from otmon.policy.values import Permit, bounds, concerned, covering, limits
+from otmon.policy.tags import TagMap
+from otmon.policy.values import Permit, allowed, bounds, concerned, covering, pieces
 from otmon.policy.verdict import AlertKind, Severity, Verdict
 from otmon.policy.windows import NEVER_NS, Window
 from otmon.policy.wording import values_text
@@ -39,6 +42,7 @@ SEVERITY: Final[dict[tuple[AlertKind, str], Severity]] = {
 }
 """By kind of violation and access class; what a `never` row denies is critical."""
 PERMIT: Final = Verdict(True)
+NO_TAGS: Final = TagMap()
 
 
 class Rule(NamedTuple):
@@ -123,6 +127,7 @@ class Policy:
         conduits: Rules,
         never: Rules,
         review: Rules,
+        tags: TagMap = NO_TAGS,
     ) -> None:
         self.path = path
         self.sha256 = sha256
@@ -133,10 +138,15 @@ class Policy:
         self.conduits = conduits
         self.never = never
         self.review = review
+        self.tags = tags
         rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
         self.windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
         self.windowed = frozenset(row.id for row in rows if row.window is not None)
         """Ids of rows that hold at times only."""
+        self.watched = frozenset(
+            name for row in rows if row.points and (row.points.step or row.points.rate) for name in row.points.names
+        )
+        """Points whose last value matters: every write to one must be seen."""
         self._open: frozenset[Window] = frozenset()
         self._since, self._until = (NEVER_NS, -NEVER_NS) if self.windows else (-NEVER_NS, NEVER_NS)
         self._parties: dict[tuple[str, str], _Party] = {}
@@ -202,9 +212,13 @@ class Policy:
             return self._denied(cover, op) if row is None else _forbidden(row)
         if row is None:
             return PERMIT
-        if op.target is None or op.access not in WRITING or all(row.values is None for row, _ in cover.permits):
+        if op.target is None or op.access not in WRITING:
             return Verdict(True, row.id)
-        pair, inspect = bounds(ranges for _, ranges in limits(cover.permits, op.target))
+        pair, inspect = None, False
+        if any(row.limited for row, _ in cover.permits):
+            pair, inspect = bounds(pieces(cover.permits, op.target))
+        if self.watched and any(tag.name in self.watched for tag in self.tags.touched(op)):
+            pair, inspect = None, True
         return Verdict(True, row.id, bounds=pair, inspect=inspect)
 
     def decide(self, cover: Cover, op: OperationKey) -> tuple[bool, Row | None]:
@@ -219,8 +233,13 @@ class Policy:
         rows = covering(cover.permits, op.target)
         return (False, None) if rows is None else (True, rows[0])
 
-    def judge_values(self, op: OperationKey, written: Sequence[tuple[Op, float]], ts_ns: int) -> Verdict:
-        """As judge, for the values that a message sets; elements of other operations in it are passed over."""
+    def judge_values(
+        self, op: OperationKey, written: Sequence[tuple[Op, float]], ts_ns: int, effects: Effects = NOTHING
+    ) -> Verdict:
+        """As judge, for the values that a message sets; elements of other operations in it are passed over.
+
+        `effects`: what it makes of named points.
+        """
         verdict = self.judge(op, ts_ns)
         if not verdict.permit or not (verdict.inspect or verdict.bounds is not None):
             return verdict
@@ -228,11 +247,17 @@ class Policy:
         for element, value in written:
             if not concerned(op, element):
                 continue
-            for row, ranges in limits(permits, element.target):
-                if ranges is not None and not any(low <= value <= high for low, high in ranges):
-                    text = f"Row {row.title} allows {values_text(ranges)} there."
-                    return Verdict(False, None, "value", SEVERITY["value", op.access], row.id, text)
-        return verdict
+            for rows in pieces(permits, element.target):
+                ranges = allowed(rows)
+                if ranges is None or any(row.points for row in rows) or any(a <= value <= b for a, b in ranges):
+                    continue
+                text = f"Row {rows[0].title} allows {values_text(ranges)} there."
+                return Verdict(False, None, "value", SEVERITY["value", op.access], rows[0].id, text)
+        beyond = exceeded(op, permits, self.tags, written, effects, ts_ns)
+        if beyond is None:
+            return verdict
+        row, text = beyond
+        return Verdict(False, None, "value", SEVERITY["value", op.access], row.id, text)
 
     def cover(self, op: OperationKey, ts_ns: int) -> Cover:
         """What decides about the operation, whatever its target."""

@@ -1,6 +1,7 @@
 """From a policy file to a `Policy`: read, validate, resolve names, compile. All errors of a step are told together."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path as FilePath
 from typing import Final, NamedTuple
@@ -15,7 +16,9 @@ from otmon.policy.judge import Policy, Rules
 from otmon.policy.models import MODEL_AT, PolicyModel
 from otmon.policy.reader import Document, parse_on, read_bytes
 from otmon.policy.salvage import Salvage
-from otmon.policy.zones import Sites
+from otmon.policy.tags import Tag
+from otmon.policy.tags_file import read_tags
+from otmon.policy.zones import Hosts, Sites
 from otmon.text import safe_text
 
 
@@ -55,10 +58,15 @@ def load_source(raw: bytes, path: str) -> Source:
     if zone is None:
         right = did_you_mean(model.timezone, available_timezones(), "write an IANA name such as Europe/Vienna")
         report(("timezone",), f"unknown time zone {quoted(model.timezone)}", right)
-    compiler = Compiler(model, zone or UTC, report)
+    tags = b"" if model.tags is None else read_bytes(str(FilePath(path).parent / model.tags))
+
+    def tags_of(assets: Mapping[str, Hosts]) -> list[Tag]:
+        return [] if model.tags is None else read_tags(tags, str(FilePath(path).parent / model.tags), assets)
+
+    compiler = Compiler(model, zone or UTC, report, tags_of)
     policy = Policy(
         path=path,
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=hashlib.sha256(raw + tags).hexdigest(),
         site=safe_text(model.site),
         realms=compiler.realms,
         sites=Sites(compiler.zones, compiler.assets, compiler.roles),
@@ -66,6 +74,7 @@ def load_source(raw: bytes, path: str) -> Source:
         conduits=Rules(compiler.conduits),
         never=Rules(compiler.never),
         review=Rules(compiler.review),
+        tags=compiler.tags,
     )
     if problems:
         raise PolicyError(path, problems)

@@ -15,6 +15,8 @@ from otmon.policy.fields import (
     Names,
     Objects,
     Ranges,
+    RateOf,
+    Step,
     Text,
     Texts,
     Until,
@@ -137,7 +139,10 @@ class RowModel(_Strict):
     items: Items | None = Field(default=None, description="S7 areas: DB10.DBB0-255, MB0-9")
     objects: Objects | None = Field(default=None, description="DNP3 groups and indexes: g12 0-3")
     targets: list[TargetModel] | None = Field(default=None, description="any address space, as in operations.jsonl")
+    points: Names | None = Field(default=None, description="points of the tag map; `values` is then in their units")
     values: ValueRanges | None = Field(default=None, description="values that writes may set")
+    step: Step | None = Field(default=None, description="largest change of a point at once, in its units")
+    rate: RateOf | None = Field(default=None, description="largest change of a point in a time: 2/min")
     port: Ranges | None = Field(default=None, description="server port of modbus, dnp3, s7comm; default: any")
     ports: Ranges | None = Field(default=None, description="server ports of tcp and udp; default: all")
     numbers: Ranges | None = Field(default=None, description="IP protocol numbers of ip, as 50 for ESP; default: all")
@@ -195,6 +200,7 @@ class PolicyModel(_Strict):
     otmon: Literal[1] = Field(description="version of this format")
     site: Text = "default"
     timezone: Text = Field(default="UTC", description="IANA name, such as Europe/Vienna")
+    tags: Text | None = Field(default=None, description="tag map: a CSV file, seen from this file")
     chatter: Literal["permit", "deny"] = Field(default="permit", description="broadcast, multicast and discovery")
     realms: dict[Name, RealmModel | None] = Field(default_factory=dict)
     zones: dict[Name, ZoneModel] = Field(default_factory=dict)

@@ -24,6 +24,18 @@ Parts = dict[Space, Intervals | None]
 """What is permitted of each space; None: all of it."""
 
 
+class Points(NamedTuple):
+    """What a row says of named points."""
+
+    names: frozenset[str]
+    step: float | None
+    """Largest change at once, in the units of the points."""
+    rate: float | None
+    """Largest change in a second."""
+    bits: bool
+    """Some of them are bits of a register or byte, whose other bits are not meant."""
+
+
 class Row(NamedTuple):
     """One line of `allow`, `operations` or `review`. None: no limit."""
 
@@ -47,6 +59,17 @@ class Row(NamedTuple):
     window: Window | None
     note: str | None = None
     """`because` of a never row, `reason` of a review row."""
+    points: Points | None = None
+    """Its values are those of these points, and no others of its targets are meant."""
+
+    @property
+    def limited(self) -> bool:
+        """Values decide."""
+        points = self.points
+        return self.values is not None or (points is not None and (points.step, points.rate, points.bits) != _FREE)
+
+
+_FREE: Final = (None, None, False)
 
 
 def compile_row(model: RowModel, row_id: str, title: str, window: Window | None, note: str | None = None) -> Row:
@@ -67,7 +90,7 @@ def compile_row(model: RowModel, row_id: str, title: str, window: Window | None,
         merge(model.master) if model.master else None,
         merge(model.outstation) if model.outstation else None,
         targets,
-        None if targets is None else _parts(targets),
+        None if targets is None else parts_of(targets),
         tuple(sorted(model.values)) if model.values else None,
         merge(ports) if ports else None,
         _implied(model, names, codes),
@@ -114,7 +137,8 @@ def _limits(model: RowModel) -> tuple[Limit, ...]:
     return tuple(out)
 
 
-def _parts(limits: tuple[Limit, ...]) -> Parts:
+def parts_of(limits: tuple[Limit, ...]) -> Parts:
+    """Targets, ready to be searched."""
     ranges: dict[Space, list[tuple[int, int]] | None] = {}
     for limit in limits:
         for name in (None,) if limit.names is None else limit.names:

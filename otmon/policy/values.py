@@ -36,14 +36,10 @@ def covering(permits: Sequence[Permit], target: Target) -> list[Row] | None:
     return rows
 
 
-def limits(permits: Sequence[Permit], target: Target | None) -> Iterator[tuple[Row, ValueRanges | None]]:
-    """For each part of a permitted target with the same rows: one of them, and the values they permit together.
-
-    None: any value.
-    """
+def pieces(permits: Sequence[Permit], target: Target | None) -> Iterator[list[Row]]:
+    """The rows of each part of a permitted target."""
     if target is None or target.start is None:
-        whole = [row for row, parts in permits if parts is None or target is None or part(parts, target) is None]
-        yield _together(whole)
+        yield [row for row, parts in permits if parts is None or target is None or part(parts, target) is None]
         return
     first, last = span(target)
     held = [(row, None if parts is None else part(parts, target)) for row, parts in permits]
@@ -54,12 +50,23 @@ def limits(permits: Sequence[Permit], target: Target | None) -> Iterator[tuple[R
     for cut in sorted(cuts):
         rows = [row for row, ranges in held if ranges is None or end_at(ranges, cut) is not None]
         if rows:
-            yield _together(rows)
+            yield rows
 
 
-def bounds(pieces: Iterable[ValueRanges | None]) -> tuple[tuple[int, int] | None, bool]:
-    """(one pair of inclusive bounds that says it all or None, values must be looked at one by one)."""
-    kinds = set(pieces)
+def allowed(rows: Sequence[Row]) -> ValueRanges | None:
+    """The values that rows permit together, whatever points they are of; None: any."""
+    if any(not row.limited for row in rows):
+        return None
+    return merge_values(pair for row in rows if row.points is None for pair in row.values or ())
+
+
+def bounds(parts: Iterable[Sequence[Row]]) -> tuple[tuple[int, int] | None, bool]:
+    """Of parts of a target: (one pair of inclusive bounds that says it all or None, each value must be looked at)."""
+    kinds = set()
+    for rows in parts:
+        kinds.add(allowed(rows))
+        if None not in kinds and any(row.points is not None for row in rows):
+            return None, True
     if kinds <= {None}:
         return None, False
     if len(kinds) == 1:
@@ -95,13 +102,6 @@ def concerned(op: OperationKey, written: Op) -> bool:
     if mine.start is None or its.start is None:
         return mine.start is None
     return span(mine)[0] <= span(its)[0] and span(its)[1] <= span(mine)[1]
-
-
-def _together(rows: Sequence[Row]) -> tuple[Row, ValueRanges | None]:
-    free = [row for row in rows if row.values is None]
-    if free:
-        return free[0], None
-    return rows[0], merge_values(pair for row in rows for pair in row.values or ())
 
 
 def _reach(item: tuple[int, Row]) -> int:

@@ -158,7 +158,7 @@ GOLDEN = {
     "hostile key": (
         'otmon: 1\n"\\e[31m\\u202e": 1\n',
         "p:2:1: \\x1b[31m\\u202e: unknown key '\\x1b[31m\\u202e'; known: assets, chatter, conduits, never, otmon, "
-        "realms, review, roles, site, timezone, zones",
+        "realms, review, roles, site, tags, timezone, zones",
     ),
     "unclosed": ("otmon: 1\nzones: {a: [\n", None),
 }

@@ -1,0 +1,64 @@
+"""What named points were last set to, kept in step with the messages that are handed up."""
+
+from collections.abc import Iterator, Sequence
+
+from otmon.model import Message, Op, OperationKey
+from otmon.policy.effects import NOTHING, Effect, Effects, Image
+from otmon.policy.judge import Policy
+from otmon.policy.point_limits import concerns
+from otmon.policy.verdict import Verdict
+from otmon.policy.writes import SELECTING, writes
+
+Written = Sequence[tuple[Op, float]]
+
+
+class Shadow:
+    """The image of one run. What compiled code counts by itself is not in it: see `lose`."""
+
+    def __init__(self) -> None:
+        self._image = Image()
+        self._effects = NOTHING
+        """Of the message that was judged last."""
+
+    def judged(
+        self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written, ts_ns: int
+    ) -> Iterator[tuple[OperationKey, Verdict]]:
+        """The verdict of each operation of a message, its values considered; the message is then remembered."""
+        effects = self._effects = self._of(policy, keys, message, written)
+        if effects.points and message.function not in SELECTING:
+            where, client = _where(keys[0]), keys[0].client
+            found = writes(keys[0].protocol, message, written)
+            self._image.note(policy.tags, where, found, effects, ts_ns, client)
+        for key in keys:
+            yield key, policy.judge_values(key, written, ts_ns, effects)
+
+    def lost(self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written) -> Effects:
+        """As much of a message that is told for others: what its points hold is not known from now on."""
+        self._effects = self._of(policy, keys, message, written)
+        if self._effects.points:
+            self._image.forget(_where(keys[0]), self._effects)
+        return self._effects
+
+    def _of(self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written) -> Effects:
+        found = writes(keys[0].protocol, message, written) if policy.tags and keys else ()
+        return self._image.effects(policy.tags, _where(keys[0]), found) if found else NOTHING
+
+    def told(self, policy: Policy, op: OperationKey, verdict: Verdict, ts_ns: int) -> dict[str, int | str]:
+        """`change` of an alert: what the last message makes of points, first of the one that is not allowed."""
+        if op.target is None:
+            return {}
+        found = [effect for effect in self._effects.points if concerns(op.target, effect)]
+        if verdict.kind == "value":
+            found.sort(key=lambda effect: _fits(policy, op, effect, ts_ns))
+        if not found:
+            return {}
+        more = f" and {len(found) - 1} more point{'s' if len(found) > 2 else ''}" if len(found) > 1 else ""
+        return {"change": found[0].text() + more}
+
+
+def _where(key: OperationKey) -> tuple[str, str, str, "int | tuple[int, int] | None"]:
+    return key.realm, key.server, key.protocol, key.unit
+
+
+def _fits(policy: Policy, op: OperationKey, effect: Effect, ts_ns: int) -> bool:
+    return policy.judge_values(op, (), ts_ns, Effects((effect,))).permit

@@ -1,0 +1,72 @@
+"""What requests write, bit by bit: registers, coils and bytes, whatever function sets them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from otmon.model import Message, Op
+from otmon.policy.tags import cell_bits
+from otmon.protocols.s7comm.tables import BIT, ELEMENT_AREAS
+from otmon.protocols.s7comm.targets import area_name
+
+WHOLE: Final = (1 << 64) - 1
+"""Mask of a number that is written at once (DNP3)."""
+
+
+class Write(NamedTuple):
+    """The bits of one position that a message sets."""
+
+    space: str
+    position: int
+    value: int | float
+    mask: int
+
+
+def writes(protocol: str, message: Message, written: Sequence[tuple[Op, float]]) -> list[Write]:
+    """The positions that a request sets, in the order of the message. `written`: what the protocol says it writes."""
+    return list(_WRITES[protocol](message, written)) if message.kind == "request" and protocol in _WRITES else []
+
+
+def _modbus(message: Message, written: Sequence[tuple[Op, float]]) -> Iterator[Write]:
+    if message.function_code == 22 and message.access == "write":
+        body = message.body
+        yield Write("holding_register", body["address"], body["or_mask"], 0xFFFF & ~body["and_mask"])
+        return
+    for op, value in written:
+        if op.target is not None and op.target.start is not None:
+            yield Write(op.target.space, op.target.start, int(value), (1 << cell_bits(op.target.space)) - 1)
+
+
+def _dnp3(message: Message, written: Sequence[tuple[Op, float]]) -> Iterator[Write]:
+    for header in message.body.get("objects", ()):
+        if header["group"] not in (12, 41):
+            continue
+        for point in header.get("points", ()):
+            value = _switched(point) if "control_code" in point else point.get("value")
+            if value is not None and point.get("index") is not None:
+                yield Write(f"g{header['group']}", point["index"], value, WHOLE)
+
+
+def _switched(point: Mapping[str, object]) -> int | None:
+    """1 of what closes or switches on, 0 of what trips or switches off (IEEE 1815, A.8.1), None of neither."""
+    if point["trip_close"] in ("close", "trip"):
+        return int(point["trip_close"] == "close")
+    return {1: 1, 3: 1, 2: 0, 4: 0}.get(int(str(point["control_code"])) & 15)
+
+
+def _s7comm(message: Message, written: Sequence[tuple[Op, float]]) -> Iterator[Write]:
+    for item in message.body.get("items", ()):
+        content = bytes.fromhex(item.get("written", {}).get("raw", ""))
+        if "area_raw" not in item or item["area_raw"] in ELEMENT_AREAS:
+            continue
+        space, first = area_name(item["area_raw"], item["db"]), item["address"]
+        if item["transport_raw"] == BIT:
+            if item["count"] == len(content) == 1:
+                yield Write(space, first, (content[0] & 1) << item["bit"], 1 << item["bit"])
+            continue
+        for at, octet in enumerate(content):
+            yield Write(space, first + at, octet, 0xFF)
+
+
+_WRITES: Final = {"modbus": _modbus, "dnp3": _dnp3, "s7comm": _s7comm}
+SELECTING: Final = ("select",)
+"""Functions that only announce what they would set (DNP3)."""

@@ -1,0 +1,165 @@
+"""Values of named points: judged in their units, told from what to what, whatever way the frames take."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from otmon.policy.judge import Policy
+from otmon.policy.load import load_policy
+from tests.engine.test_episodes import SECOND, WAYS, at_times
+from tests.engine.traffic import Exchange, frames
+from tests.engine.world import Seen, see
+from tests.protocols.modbus_corpus import adu
+
+TAGS = """point,asset,protocol,unit,address,type,order,scale,offset,units,label
+T1,plc-1,modbus,1,40,float32,ABCD,,,degC,T1 set-point
+T2,plc-1,modbus,1,42,float32,CDAB,,,degC,T2 set-point
+LEVEL,plc-1,modbus,1,50,int16,,0.1,,cm,Level
+PUMP,plc-1,modbus,1,60.3,bool,,,,,Pump
+FREE,plc-1,modbus,1,70,uint16,,,,rpm,Speed
+"""
+POLICY = """otmon: 1
+tags: tags.csv
+zones:
+  plant: {hosts: [10.0.0.0/16]}
+assets:
+  plc-1: {hosts: [10.0.1.1]}
+conduits:
+  - id: sets
+    from: 10.0.2.1
+    to: plc-1
+    allow:
+      - {protocol: modbus, units: 1, access: read}
+%s
+"""
+
+
+def policy(folder: Path, *rows: str) -> Policy:
+    (folder / "tags.csv").write_text(TAGS)
+    (folder / "policy.yaml").write_text(POLICY % "\n".join(f"      - {row}" for row in rows))
+    return load_policy(folder / "policy.yaml")
+
+
+def write(address: int, *registers: int, n: int = 1) -> Exchange:
+    body = struct.pack(">HH", address, len(registers))
+    data = struct.pack(f">{len(registers)}H", *registers)
+    return adu(16, body + bytes([len(data)]) + data, transaction=n), adu(16, body, transaction=n)
+
+
+def write_one(address: int, value: int, n: int = 1) -> Exchange:
+    body = struct.pack(">HH", address, value)
+    return adu(6, body, transaction=n), adu(6, body, transaction=n)
+
+
+def mask(address: int, and_mask: int, or_mask: int, n: int = 1) -> Exchange:
+    body = struct.pack(">HHH", address, and_mask, or_mask)
+    return adu(22, body, transaction=n), adu(22, body, transaction=n)
+
+
+def real(value: float) -> tuple[int, int]:
+    high, low = struct.unpack(">HH", struct.pack(">f", value))
+    return high, low
+
+
+def alerts(policy: Policy, *exchanges: tuple[float, Exchange], ways: list[dict[str, Any]] = WAYS) -> list[str]:
+    """The titles of all alerts of a policy, the same in every way; times in seconds."""
+    shots = at_times([(int(after * SECOND), exchange) for after, exchange in exchanges])
+    seen: list[Seen] = [see(frames(shots), policy, **way) for way in ways]
+    assert all(s.picture == seen[0].picture for s in seen)
+    return [alert["title"] for alert in seen[0].policy_alerts()]
+
+
+def told(titles: list[str]) -> list[str]:
+    """What was set, and what the policy says: the rest of the sentence is the same for all."""
+    return [t.split(" set ", 1)[1].split(" at holding")[0] + " | " + t.split("accepted. ", 1)[1] for t in titles]
+
+
+def test_a_set_point_of_two_registers_is_told_in_its_units(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], values: 20-80}")
+    (title,) = alerts(rules, (1, write(40, *real(55.0))), (2, write(40, *real(90.0), n=2)))
+    assert title == (
+        "10.0.2.1 (plant) set T1 set-point 55.0 -> 90.0 degC at holding registers 40041-40042 (PDU addresses 40-41) of "
+        "plc-1 (10.0.1.1, plant); accepted. Row sets allows 20-80 degC there."
+    )
+
+
+def test_the_first_write_says_that_the_last_value_is_unknown(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], values: 20-80}")
+    assert told(alerts(rules, (1, write(40, *real(90.0))))) == [
+        "T1 set-point 90.0 degC (last value unknown) | Row sets allows 20-80 degC there."
+    ]
+
+
+def test_a_set_of_values_and_a_scale(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [LEVEL], values: [-0.3, 25.5]}")
+    assert not alerts(rules, (1, write_one(50, 0xFFFD)), (2, write_one(50, 255, n=2)))
+    assert told(alerts(rules, (1, write_one(50, 0xFFFD)), (2, write_one(50, 254, n=2)))) == [
+        "Level -0.3 -> 25.4 cm | Row sets allows -0.3, 25.5 cm there."
+    ]
+
+
+def test_a_step_is_measured_from_the_last_value(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], values: 0-100, step: 5}")
+    steady = [(n, write(40, *real(50.0 + 5 * n), n=n)) for n in range(1, 9)]
+    assert not alerts(rules, *steady)
+    assert told(alerts(rules, *steady, (9, write(40, *real(60.0), n=9)))) == [
+        "T1 set-point 90.0 -> 60.0 degC | Row sets allows steps of 5 degC there; 90.0 is from 10.0.2.1."
+    ]
+
+
+def test_a_rate_counts_from_the_last_change(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], rate: 2/min}")
+    again = [(n, write(40, *real(50.0), n=n)) for n in range(1, 60, 10)]
+    assert not alerts(rules, *again, (61, write(40, *real(52.0), n=9)))
+    assert told(alerts(rules, *again, (61, write(40, *real(52.5), n=9)))) == [
+        "T1 set-point 50.0 -> 52.5 degC | Row sets allows 2 degC/min there; 50.0 is from 10.0.2.1, 60 s before."
+    ]
+
+
+def test_a_write_over_several_points_judges_each(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1, T2], values: 20-80}")
+    high, low = real(75.0)
+    assert not alerts(rules, (1, write(40, *real(30.0), low, high)))
+    wrong = write(40, *real(30.0), *real(75.0))  # the words of T2 the other way round
+    (title,) = told(alerts(rules, (1, wrong)))
+    assert title.startswith("T2 set-point ")
+    assert title.endswith("and 1 more point | Row sets allows 20-80 degC there.")
+
+
+def test_half_a_number_counts_with_the_half_that_is_known(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], values: 20-80}")
+    high, low = real(55.5)
+    assert not alerts(rules, (1, write(40, *real(55.0))), (2, write_one(40, high, n=2)), (3, write_one(41, low, n=3)))
+    assert told(alerts(rules, (1, write_one(40, high)))) == [
+        "T1 set-point to a value that cannot be known (last value unknown) | Row sets limits it, and only a part "
+        "of it is written: the rest was not seen before."
+    ]
+
+
+def test_a_masked_write_is_judged_by_what_it_makes(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [LEVEL], values: 0-30}")
+    assert not alerts(rules, (1, write_one(50, 200)), (2, mask(50, 0xFF00, 0x0012, n=2)))
+    assert told(alerts(rules, (1, write_one(50, 200)), (2, mask(50, 0xFEFF, 0x0100, n=2)))) == [
+        "Level 20.0 -> 45.6 cm | Row sets allows 0-30 cm there."
+    ]
+    # What is kept may be anything: eight bits of it make 0-25.5 cm at most, nine make up to 51.1 cm.
+    assert not alerts(rules, (1, mask(50, 0x00FF, 0)))
+    (title,) = told(alerts(rules, (1, mask(50, 0x01FF, 0))))
+    assert title.startswith("Level to a value that cannot be known (last value unknown) | Row sets limits it")
+
+
+def test_a_bit_of_a_register_is_a_point_of_its_own(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [PUMP]}")
+    assert not alerts(rules, (1, mask(60, 0xFFF7, 0x0008)), (2, mask(60, 0xFFF7, 0, n=2)))
+    assert told(alerts(rules, (1, mask(60, 0xFFF5, 0x0002)))) == [
+        "Pump 0 (last value unknown) | Row sets allows bit 3 to change there, and no others."
+    ]
+    assert told(alerts(rules, (1, write_one(60, 8)))) == [
+        "Pump 1 (last value unknown) | Row sets allows bit 3 to change there, and no others."
+    ]
+
+
+def test_what_nobody_may_write_is_told_by_name_too(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], values: 20-80}")
+    (title,) = alerts(rules, (1, write_one(70, 1500)))
+    assert "set Speed 1500 rpm (last value unknown) at holding register 40071 (PDU address 70)" in title
