@@ -37,7 +37,7 @@ def explain(policy: Path, what: str, data: Path | None, moment: str | None, as_j
     """
     loaded = load(policy)
     ts_ns = None if moment is None else _moment(moment, loaded)
-    questions = _of_text(what, loaded, ts_ns) if data is None else _of_alert(what, data, ts_ns)
+    questions = _of_text(what, loaded, ts_ns) if data is None else _of_alert(what, data, ts_ns, loaded)
     from otmon.policy.why import Explainer
 
     functions = tuple((asked.key.protocol, asked.key[7:10]) for asked in questions)
@@ -75,14 +75,14 @@ def _of_text(text: str, policy: "Policy", ts_ns: int | None) -> "list[Asked]":
     return [Asked(key, time.time_ns() if ts_ns is None else ts_ns, value)]
 
 
-def _of_alert(name: str, data: Path, ts_ns: int | None) -> "list[Asked]":
+def _of_alert(name: str, data: Path, ts_ns: int | None, policy: "Policy") -> "list[Asked]":
     from otmon.policy.alerted import asked
 
     with open_results(data) as results:
         record = next((record for record in results.alerts if record["id"] == name), None)
     if record is None:
         raise Stop(f"{data}: no alert {name!r}; `otmon alerts list {data}` shows them")
-    found = asked(record)[:MAX_TARGETS]
+    found = asked(record, policy.tags)[:MAX_TARGETS]
     if not found:
         raise Stop(f"alert {name} is of kind {record['kind']}: no policy row decides about it")
     return found if ts_ns is None else [item._replace(ts_ns=ts_ns) for item in found]

@@ -46,7 +46,8 @@ def analyze(
     change nothing in the result, and tests show it.
     """
     cache.choose(paths, notice)
-    if jobs == 1 or "-" in paths:
+    # What a point was last set to may have come from another client, whose frames another process would have.
+    if jobs == 1 or "-" in paths or (policy is not None and policy.tags):
         share = _share(paths, policy, messages_path, hash_all, progress, 0, 1, options)
         return _result([share], policy, [messages_path], messages_path)
     with tempfile.TemporaryDirectory(dir=messages_path.parent if messages_path else None) as scratch:

@@ -23,7 +23,6 @@ from otmon.wire.contract import Protocol
 from otmon.wire.state import add_hit, room_for_episode
 
 if TYPE_CHECKING:
-    from otmon.engine.shadow import Shadow
     from otmon.policy.judge import Policy
 
 
@@ -61,7 +60,7 @@ class Judge:
         self._awaited: dict[int, int] = {}
         """Message number -> hit, where the compiled path does not know the hit."""
         self._denied: dict[int, Sequence[Judged]] = {}
-        self._shadow: "Shadow"
+        self._shadow: Any = None
         """What points were last set to; without a policy nobody asks."""
         if policy is not None:
             from otmon.engine.shadow import Shadow

@@ -6,13 +6,16 @@ from typing import Any, Final
 
 from otmon.model import OperationKey, Target, Unit
 from otmon.policy.edit import Asked
+from otmon.policy.effects import Effect, Last
 from otmon.policy.models import PLAIN_PROTOCOLS
+from otmon.policy.tags import TagMap
 
 _WROTE: Final = re.compile(r" (?:wrote|set) (-?\d+(?:\.\d+)?) to ")
 """The value of a value alert stands in its title alone."""
+_NUMBER: Final = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
 
 
-def asked(record: Mapping[str, Any]) -> list[Asked]:
+def asked(record: Mapping[str, Any], tags: TagMap) -> list[Asked]:
     """One for each target that the record lists; none if the alert is not about an operation."""
     if record["kind"] not in ("segmentation", "command", "value"):
         return []
@@ -28,7 +31,21 @@ def asked(record: Mapping[str, Any]) -> list[Asked]:
     wrote = _WROTE.search(record["title"]) if record["kind"] == "value" else None
     value = None if wrote is None else float(wrote[1])
     targets = [entry["target"] for entry in record["targets"]] or [None]
-    return [Asked(_at(key, target), record["first_ts_ns"], value) for target in targets]
+    keys = [_at(key, target) for target in targets]
+    point = _point(keys[0], record["title"], tags)
+    if point is not None:
+        return [Asked(keys[0]._replace(target=point.tag.target), record["first_ts_ns"], point)]
+    return [Asked(key, record["first_ts_ns"], value) for key in keys]
+
+
+def _point(key: OperationKey, title: str, tags: TagMap) -> Effect | None:
+    """What the title says was made of a named point."""
+    for tag in tags.touched(key):
+        found = re.search(rf" {re.escape(tag.label)} (?:({_NUMBER}) -> )?({_NUMBER})[ ,]", title)
+        if found:
+            before = None if found[1] is None else Last(float(found[1]), 0, "before", 0)
+            return Effect(tag, before, (float(found[2]),), tuple(range(tag.start, tag.start + tag.size)))
+    return None
 
 
 def _at(key: OperationKey, target: Mapping[str, Any] | None) -> OperationKey:

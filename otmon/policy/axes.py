@@ -1,4 +1,4 @@
-"""What policies speak of, as whole numbers on ten axes: so that what they permit is a list of boxes.
+"""What policies speak of, as whole numbers on twelve axes: so that what they permit is a list of boxes.
 
 Made for the policies at hand: realms, functions, address spaces, values and times of which none of them makes a
 difference share a number. Hosts, ports and link addresses keep theirs.
@@ -42,7 +42,16 @@ class Side(NamedTuple):
     """Modbus unit identifier, or DNP3 link address of the outstation."""
     target: Intervals
     value: Intervals
+    """Of a named point in its units."""
+    step: Intervals
+    """How much a named point changes."""
+    rate: Intervals
+    """How much it changes in a second."""
     time: Intervals
+
+
+LIMITS: Final = ("value", "step", "rate")
+"""Axes of numbers that are cut where a row has a bound."""
 
 
 class Axes:
@@ -59,7 +68,11 @@ class Axes:
         self.reading = self.function_set(item for item in self.functions if item[1][2] == "read")
         """Functions that only read."""
         self._spaces(rows)
-        self.cuts = sorted({end for row in rows for pair in row.values or () for end in pair})
+        self.cuts = {
+            "value": sorted({end for row in rows for pair in row.values or () for end in pair}),
+            "step": sorted({row.points.step for row in rows if row.points and row.points.step is not None}),
+            "rate": sorted({row.points.rate for row in rows if row.points and row.points.rate is not None}),
+        }
         self.windows = tuple(dict.fromkeys(window for policy in policies for window in policy.windows))
         self.situations = situations(self.windows)
         self._situations = {situation.open: number for number, situation in enumerate(self.situations)}
@@ -72,10 +85,16 @@ class Axes:
             _LINK,
             _LINK,
             ((NONE, POSITIONS * (len(self.places) + 1) - 1),),
-            ((0, 2 * len(self.cuts) + 2),),
+            self._uncut("value"),
+            self._uncut("step"),
+            self._uncut("rate"),
             ((0, len(self.situations) - 1),),
         )
         """The box of every operation."""
+
+    def _uncut(self, axis: str) -> Intervals:
+        """Every number of one of LIMITS."""
+        return ((0, 2 * len(self.cuts[axis]) + 2),)
 
     def _spaces(self, rows: Iterable[Row]) -> None:
         """Each space and name gets a stretch of the axis; the stretches of a space lie together."""
@@ -116,7 +135,17 @@ class Axes:
         """Values within these ranges, and the value that is not known."""
         if ranges is None:
             return self.all.value
-        return merge([(0, 0), *((self.value(low), self.value(high)) for low, high in ranges)])
+        return merge([(0, 0), *((self.number("value", low), self.number("value", high)) for low, high in ranges)])
+
+    def limits(self, row: Row) -> dict[str, Intervals]:
+        """What a row allows to be written, on the axes LIMITS."""
+        step, rate = (row.points.step, row.points.rate) if row.points is not None else (None, None)
+        return {"value": self.value_set(row.values), "step": self.up_to("step", step), "rate": self.up_to("rate", rate)}
+
+    def up_to(self, axis: str, bound: float | None) -> Intervals:
+        """Steps or rates up to a bound (None: any), and those that are not known."""
+        whole: Intervals = getattr(self.all, axis)
+        return whole if bound is None else ((0, self.number(axis, bound)),)
 
     def time_set(self, window: Window | None) -> Intervals:
         """Situations in which the window is open."""
@@ -125,8 +154,8 @@ class Axes:
         return merge((n, n) for n, situation in enumerate(self.situations) if window in situation.open)
 
     # --- operations -------------------------------------------------------------------------------------------------
-    def box(self, op: OperationKey, ts_ns: int, value: float | None = None) -> Box:
-        """An operation at a moment, of one value if that is given. KeyError: a function that is not on the axis."""
+    def box(self, op: OperationKey, ts_ns: int, value: float | None = None, step: float | None = None) -> Box:
+        """An operation at a moment, of one value, and one change to it, if given. KeyError: an unknown function."""
         function = self._function[op.protocol, (op.function_code, op.function, op.access)]
         master, unit = link(op.unit)
         at = (
@@ -139,8 +168,8 @@ class Axes:
             unit,
         )
         sides = (((number, number),) for number in at)
-        number, now = 0 if value is None else self.value(value), self._situation(ts_ns)
-        return (*sides, (self.target(op.target),), ((number, number),), ((now, now),))
+        numbers = (self.number("value", value), self.number("step", step), 0, self._situation(ts_ns))
+        return (*sides, (self.target(op.target),), *(((number, number),) for number in numbers))
 
     def moment_text(self, situation: int) -> str:
         """A moment of a situation, by the clock of its windows."""
@@ -159,12 +188,15 @@ class Axes:
         low, high = span(target)
         return base + 1 + min(low, POSITIONS - 2), base + 1 + min(high, POSITIONS - 2)
 
-    def value(self, value: float) -> int:
+    def number(self, axis: str, value: float | None) -> int:
         """0: not known; odd: between two bounds that policies name; even: such a bound; the last: not a number."""
+        cuts = self.cuts[axis]
+        if value is None:
+            return 0
         if value != value:
-            return 2 * len(self.cuts) + 2
-        at = bisect_left(self.cuts, value)
-        return 2 * at + (2 if at < len(self.cuts) and self.cuts[at] == value else 1)
+            return 2 * len(cuts) + 2
+        at = bisect_left(cuts, value)
+        return 2 * at + (2 if at < len(cuts) and cuts[at] == value else 1)
 
     def _situation(self, ts_ns: int) -> int:
         return self._situations[frozenset(window for window in self.windows if window.open(ts_ns))]

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from otmon.model import Op, OperationKey, Target
+from otmon.policy.effects import NOTHING, Effect, Effects, Image
 from otmon.policy.errors import Path, PolicyError
 from otmon.policy.functions import REGISTERED_PORTS, triples
 from otmon.policy.intervals import Intervals, merge, without
@@ -21,6 +22,8 @@ from otmon.policy.load import load_bytes
 from otmon.policy.models import PLAIN_PROTOCOLS
 from otmon.policy.reader import Document, parse
 from otmon.policy.rows import DATA_SPACES, Row, part, span
+from otmon.policy.tags import cell_bits
+from otmon.policy.writes import WHOLE, Write
 
 _WIDE: Final = 4096
 """Columns: no line is folded."""
@@ -45,7 +48,8 @@ class Asked(NamedTuple):
 
     key: OperationKey
     ts_ns: int
-    value: float | None
+    value: float | Effect | None
+    """An Effect: what it makes of a named point."""
 
 
 def permits(policy: Policy, asked: Asked) -> bool:
@@ -54,7 +58,31 @@ def permits(policy: Policy, asked: Asked) -> bool:
     if value is None:
         return policy.judge(key, ts_ns).permit
     element = Op(key.function_code, key.function, key.access, key.unit, key.target)
-    return policy.judge_values(key, [(element, value)], ts_ns).permit
+    written = [] if isinstance(value, Effect) else [(element, value)]
+    return policy.judge_values(key, written, ts_ns, effects_of(policy, asked)).permit
+
+
+def effects_of(policy: Policy, asked: Asked) -> Effects:
+    """What it makes of named points, as far as its value tells."""
+    key, _, value = asked
+    if isinstance(value, Effect):
+        return Effects((value,))
+    target = key.target
+    if value is None or target is None or target.start is None or target.end not in (None, target.start):
+        return NOTHING
+    bits = cell_bits(target.space)
+    mask = WHOLE if bits == 0 else (1 << bits) - 1
+    write = Write(target.space, target.start, value if bits == 0 else int(value) & mask, mask)
+    return Image().effects(policy.tags, (key.realm, key.server, key.protocol, key.unit), [write])
+
+
+def measured(policy: Policy, asked: Asked) -> tuple[float | None, float | None]:
+    """(value, change) as rows limit them: in the units of the point where the value is that of one."""
+    points = effects_of(policy, asked).points
+    if len(points) != 1 or len(points[0].after) != 1:
+        return (None if isinstance(asked.value, Effect) else asked.value), None
+    before, (after,) = points[0].before, points[0].after
+    return after, None if before is None else abs(after - before.value)
 
 
 def smallest(
@@ -86,8 +114,9 @@ def _proposals(
 ) -> Iterator[Edit]:
     at = row_paths(document.data).get(near.id) if near is not None else None
     if near is not None and at is not None:
-        if failing <= {"target", "value", "unit", "master", "port"}:
-            changed = _changed(text, document, at, lambda row: _widen(row, near, asked, failing))
+        if failing <= {"target", "value", "step", "unit", "master", "port"}:
+            numbers = measured(policy, asked)
+            changed = _changed(text, document, at, lambda row: _widen(row, near, asked, failing, numbers))
             yield Edit(changed, f"widen row {near.id}")
         if not failing & {"realm", "client", "server", "time"}:
             changed = _changed(text, document, at[:-1], lambda rows: rows.append(_exact_row(asked)))
@@ -216,6 +245,10 @@ def _exact_row(asked: Asked) -> CommentedMap:
         row["access"] = key.access
     if key.port is not None and key.port != REGISTERED_PORTS[key.protocol]:
         row["port"] = key.port
+    if isinstance(value, Effect):
+        row["points"] = _list(value.tag.name)
+        row["values"] = _number(value.after[0])
+        return row
     if isinstance(key.unit, tuple):
         row["master"], row["outstation"] = key.unit
     elif key.unit is not None:
@@ -243,8 +276,10 @@ def _exact_conduit(data: dict[str, Any], policy: Policy, asked: Asked) -> Commen
     return conduit
 
 
-def _widen(row: CommentedMap, near: Row, asked: Asked, failing: frozenset[str]) -> None:
-    """Add to each key that is too narrow what is missing."""
+def _widen(
+    row: CommentedMap, near: Row, asked: Asked, failing: frozenset[str], numbers_: tuple[float | None, float | None]
+) -> None:
+    """Add to each key that is too narrow what is missing. `numbers_`: value and change."""
     key = asked.key
     master, unit = key.unit if isinstance(key.unit, tuple) else (None, key.unit)
     numbers = {
@@ -260,8 +295,11 @@ def _widen(row: CommentedMap, near: Row, asked: Asked, failing: frozenset[str]) 
             row[name] = _ranges(row[name], merge((*ranges, (number, number))))
     if "target" in failing and key.target is not None:
         _widen_target(row, near, key)
-    if "value" in failing and asked.value is not None:
-        row["values"] = _list(*_items(row["values"]), _number(asked.value))
+    value, step = numbers_
+    if "value" in failing and value is not None:
+        row["values"] = _list(*_items(row["values"]), _number(value))
+    if "step" in failing and step is not None:
+        row["step"] = _number(step)
 
 
 def _widen_target(row: CommentedMap, near: Row, key: OperationKey) -> None:

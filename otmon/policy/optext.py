@@ -5,11 +5,13 @@ from typing import Final, NamedTuple, get_args
 
 from otmon.model import Access, OperationKey, Target, Unit
 from otmon.policy.addresses import point, range_text
+from otmon.policy.effects import Effect, Last
 from otmon.policy.errors import did_you_mean, quoted
 from otmon.policy.fields import parse_item
 from otmon.policy.functions import REGISTERED_PORTS, Triple, is_function, known_functions, triples
 from otmon.policy.judge import Policy
 from otmon.policy.models import PLAIN_PROTOCOLS
+from otmon.policy.tags import Tag
 from otmon.protocols.modbus.tables import SPACES
 from otmon.text import safe_text
 
@@ -26,7 +28,8 @@ class Operation(NamedTuple):
     """What the text says."""
 
     key: OperationKey
-    value: float | None
+    value: float | Effect | None
+    """An Effect where it names a point of the tag map."""
 
 
 class TextError(ValueError):
@@ -79,8 +82,13 @@ class _Parser:
         code, function, access = self._function(protocol)
         if protocol in ("tcp", "udp", "ip") and function == "connect" and port is None and self._peek():
             port = self._number("a port", 0xFFFF)
-        target = self._target(protocol, code)
-        value = self._value()
+        tag = self._point(realm, server, protocol)
+        value: float | Effect | None
+        if tag is None:
+            target, value = self._target(protocol, code), self._value()
+        else:
+            target, value = tag.target, self._change(tag)
+            unit = tag.unit if unit is None and protocol == "modbus" else unit
         if self._peek():
             raise self._wrong(f"{quoted(self._peek())} is too much", FORM)
         key = OperationKey(realm, client, server, transport, port, protocol, unit, code, function, access, target)
@@ -178,6 +186,29 @@ class _Parser:
             name = re.sub(r"\\(.)", r"\1", name[1:-1]) if name[:1] == '"' else name
         return Target(safe_text(word), start, end, name)
 
+    def _point(self, realm: str, server: str, protocol: str) -> Tag | None:
+        """The point that the next word names, if it is one."""
+        tag = self._policy.tags.by_name.get(self._peek())
+        if tag is None or tag.protocol != protocol:
+            return None
+        self._at += 1
+        if not tag.hosts.holds(realm, point(server)):
+            raise self._wrong(f"{tag.name} is a point of {tag.asset}", "name the device that has it", before=True)
+        return tag
+
+    def _change(self, tag: Tag) -> Effect | None:
+        """`= 55 -> 90 degC`: the value before and the units may be left out."""
+        value = self._value()
+        if value is None:
+            return None
+        before = None
+        if self._take("->"):
+            # Of how long ago nothing is said: no rate is too high.
+            before, value = Last(value, 0, "before", 0), self._number_of()
+        if tag.units and self._peek() == tag.units:
+            self._at += 1
+        return Effect(tag, before, (value,), tuple(range(tag.start, tag.start + tag.size)))
+
     def _range(self, word: str) -> tuple[int, int]:
         match = _RANGE.match(word)
         assert match is not None
@@ -187,8 +218,9 @@ class _Parser:
         return low, high
 
     def _value(self) -> float | None:
-        if not self._take("="):
-            return None
+        return self._number_of() if self._take("=") else None
+
+    def _number_of(self) -> float:
         word = self._next("a value")
         try:
             return int(word) if re.fullmatch(r"[-+]?\d{1,40}", word) else float(word)
@@ -196,7 +228,7 @@ class _Parser:
             raise self._wrong(f"{quoted(word)} is not a number", "write a number", before=True) from None
 
 
-def operation_text(key: OperationKey, value: float | None = None) -> str:
+def operation_text(key: OperationKey, value: float | Effect | None = None) -> str:
     """The text of an operation, which `parse_operation` reads; what no policy asks for (who began) is left out."""
     words = [] if key.realm == "default" else ["realm", key.realm]
     words += [key.client, "->", key.server, key.protocol]
@@ -209,10 +241,13 @@ def operation_text(key: OperationKey, value: float | None = None) -> str:
             words += ["unit", str(key.unit)]
         halves = {access for _, name, access in triples(key.protocol) if name == key.function}
         words.append(f"{key.function}/{key.access}" if len(halves) > 1 else key.function)
-        words += _target_words(key.target, key.function_code)
+        words += [value.tag.name] if isinstance(value, Effect) else _target_words(key.target, key.function_code)
     else:
         words.append(key.function)
         words += [] if key.port is None else [str(key.port)]
+    if isinstance(value, Effect):
+        before = "" if value.before is None else f"{value.tag.text(value.before.value)} -> "
+        return f"{' '.join(words)} = {before}{value.tag.measured(value.after[0])}"
     return " ".join(words) + ("" if value is None else f" = {value:.15g}")
 
 

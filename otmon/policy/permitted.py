@@ -117,7 +117,7 @@ class _Rows:
                         function=kind.numbers,
                         port=ports,
                         target=axes.all.target if kind.implied else target,
-                        value=axes.value_set(row.values) if kind.writing else axes.all.value,
+                        **(axes.limits(row) if kind.writing else {}),
                     ),
                     kind.implied,
                 )

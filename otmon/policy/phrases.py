@@ -1,15 +1,16 @@
 """Boxes in the words of a policy file: zones, assets, functions, targets, values and windows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from otmon.policy.addresses import EVERYTHING, hosts_text
 from otmon.policy.axes import NONE, OTHER, POSITIONS, Axes, Side
 from otmon.policy.fields import Limit
-from otmon.policy.intervals import Intervals, contains_all, merge, text, without
+from otmon.policy.intervals import Intervals, contains_all, covers, merge, text, without
 from otmon.policy.judge import Policy
 from otmon.policy.models import OT_PROTOCOLS
-from otmon.policy.rows import DATA_SPACES
+from otmon.policy.rows import DATA_SPACES, span
+from otmon.policy.tags import Tag
 from otmon.policy.wording import limit_text, listed, ranges_text
 from otmon.policy.zones import OUTSIDE
 
@@ -26,6 +27,7 @@ class Phrases:
         self._functions: dict[str, set[str]] = {}
         for protocol, (_, name, _) in axes.functions:
             self._functions.setdefault(protocol, set()).add(name)
+        self._tags = list(policy.tags.by_name.values())
         sites = policy.sites
         self._names: dict[Intervals, str] = {EVERYTHING: ANYBODY}
         named = [(zone.hosts.ranges, zone.name) for zone in sites.zones]
@@ -49,10 +51,12 @@ class Phrases:
             if ranges != everything.__getattribute__(name):
                 noun = "outstation" if name == "unit" and self._is_dnp3(side.function) else name
                 out[noun] = ranges_text(without(ranges, ((NONE, NONE),))) or "none"
+        tags = self._points(side)
         if side.target != everything.target:
-            out["target"] = self.targets(side.target)
-        if side.value != everything.value:
-            out["values"] = self.values(side.value)
+            out["target"] = listed([tag.name for tag in tags], str) or self.targets(side.target)
+        for axis, noun in (("value", "values"), ("step", "steps"), ("rate", "rates")):
+            if getattr(side, axis) != getattr(everything, axis):
+                out[noun] = self.values(getattr(side, axis), axis, {tag.units for tag in tags})
         if side.time != everything.time:
             out["when"] = self.times(side.time)
         return out
@@ -64,9 +68,19 @@ class Phrases:
         parts = [found["operations"]]
         parts += [f"{key} {found[key]}" for key in ("port", "master", "outstation", "unit") if key in found]
         parts += [found[key] for key in ("target",) if key in found]
-        parts += [f"values {found['values']}"] if "values" in found else []
+        parts += [f"{noun} {found[noun]}" for noun in ("values", "steps", "rates") if noun in found]
         parts += [found["when"]] if "when" in found else []
         return f"{found['from']} -> {found['to']}{realm}: {', '.join(parts)}"
+
+    def _points(self, side: Side) -> list[Tag]:
+        """Points of the tag map, if they are exactly what the box has for a target."""
+        here = [tag for tag in self._tags if tag.hosts.ranges == side.server]
+        if not here or side.target == self._axes.all.target:
+            return []
+        limits = {limit.space: limit.ranges or () for limit in self._limits(side.target) if limit.names is None}
+        found = [tag for tag in here if covers(limits.get(tag.space, ()), *span(tag.target))]
+        own = {space: merge(span(tag.target) for tag in found if tag.space == space) for space in limits}
+        return found if own == limits else []
 
     def realms(self, numbers: Intervals) -> str:
         """By their names."""
@@ -159,12 +173,14 @@ class Phrases:
                 yield Limit(space, ranges, called)
 
     # --- values and times -------------------------------------------------------------------------------------------
-    def values(self, numbers: Intervals) -> str:
-        """`0-100, above 200`."""
-        return listed([self._value_words(low, high) for low, high in numbers if high > 0], str) or "not known"
+    def values(self, numbers: Intervals, axis: str = "value", units: Collection[str] = ()) -> str:
+        """`0-100, above 200 degC`; rates as `0.5 degC per s`. `units`: of the points; told if they are one."""
+        words = [self._value_words(low, high, self._axes.cuts[axis]) for low, high in numbers if high > 0]
+        unit = [*units] if words and len(units) == 1 and all(units) else []
+        return " ".join([listed(words, str) or "not known", *unit, *(["per s"] if axis == "rate" else [])])
 
-    def _value_words(self, low: int, high: int) -> str:
-        cuts = self._axes.cuts
+    @staticmethod
+    def _value_words(low: int, high: int, cuts: Sequence[float]) -> str:
         low = max(low, 1)
         if low == 2 * len(cuts) + 2:
             return "that are no number"

@@ -139,7 +139,7 @@ class Replay:
         tally = tallies.get(place)
         if tally is None:
             tally = tallies[place] = self._tally(op, seen, outcome)
-        if row is not None and row.values is not None:
+        if row is not None and row.limited:
             self.valued += permit
         tally.add(seen)
 

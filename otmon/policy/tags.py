@@ -161,7 +161,7 @@ class TagMap:
         found = self._found.get(key)
         if found is None:
             at, number = number_of(server), unit[1] if isinstance(unit, tuple) else unit
-            found = [tag for tag in every if tag.unit in (None, number) and _has(tag.hosts, realm, at)]
+            found = [tag for tag in every if tag.unit in (None, number) and tag.hosts.holds(realm, at)]
             if len(self._found) >= _MAX_PLACES:
                 self._found.clear()
             self._found[key] = found
@@ -183,7 +183,3 @@ _MAX_PLACES: Final = 4096
 
 def _start(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.bit or 0
-
-
-def _has(hosts: Hosts, realm: str, at: int) -> bool:
-    return hosts.realm in (None, realm) and any(low <= at <= high for low, high in hosts.ranges)

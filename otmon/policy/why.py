@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from otmon.model import OperationKey
 from otmon.policy.axes import NONE, Axes, Side, link
-from otmon.policy.edit import Asked, permits
+from otmon.policy.edit import Asked, effects_of, measured, permits
 from otmon.policy.functions import TRANSPORTS
 from otmon.policy.intervals import Intervals, contains_all, distance, without
 from otmon.policy.judge import Policy
@@ -21,10 +21,10 @@ ROWS: Final = 3
 """Nearest rows that are told."""
 _WEIGHTS: Final = (
     *(WEIGHTS["client"], WEIGHTS["client"], WEIGHTS["server"], WEIGHTS["function"], WEIGHTS["port"]),
-    *(WEIGHTS["unit"], WEIGHTS["unit"], 1, 1, WEIGHTS["window"]),
+    *(WEIGHTS["unit"], WEIGHTS["unit"], 1, 1, 1, 1, WEIGHTS["window"]),
 )
 """Of each axis; a row whose target or values differ is nearer than any other."""
-_STEPS: Final = (0, 0, 0, 0, 1, 1, 1, 1, 1, 0)
+_STEPS: Final = (0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
 """Axes on which being further away means something."""
 NOUNS: Final = {
     "realm": "realm",
@@ -36,6 +36,8 @@ NOUNS: Final = {
     "unit": "unit",
     "target": "target",
     "value": "value",
+    "step": "step",
+    "rate": "rate",
     "time": "time",
 }
 
@@ -108,13 +110,13 @@ class Explainer:
 
     def why(self, asked: Asked) -> Why:
         """KeyError: the function is not on the axes."""
-        key, ts_ns, value = asked
+        key, ts_ns, _ = asked
         verdict = self.policy.judge(key, ts_ns)
         if permits(self.policy, asked):
             return Why(asked, verdict, True, self._permitted(key, verdict), ())
         if not verdict.permit and verdict.row is not None:
             return Why(asked, verdict, False, verdict.separation or "", ())
-        box = self.axes.box(key, ts_ns, value)
+        box = self.axes.box(key, ts_ns, *measured(self.policy, asked))
         near = self._nearest(self._missing(box), asked)
         if verdict.permit:
             because = "Its value is outside what the rows that permit it allow."
@@ -158,10 +160,15 @@ class Explainer:
 
     def _lack(self, axis: str, side: Side, row: Row, asked: Asked) -> Lack:
         key = asked.key
-        allows = _SAY[axis](self._phrases, getattr(side, axis), row)
+        points = effects_of(self.policy, asked).points
+        units = {effect.tag.units for effect in points if row.points is not None}
+        allows = _SAY[axis](self._phrases, getattr(side, axis), row, units)
         beyond: float | None = None
-        if axis == "value" and asked.value is not None and row.values is not None:
-            beyond = min(max(low - asked.value, asked.value - high, 0) for low, high in row.values)
+        value, step = measured(self.policy, asked)
+        if axis == "value" and value is not None and row.values is not None:
+            beyond = min(max(low - value, value - high, 0) for low, high in row.values)
+        elif axis == "step" and step is not None and row.points is not None and row.points.step is not None:
+            beyond = step - row.points.step
         elif axis == "target" and key.target is not None and key.target.start is not None:
             known = part(row.parts or {}, key.target) or ()
             beyond = sum(high - low + 1 for low, high in without((span(key.target),), known))
@@ -172,20 +179,22 @@ class Explainer:
         return Lack(axis, allows, beyond)
 
 
-def _numbers(phrases: Phrases, ranges: Intervals, row: Row) -> str:
+def _numbers(phrases: Phrases, ranges: Intervals, row: Row, units: set[str]) -> str:
     return ranges_text(without(ranges, ((NONE, NONE),))) or "none"
 
 
-_SAY: Final[dict[str, Callable[[Phrases, Intervals, Row], str]]] = {
-    "realm": lambda phrases, ranges, row: phrases.realms(ranges),
-    "client": lambda phrases, ranges, row: phrases.hosts(ranges),
-    "server": lambda phrases, ranges, row: phrases.hosts(ranges),
-    "function": lambda phrases, ranges, row: phrases.functions(ranges),
+_SAY: Final[dict[str, Callable[[Phrases, Intervals, Row, set[str]], str]]] = {
+    "realm": lambda phrases, ranges, row, units: phrases.realms(ranges),
+    "client": lambda phrases, ranges, row, units: phrases.hosts(ranges),
+    "server": lambda phrases, ranges, row, units: phrases.hosts(ranges),
+    "function": lambda phrases, ranges, row, units: phrases.functions(ranges),
     "port": _numbers,
     "master": _numbers,
     "unit": _numbers,
-    "target": lambda phrases, ranges, row: phrases.targets(ranges),
-    "value": lambda phrases, ranges, row: phrases.values(ranges),
-    "time": lambda phrases, ranges, row: row.window.text() if row.window is not None else "always",
+    "target": lambda phrases, ranges, row, units: phrases.targets(ranges),
+    "value": lambda phrases, ranges, row, units: phrases.values(ranges, "value", units),
+    "step": lambda phrases, ranges, row, units: phrases.values(ranges, "step", units),
+    "rate": lambda phrases, ranges, row, units: phrases.values(ranges, "rate", units),
+    "time": lambda phrases, ranges, row, units: row.window.text() if row.window is not None else "always",
 }
 """What a row allows on an axis, in words."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from otmon.limits import MAX_POLICY_CACHE
 from otmon.policy.addresses import broadcast_of, point, range_text
 from otmon.policy.errors import MAX_PROBLEMS
-from otmon.policy.intervals import Intervals, common, contains_all, merge
+from otmon.policy.intervals import Intervals, common, contains_all, covers, merge
 
 OUTSIDE: Final = "outside"
 """The zone of all hosts that are in no other one."""
@@ -35,6 +35,10 @@ class Hosts(NamedTuple):
     realm: str | None = None
     outside: bool = False
     """Also the hosts in no zone."""
+
+    def holds(self, realm: str, at: int) -> bool:
+        """The address, as a number, is one of the ranges."""
+        return self.realm in (None, realm) and covers(self.ranges, at, at)
 
 
 class Zone(NamedTuple):
