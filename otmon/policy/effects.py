@@ -164,8 +164,9 @@ def _possible(tag: Tag, stored: Mapping[int, tuple[int | float, int]]) -> tuple[
     cases: list[Cells] = [{at: value for at, (value, _) in stored.items()}]
     for at, mask in unknown.items():
         cases = [{**case, at: int(case[at]) & ~mask | bits} for case in cases for bits in _submasks(mask)]
-    found = (tag.value(case) for case in cases)
-    return tuple(sorted({value for value in found if value is not None}))
+    found = [value for case in cases if (value := tag.value(case)) is not None]
+    not_a_number = [value for value in found if value != value][:1]
+    return (*sorted({value for value in found if value == value}), *not_a_number)
 
 
 def _submasks(mask: int) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """Whether what a message makes of points is within what rows allow of them: values, steps, rates of change."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from otmon.model import Op, OperationKey, Target
 from otmon.policy.effects import Effect, Effects
@@ -13,6 +13,10 @@ from otmon.policy.values import Permit
 from otmon.policy.wording import values_text
 
 Written = Sequence[tuple[Op, float]]
+
+
+_ROUNDING: Final = 1 + 1e-9
+"""Times are whole nanoseconds, rates are fractions."""
 
 
 class Beyond(NamedTuple):
@@ -105,12 +109,13 @@ def _lacks(row: Row, effect: Effect, ts_ns: int) -> str | None:
     if effect.before is None:
         return None  # nothing is known to step from
     before = effect.before
-    change = max(abs(value - before.value) for value in effect.after) if effect.after else 0.0
+    changes = [abs(value - before.value) for value in effect.after]
     since = f"{tag.text(before.value)} is from {before.client}"
-    if points.step is not None and not change <= points.step:
+    if points.step is not None and not all(change <= points.step for change in changes):
         return f"Row {row.title} allows steps of {of_units(f'{points.step:.15g}', tag)} there; {since}."
     passed_s = max(ts_ns - before.changed_ns, 0) / 1e9
-    if points.rate is not None and not change <= points.rate * passed_s * (1 + 1e-9):
+    bound = None if points.rate is None else points.rate * passed_s * _ROUNDING
+    if points.rate is not None and bound is not None and not all(change <= bound for change in changes):
         return f"Row {row.title} allows {rate_text(points.rate, tag)} there; {since}, {passed_s:.3g} s before."
     return None
 

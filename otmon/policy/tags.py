@@ -98,7 +98,7 @@ class Tag(NamedTuple):
         if self.type == "float32":
             number = float(str(np.float32(number)))
         if self.scale == 1 and self.offset == 0:
-            return number
+            return float(number)
         return float(Decimal(str(number)) * self.scale + self.offset)
 
     def text(self, value: float) -> str:
