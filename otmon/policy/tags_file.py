@@ -51,7 +51,7 @@ class _Reader:
     def __init__(self, assets: Mapping[str, Hosts], problems: list[Problem]) -> None:
         self._assets, self._problems = assets, problems
         self._cells: dict[str, Cell] = {}
-        """By name, of the points so far."""
+        """The address of each point so far, by name."""
 
     def tags(self, raw: bytes) -> list[Tag]:
         if len(raw) > MAX_POLICY_BYTES:
@@ -78,6 +78,8 @@ class _Reader:
         for row in rows:
             if row[0].text.lstrip().startswith("#"):
                 continue
+            if len(self._problems) >= _ENOUGH:
+                break
             if len(tags) >= MAX_TAGS:
                 self._wrong(row[0], "", f"more than {MAX_TAGS} points", "keep the points that rows name")
                 break
@@ -91,8 +93,8 @@ class _Reader:
     def _wrong(self, cell: Cell, key: str, wrong: str, right: str) -> None:
         self._problems.append(Problem(cell.line, cell.column, key, wrong, right))
 
-    def _broken(self, line: int, column: int, wrong: str) -> None:
-        self._wrong(Cell(line, column, ""), "", wrong, 'quote a whole field, and write "" for a quote in it')
+    def _broken(self, line: int, column: int, wrong: str, right: str) -> None:
+        self._wrong(Cell(line, column, ""), "", wrong, right)
 
     def _header(self, header: Sequence[Cell]) -> list[str]:
         names = [cell.text.strip().lower() for cell in header]
@@ -109,9 +111,9 @@ class _Reader:
 
     def _twice(self, tags: Sequence[Tag]) -> None:
         """Points that share a bit of one device."""
-        by_space: dict[tuple[str, str], list[Tag]] = {}
+        by_space: dict[tuple[str, str, Hosts], list[Tag]] = {}
         for tag in tags:
-            by_space.setdefault((tag.protocol, tag.space), []).append(tag)
+            by_space.setdefault((tag.protocol, tag.space, tag.hosts), []).append(tag)
         for found in by_space.values():
             found.sort(key=lambda tag: (tag.start, tag.bit or 0))
             reach: list[Tag] = []
@@ -150,7 +152,7 @@ class _Reader:
         elif name in self._cells:
             wrong("point", f"duplicate name, first in line {self._cells[name].line}", "names are unique")
         else:
-            self._cells[name] = cells["point"]
+            self._cells[name] = cells["address"]
         hosts = self._hosts(texts["asset"], wrong)
         protocol = texts["protocol"]
         place: Found | None = None
@@ -183,7 +185,7 @@ class _Reader:
     def _plain(self, key: str, cell: Cell) -> None:
         if len(cell.text) > MAX_CELL:
             self._wrong(cell, key, f"longer than {MAX_CELL} characters", "shorten it")
-        elif safe_text(cell.text) != cell.text:
+        elif not cell.text.isprintable():
             self._wrong(cell, key, f"{quoted(cell.text)} has characters that nobody can see", "write plain text")
         elif key in ("units", "label") and cell.text.lstrip()[:1] in _FORMULA:
             wrong = f"{quoted(cell.text)} begins as a formula does"
@@ -223,6 +225,8 @@ class _Reader:
         if not text:
             return None
         last = {"modbus": 255, "dnp3": 0xFFEF}.get(protocol)
+        if protocol not in _ADDRESSES:
+            return None
         if last is None:
             wrong("unit", f"{protocol} has no units", "leave it empty")
         elif not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > last:
@@ -237,7 +241,11 @@ class _Reader:
         text = texts.get(key, "") or otherwise
         try:
             if _DECIMAL.match(text):
-                return Decimal(text)
+                number = Decimal(text)
+                if abs(number) < _LARGEST:
+                    return number
+                wrong(key, f"{quoted(text)} is too large", f"write a number below {_LARGEST:.0e}".replace("e+", "e"))
+                return Decimal(1)
         except InvalidOperation:
             pass
         point = text.replace(",", ".")
@@ -246,24 +254,22 @@ class _Reader:
         return Decimal(1)
 
 
+_ENOUGH: Final = 200
+"""Problems after which no further line is read."""
 _LAST: Final = 0xFFFFFF
+_LARGEST: Final = Decimal(10) ** 15
 _NEIGHBOURS: Final = 256
 """Points that begin before one and may reach into it: 64 bits of a register each have a point at most."""
 _NAMED: Final = {",": "commas", ";": "semicolons", "\t": "tabs", None: ""}
 
 
 def _same_place(first: Tag, second: Tag) -> bool:
-    """They share a bit of a device."""
+    """Of points of one device: they share a bit."""
     if first.start >= second.start + second.size or second.start >= first.start + first.size:
         return False
     if first.unit is not None and second.unit is not None and first.unit != second.unit:
         return False
-    if first.bit is not None and second.bit is not None and first.bit != second.bit:
-        return False
-    ours, theirs = first.hosts, second.hosts
-    if None not in (ours.realm, theirs.realm) and ours.realm != theirs.realm:
-        return False
-    return any(low <= end and start <= high for low, high in ours.ranges for start, end in theirs.ranges)
+    return first.bit is None or second.bit is None or first.bit == second.bit
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------
@@ -304,7 +310,10 @@ _FORMS: Final = {
 
 
 # --- CSV -------------------------------------------------------------------------------------------------------------
-def _rows(text: str, delimiter: str, broken: Callable[[int, int, str], None]) -> Iterator[list[Cell]]:
+_FIELDS: Final = 100
+
+
+def _rows(text: str, delimiter: str, broken: Callable[[int, int, str, str], None]) -> Iterator[list[Cell]]:
     """Records of RFC 4180, with the place of each field; LF, CRLF and CR end a line."""
     field = re.compile(rf'"(?:[^"]|"")*"|[^"{re.escape(delimiter)}\r\n][^{re.escape(delimiter)}\r\n]*|')
     line, begin, at, end = 1, 0, 0, len(text)
@@ -319,11 +328,15 @@ def _rows(text: str, delimiter: str, broken: Callable[[int, int, str], None]) ->
             line, begin = line + breaks, at - len(raw) + raw.rfind("\n") + 1 if breaks else begin
             raw = raw[1:-1].replace('""', '"')
         row.append(Cell(place, column, raw))
-        if at < end and text[at] == delimiter:
+        if at < end and text[at] == delimiter and len(row) < _FIELDS:
             at += 1
             continue
+        if len(row) >= _FIELDS:
+            broken(line, column, f"more than {_FIELDS} fields in a line", "a tag map has eleven columns")
+            return
         if at < end and text[at] not in "\r\n":
-            broken(line, at - begin + 1, "a quote that does not end, or ends within a field")
+            wrong = "a quote that does not end, or ends within a field"
+            broken(line, at - begin + 1, wrong, 'quote a whole field, and write "" for a quote in it')
             return
         yield row
         row = []
