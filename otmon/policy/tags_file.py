@@ -207,7 +207,7 @@ class _Reader:
         natural = "bool" if bits == 1 or (place and (place[2] is not None or place[0] == "g12")) else ""
         if not kind:
             kind = natural or ("float64" if bits == 0 else "")
-        if kind not in WIDTH:
+        if kind not in WIDTH and (kind or place):
             right = did_you_mean(kind, WIDTH) if kind else f"write one of {', '.join(WIDTH)}"
             wrong("type", f"unknown type {quoted(kind)}" if kind else "the type is missing", right)
         elif place and natural and kind != "bool":
