@@ -170,7 +170,7 @@ class _Reader:
         scale, offset = self._number(texts, "scale", "1", wrong), self._number(texts, "offset", "0", wrong)
         if scale == 0:
             wrong("scale", "0 makes every value the same", "write the units of one step, such as 0.1")
-        if kind == "bool" and (scale, offset) != (1, 0):
+        if kind == "bool" and (scale != 1 or offset != 0):
             wrong("scale" if scale != 1 else "offset", "a bool is 0 or 1", "leave scale and offset empty")
         if len(self._problems) > before or place is None or hosts is None:
             return None
