@@ -44,8 +44,10 @@ def check(path: str | FilePath, usage: Usage | None = None) -> Summary:
 def look(source: Source, usage: Usage | None = None) -> Summary:
     """As check, for a policy that is loaded."""
     policy = source.policy
+    # A row of named points is one for each device that has some, all of one id.
     rows, never, review = (
-        sum(len(rule.rows) for rule in rules.rules) for rules in (policy.conduits, policy.never, policy.review)
+        len({row.id for rule in rules.rules for row in rule.rows})
+        for rules in (policy.conduits, policy.never, policy.review)
     )
     found: list[Finding] = []
 
@@ -63,7 +65,8 @@ def look(source: Source, usage: Usage | None = None) -> Summary:
     _hosts(source, usage, report)
     if usage is not None:
         _used(source, usage, report)
-    zones, assets, conduits = len(policy.sites.zones), len(policy.sites.assets), len(policy.conduits.rules)
+    zones, assets = len(policy.sites.zones), len(policy.sites.assets)
+    conduits = len(source.model.conduits) + sum(bool(zone.allow) for zone in source.model.zones.values())
     return Summary(zones, assets, conduits, rows, never, review, tuple(sorted(found, key=_place)))
 
 

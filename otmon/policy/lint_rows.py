@@ -44,7 +44,8 @@ class Lint:
         """Of all rows that permit or forbid, the last one first."""
         for rules, mine in ((self._policy.never, self._never), (self._policy.conduits, self._permits)):
             gone: set[str] = set()
-            for row in reversed([row for rule in rules.rules for row in rule.rows]):
+            rows = {row.id: row for rule in rules.rules for row in rule.rows}
+            for row in reversed(rows.values()):
                 yield from self._row(row, mine, gone)
 
     def _row(self, row: Row, mine: "_Boxes", gone: set[str]) -> Iterator[Found]:
