@@ -8,15 +8,18 @@ from otmon.model import OperationKey, Target, Unit
 from otmon.policy.edit import Asked
 from otmon.policy.effects import Effect, Last
 from otmon.policy.models import PLAIN_PROTOCOLS
-from otmon.policy.tags import TagMap
+from otmon.policy.tags import NO_TAGS, TagMap
 
 _WROTE: Final = re.compile(r" (?:wrote|set) (-?\d+(?:\.\d+)?) to ")
 """The value of a value alert stands in its title alone."""
 _NUMBER: Final = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
 
 
-def asked(record: Mapping[str, Any], tags: TagMap) -> list[Asked]:
-    """One for each target that the record lists; none if the alert is not about an operation."""
+def asked(record: Mapping[str, Any], tags: TagMap = NO_TAGS) -> list[Asked]:
+    """One for each target that the record lists; none if the alert is not about an operation.
+
+    `tags`: of the policy, for what the alert says of named points.
+    """
     if record["kind"] not in ("segmentation", "command", "value"):
         return []
     op = record["operation"]

@@ -15,7 +15,7 @@ from otmon.policy.effects import NOTHING, Effects
 from otmon.policy.nearest import Candidate, Near, rank, separation
 from otmon.policy.point_limits import exceeded
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
-from otmon.policy.tags import TagMap
+from otmon.policy.tags import NO_TAGS, TagMap
 from otmon.policy.values import Permit, allowed, bounds, concerned, covering, pieces
 from otmon.policy.verdict import AlertKind, Severity, Verdict
 from otmon.policy.windows import NEVER_NS, Window
@@ -42,7 +42,6 @@ SEVERITY: Final[dict[tuple[AlertKind, str], Severity]] = {
 }
 """By kind of violation and access class; what a `never` row denies is critical."""
 PERMIT: Final = Verdict(True)
-NO_TAGS: Final = TagMap()
 
 
 class Rule(NamedTuple):

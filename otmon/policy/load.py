@@ -58,10 +58,15 @@ def load_source(raw: bytes, path: str) -> Source:
     if zone is None:
         right = did_you_mean(model.timezone, available_timezones(), "write an IANA name such as Europe/Vienna")
         report(("timezone",), f"unknown time zone {quoted(model.timezone)}", right)
-    tags = b"" if model.tags is None else read_bytes(str(FilePath(path).parent / model.tags))
+    tags, tag_path = b"", None if model.tags is None else FilePath(path).parent / model.tags
+    if tag_path is not None and not tag_path.is_file():  # a FIFO would be waited on
+        report(("tags",), f"no file {quoted(tag_path)}", "name a CSV file, seen from this file")
+        tag_path = None
+    elif tag_path is not None:
+        tags = read_bytes(str(tag_path))
 
     def tags_of(assets: Mapping[str, Hosts]) -> list[Tag]:
-        return [] if model.tags is None else read_tags(tags, str(FilePath(path).parent / model.tags), assets)
+        return [] if tag_path is None else read_tags(tags, str(tag_path), assets)
 
     compiler = Compiler(model, zone or UTC, report, tags_of)
     policy = Policy(

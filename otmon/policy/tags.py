@@ -183,3 +183,6 @@ _MAX_PLACES: Final = 4096
 
 def _start(tag: Tag) -> tuple[int, int]:
     return tag.start, tag.bit or 0
+
+
+NO_TAGS: Final = TagMap()

@@ -1,6 +1,7 @@
 """Values of named points: judged in their units, told from what to what, whatever way the frames take."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from otmon.policy.load import load_policy
 from tests.engine.test_episodes import SECOND, WAYS, at_times
 from tests.engine.traffic import Exchange, frames
 from tests.engine.world import Seen, see
+from tests.hostile.kit import Session
+from tests.policy.policy_kit import op, registers
 from tests.protocols.modbus_corpus import adu
 
 TAGS = """point,asset,protocol,unit,address,type,order,scale,offset,units,label
@@ -163,3 +166,44 @@ def test_what_nobody_may_write_is_told_by_name_too(tmp_path: Path) -> None:
     rules = policy(tmp_path, "{protocol: modbus, points: [T1], values: 20-80}")
     (title,) = alerts(rules, (1, write_one(70, 1500)))
     assert "set Speed 1500 rpm (last value unknown) at holding register 40071 (PDU address 70)" in title
+
+
+def test_what_no_limit_concerns_is_counted_in_compiled_code(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], step: 5}", "{protocol: modbus, points: [T2, FREE]}")
+    client, server = "10.0.2.1", "10.0.1.1"
+
+    def looked_at(function: str, access: str, start: int, end: int) -> bool:
+        key = op(client, server, "modbus", function, access, target=registers(start, end))
+        verdict = rules.judge(key, 0)
+        assert verdict.permit
+        assert verdict.bounds is None
+        return verdict.inspect
+
+    assert looked_at("write_multiple_registers", "write", 40, 41)
+    assert looked_at("write_single_register", "write", 41, 41)
+    assert looked_at("write_multiple_registers", "write", 40, 43)
+    assert not looked_at("read_holding_registers", "read", 40, 43)
+    assert not looked_at("write_multiple_registers", "write", 42, 43)
+    assert not looked_at("write_single_register", "write", 70, 70)
+
+
+def test_a_writer_whom_nothing_limits_is_remembered(tmp_path: Path) -> None:
+    rows = "{protocol: modbus, points: [T1], step: 5}\n  - id: free\n    from: 10.0.2.9\n    to: plc-1\n    allow:\n"
+    rules = policy(tmp_path, rows + "      - {protocol: modbus}")
+    first = at_times([(SECOND, write(40, *real(50.0)))])
+    free = [
+        replace(shot, session=other)
+        for other in [Session("10.0.2.9", "10.0.1.1", 49153)]
+        for shot in at_times([(2 * SECOND, write(40, *real(70.0)))])
+    ]
+    last = at_times([(3 * SECOND, write(40, *real(56.0)))], port=49154)
+    seen = see(frames([*first, *free, *last]), rules)
+    assert told([alert["title"] for alert in seen.policy_alerts()]) == [
+        "T1 set-point 70.0 -> 56.0 degC | Row sets allows steps of 5 degC there; 70.0 is from 10.0.2.9."
+    ]
+
+
+def test_processes_change_nothing(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], values: 0-60, step: 5}")
+    exchanges = [(n, write(40, *real(50.0 + 4 * n), n=n)) for n in range(1, 6)]
+    assert len(alerts(rules, *exchanges, ways=[{}, {"jobs": 2}])) == 1

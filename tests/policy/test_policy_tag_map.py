@@ -169,14 +169,6 @@ conduits:
     path.write_text(text)
     with pytest.raises(PolicyError) as caught:
         load_policy(path)
-    assert str(caught.value).replace(str(path), "p") == (
-        "p:11:56: conduits[0].allow[0].step: '-1' is not a step; write a number above 0, in the units of the point\n"
-        "p:12:45: conduits[0].allow[1].rate: '2/day' is not a rate of change; write 2/min: units of the point per s, "
-        "min or h"
-    )
-    path.write_text(text.replace("step: -1", "step: 1").replace("2/day", "2/h"))
-    with pytest.raises(PolicyError) as caught:
-        load_policy(path)
     assert str(caught.value).replace(str(path), "p").splitlines() == [
         "p:5:52: never[0].operations[0].step: `step` does not go with `never`; permit the values that are right in a "
         "conduit",
@@ -184,15 +176,18 @@ conduits:
         "or leave the point out",
         "p:11:42: conduits[0].allow[0].addresses: `addresses` does not go with `points`; the tag map says where they "
         "are: leave it out",
+        "p:11:56: conduits[0].allow[0].step: '-1' is not a step; write a number above 0, in the units of the point",
         "p:12:37: conduits[0].allow[1].points[0]: no point 'T9' in the tag map; known: D, T1",
         "p:12:41: conduits[0].allow[1].points[1]: 'D' is a point of dnp3; protocol: dnp3",
+        "p:12:45: conduits[0].allow[1].rate: '2/day' is not a rate of change; write 2/min: units of the point per s, "
+        "min or h",
         "p:13:28: conduits[0].allow[2].step: `step` needs to know of which points; add `points: [...]`",
         "p:13:37: conduits[0].allow[2].rate: `rate` needs to know of which points; add `points: [...]`",
     ]
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("none.csv", "cannot be read"), ("", "is not text"), (".", "cannot be read")]
+    ("name", "told"), [("none.csv", "p.yaml:2:1: tags: no file"), ("", "is not text"), (".", "tags: no file")]
 )
 def test_a_tag_map_that_is_not_there(name: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=told):
