@@ -27,8 +27,8 @@ MAX_AGE_NS: Final = 30 * 86_400 * 1_000_000_000
 """A file that was signed longer ago is not taken any more."""
 CLOCKS_NS: Final = 300 * 1_000_000_000
 """By how much the clocks of both sides may differ."""
-STATES: Final = {"acknowledge": "acknowledged", "close": "closed", "accept": "accepted"}
-"""Decision -> what the alert is from then on."""
+STATES: Final = {"acknowledge": "acknowledged", "close": "closed", "accept": "accepted", "note": "noted"}
+"""Decision -> what the alert is from then on; a note changes nothing of that."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_NS: Final = 2**63 - 1
 """Of times in the database, and 1677 is the first year: it keeps them in 64 bits."""
@@ -62,6 +62,8 @@ class Signed(NamedTuple):
     signed: int
     """When, in nanoseconds."""
     decisions: tuple[Decision, ...]
+    here: bool = False
+    """Made on this machine by who may write the database: nobody signed it."""
 
 
 # --- a line ----------------------------------------------------------------------------------------------------------
@@ -111,6 +113,7 @@ _HEAD: Final[_Fields] = {
     "nonce": _digits(32),
     "signed": _moment,
 }
+_HEAD_MAY: Final[_Fields] = {"made": _one_of("here")}
 _MAY: Final[_Fields] = {"note": _text(1000), "ticket": _text(100), "until": _moment}
 _MUST: Final[_Fields] = {
     "alert": _digits(20),
@@ -162,13 +165,18 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
     return signed + newline, foot
 
 
-def sign(raw: bytes, key: bytes, now_ns: int, nonce: str) -> bytes:
-    """A file of decisions, one a line, with what makes it trusted. Raises DecisionError for one to be refused."""
+def sign(raw: bytes, key: bytes, now_ns: int, nonce: str, *, here: bool = False) -> bytes:
+    """A file of decisions, one a line, with what makes it trusted. Raises DecisionError for one to be refused.
+
+    `here`: whoever may write the database decides on this machine; the key is then worth nothing.
+    """
     lines = [line for line in raw.split(b"\n") if line.strip()]
     for number, decision in enumerate(_decisions(lines, 1), 1):
         _timely(decision, number, now_ns)
     signed = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    head = {"format": FORMAT, "nonce": nonce, "otmon": "decisions", "signed": signed}
+    head = {"format": FORMAT, "nonce": nonce, "otmon": "decisions", "signed": signed} | (
+        {"made": "here"} if here else {}
+    )
     body = b"".join(line + b"\n" for line in (orjson.dumps(head), *lines))
     out = body + orjson.dumps({"hmac_sha256": _hmac(key, body)}) + b"\n"
     _split(out)
@@ -185,6 +193,8 @@ def verify(raw: bytes, key: bytes, now_ns: int) -> Signed:
     if not hmac.compare_digest(said, _hmac(key, body)):
         raise DecisionError("the signature is wrong: it was changed, or signed with another key")
     found = parse(raw)
+    if found.here:
+        raise DecisionError("it was made for another machine, not signed for this one")
     if found.signed > now_ns + CLOCKS_NS:
         raise DecisionError("it was signed in the future: look at the clocks of both machines")
     if found.signed < now_ns - MAX_AGE_NS:
@@ -207,7 +217,8 @@ def parse(raw: bytes) -> Signed:
     body, foot = _split(raw)
     head, *lines = body.removesuffix(b"\n").split(b"\n")
     digest = _read(foot, len(lines) + 2, _FOOT)["hmac_sha256"]
-    return Signed(digest, _read(head, 1, _HEAD)["signed"], _decisions(lines, 2))
+    title = _read(head, 1, _HEAD, _HEAD_MAY)
+    return Signed(digest, title["signed"], _decisions(lines, 2), "made" in title)
 
 
 def _hmac(key: bytes, body: bytes) -> str:

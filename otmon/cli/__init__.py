@@ -13,6 +13,7 @@ import click
 from otmon import __version__
 from otmon.cli.alerts import alerts
 from otmon.cli.analyze import analyze
+from otmon.cli.audit import audit
 from otmon.cli.common import INTERRUPTED, USAGE, Stop, complain
 from otmon.cli.deliver import deliver
 from otmon.cli.doctor import doctor
@@ -59,6 +60,7 @@ for command in (
     blocks,
     graph,
     alerts,
+    audit,
     second_opinion,
     warm,
     doctor,

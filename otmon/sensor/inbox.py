@@ -25,9 +25,9 @@ ASIDE: Final = ".aside"
 LOOK_S: Final = 2.0
 
 
-def put(folder: Path, raw: bytes, digest: str) -> Path:
+def put(folder: Path, raw: bytes, digest: str, suffix: str = SUFFIX) -> Path:
     """Leave a file for the sensor of a data folder, as the folder's owner. Raises OSError."""
-    path = folder / NAME / f"{digest}{SUFFIX}"
+    path = folder / NAME / f"{digest}{suffix}"
     beside = f"{digest}.new"
     with _opened(folder) as above:
         owner = os.fstat(above)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otmon.alerts.devices import note_changes, note_strangers
 from otmon.alerts.episodes import Episode
 from otmon.alerts.record import as_record
+from otmon.capture.errors import safe_path
 from otmon.engine.points import points_per_s
 from otmon.sensor import care, inbox, orders
 from otmon.sensor.clockwatch import ClockWatch
@@ -119,6 +120,9 @@ class Sensor:
         self._beat: Callable[[], None] = lambda: None
         self._said_full_s = self._again_s = -FULL_S
         self.front.commit = self._taken
+        self.audit("sensor_started", "The sensor watches.", interfaces=", ".join(s.interface for s in self.sources))
+        if policy is not None:
+            self.audit("policy_loaded", "A policy is in force.", path=safe_path(policy.path), sha256=policy.sha256)
 
     def _resume(self) -> None:
         """Go on with the episodes of an earlier run."""
@@ -178,7 +182,6 @@ class Sensor:
         """From now on look after the spool too."""
         self.dispatch = dispatch
         self._due[self._look_after_spool], self._every[self._look_after_spool] = self._monotonic(), LOOK_S
-        self.audit("sensor_started", "The sensor watches.", interfaces=", ".join(s.interface for s in self.sources))
 
     def _look_after_spool(self) -> None:
         found: list[Finding] = []
@@ -187,7 +190,7 @@ class Sensor:
             self._report(found)
 
     def audit(self, action: str, message: str, **detail: str) -> None:
-        """Say what was done with the sensor to whoever takes it (docs/records/audit.schema.json)."""
+        """Enter what was done with the sensor in the audit log (docs/records/audit.schema.json)."""
         record = {"action": action, "detail": detail, "message": message, "ts_ns": time.time_ns()}
         self._try(lambda: self.store.audit(record))
 

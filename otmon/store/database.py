@@ -26,7 +26,7 @@ from otmon.site.assets import Asset, by_place
 from otmon.site.evidence import Place
 from otmon.site.part import Part
 from otmon.site.site import Site
-from otmon.store import decisions, spool
+from otmon.store import audit, decisions, spool
 from otmon.store.errors import StoreError, StoreFull
 from otmon.store.migrate import migrate, schema_of
 from otmon.store.schema import MIGRATIONS, SCHEMA, TABLES
@@ -199,6 +199,18 @@ class SiteDatabase:
     def took(self, digest: str) -> bool:
         """Whether the file of decisions with this signature was taken."""
         return decisions.taken(self._db, digest)
+
+    def decided(self, alert: str) -> list[dict[str, Any]]:
+        """Every decision and note about an alert, the oldest first (docs/records/audit.schema.json)."""
+        return decisions.history(self._db, alert)
+
+    def audit_log(self) -> Iterator[audit.Entry]:
+        """The audit log."""
+        return audit.entries(self._db)
+
+    def verify_log(self, kept: str | None = None) -> audit.Looked:
+        """Whether the audit log is as it was written; see `otmon.store.audit.verify`."""
+        return audit.verify(self._db, kept)
 
     @cached_property
     def health(self) -> list[dict[str, Any]]:

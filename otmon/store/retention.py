@@ -15,7 +15,6 @@ from otmon.limits import (
     KEEP_HOSTS,
     KEEP_NS,
 )
-from otmon.store import decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,5 +126,4 @@ def forget(db: sqlite3.Connection, keep: Retention, now_ns: int) -> Forgotten:
             gone[kind] += removed
             if not removed:
                 break
-    db.execute(decisions.FORGET)
     return Forgotten(**gone)

@@ -18,7 +18,7 @@ from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES, SUMMARY_NS, SUMM
 from otmon.model import BlockRecord, ConnectionRecord, Habit, OperationKey, OperationRecord
 from otmon.site.part import UNITE, Part, Records, add_tree, united
 from otmon.site.site import Site
-from otmon.store import decisions, spool
+from otmon.store import audit, decisions, spool
 from otmon.store.errors import StoreGone
 from otmon.store.journal import Journal
 from otmon.store.opening import NAMELESS, lock, open_database, trouble
@@ -278,18 +278,14 @@ class SiteStore:
     # --- the spool ---------------------------------------------------------------------------------------------------
 
     def audit(self, record: Mapping[str, Any]) -> None:
-        """Spool what was done with the sensor (docs/records/audit.schema.json), if anybody takes it."""
-        if "audit" in self.spooled:
-            with self._writing() as db:
-                spool.append_audit(db, self.site, record)
+        """Enter what was done with the sensor (docs/records/audit.schema.json) in the log, and spool it."""
+        with self._writing() as db:
+            audit.append(db, self.site, [record], spooled="audit" in self.spooled)
 
     def decide(self, signed: Signed, now_ns: int) -> None:
         """Keep a file of decisions about alerts, and tell of each. Raises DecisionError, and nothing was kept."""
         with self._writing() as db:
-            decisions.take(db, self.site, signed, now_ns)
-            if "audit" in self.spooled:
-                for decision in signed.decisions:
-                    spool.append_audit(db, self.site, decisions.audit_record(decision, now_ns))
+            decisions.take(db, self.site, signed, now_ns, spooled="audit" in self.spooled)
 
     def summarise(self, now_ns: int) -> int:
         """Spool the next operations that were seen since the last round of summaries; gives how many.
