@@ -12,6 +12,7 @@ from otmon.limits import MAX_POLICY_CACHE
 from otmon.model import Op, OperationKey
 from otmon.policy.chatter import CHATTY, is_chatter
 from otmon.policy.nearest import Candidate, Near, rank, separation
+from otmon.policy.permits import WorkPermit
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
 from otmon.policy.values import Permit, bounds, concerned, covering, limits
 from otmon.policy.verdict import AlertKind, Severity, Verdict
@@ -123,6 +124,8 @@ class Policy:
         conduits: Rules,
         never: Rules,
         review: Rules,
+        permits: tuple[WorkPermit, ...] = (),
+        with_permit: tuple[str, ...] = (),
     ) -> None:
         self.path = path
         self.sha256 = sha256
@@ -133,6 +136,10 @@ class Policy:
         self.conduits = conduits
         self.never = never
         self.review = review
+        self.permits = permits
+        """Those that were opened and looked at."""
+        self.with_permit = with_permit
+        """Conduits that nothing but a permit opens."""
         rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
         self.windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
         self.windowed = frozenset(row.id for row in rows if row.window is not None)
@@ -291,7 +298,7 @@ class Policy:
         kind: AlertKind = "command" if cover.joined and op.access != "connect" else "segmentation"
         if cover.near is False:
             cover.near = rank(self._candidates(op), op, self._is_open)
-        nearest, text = separation(cover.near, op) if isinstance(cover.near, Near) else (None, None)
+        nearest, text = separation(cover.near, op, self._since) if isinstance(cover.near, Near) else (None, None)
         return Verdict(False, None, kind, SEVERITY[kind, op.access], nearest, text, review=_reason(cover.review, op))
 
     def _candidates(self, op: OperationKey) -> Iterator[Candidate]:

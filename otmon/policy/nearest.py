@@ -71,14 +71,26 @@ def _differences(candidate: Candidate, op: OperationKey, is_open: Callable[[Row]
     return frozenset(found)
 
 
-def separation(near: Near, op: OperationKey) -> tuple[str, str]:
-    """(id of the nearest row, one sentence on what separates it from the operation)."""
+def separation(near: Near, op: OperationKey, ts_ns: int) -> tuple[str, str]:
+    """(id of the nearest row, what separates it from the operation, in a sentence or two)."""
     candidate = min(near.candidates, key=lambda item: _distance(item, op.target))
     row = candidate.row
     differences = set(near.differences)
     if "protocol" not in differences and _distance(candidate, op.target) > 0:
         differences.add("target")
-    return row.id, f"Row {row.title} allows {_difference_text(candidate, differences, op.target)}."
+    ended = row.window.closed(ts_ns) if row.window is not None and "window" in differences else None
+    permit = "" if ended is None else _permit_text(row, ended)
+    if permit:
+        differences.discard("window")
+    if permit and not differences:
+        return row.id, permit
+    allows = f"Row {row.title} allows {_difference_text(candidate, differences, op.target)}."
+    return row.id, f"{allows} {permit}".rstrip()
+
+
+def _permit_text(row: Row, closed: str) -> str:
+    ticket = row.window.ticket if row.window is not None else None
+    return f"Row {row.title} {closed}." if ticket is None else f"Permit {ticket} of row {row.title} {closed}."
 
 
 def _difference_text(candidate: Candidate, differences: set[str], target: Target | None) -> str:

@@ -274,6 +274,7 @@ def test_yaml_1_2_scalars():
 def test_mutilated_policies_never_raise_anything_else():
     source = (
         GOOD
+        + "timezone: UTC\n"
         + "conduits:\n  - {id: x, from: any, to: control, during: {hours: 08:00-17:00}, allow: [{protocol: tcp}]}\n"
     ).encode()
     rng = random.Random(60)

@@ -148,4 +148,6 @@ def test_a_date_is_the_last_day_and_the_ticket_is_said():
     assert policy.judge(op, noon).permit
     late = policy.judge(op, noon + 24 * 60 * MINUTE_NS)
     assert not late.permit
-    assert late.separation == "Row c0 allows it in its window: 08:00-17:00 until 2026-12-01 (CHG-1042)."
+    assert late.separation == "Permit CHG-1042 of row c0 ended 2026-12-01."
+    night = policy.judge(op, noon - 8 * 60 * MINUTE_NS)
+    assert night.separation == "Row c0 allows it in its window: 08:00-17:00 until 2026-12-01 (CHG-1042)."
