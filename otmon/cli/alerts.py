@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from otmon.cli import answer
+from otmon.cli.accept import accept
 from otmon.cli.common import SEVERITIES, emit, emit_json, emit_rich, folder_argument, form_options, open_results
 from otmon.cli.decide import import_decisions, sign_decisions
 
@@ -34,7 +35,7 @@ def alerts() -> None:
 
 
 alerts.add_command(import_decisions)
-for command in (answer.show, *answer.COMMANDS, sign_decisions):
+for command in (answer.show, *answer.COMMANDS, accept, sign_decisions):
     alerts.add_command(command)
 
 

@@ -88,11 +88,19 @@ def find(paths: list[FilePath]) -> list[FilePath]:
     return list(found)
 
 
-def load_suite(path: FilePath) -> Suite:
-    """The tests in a file. PolicyError: everything that is wrong with it, or with its policy."""
-    document = parse(read_bytes(str(path)), str(path))
+def load_suite(path: FilePath, raw: bytes | None = None, policy: Policy | None = None) -> Suite:
+    """The tests in a file. PolicyError: everything that is wrong with it, or with its policy.
+
+    `raw` and `policy`: what the files would hold, before they do.
+    """
+    document = parse(read_bytes(str(path)) if raw is None else raw, str(path))
     model = _validated(document, str(path))
-    policy = load_policy(_policy_of(path, model, document))
+    named = _policy_of(path, model, document)
+    if policy is None:
+        policy = load_policy(named)
+    elif not named.samefile(policy.path):
+        wrong = f"these tests are of {quoted(named)}"
+        raise PolicyError(str(path), [document.problem(("policy",), wrong, "move them to a file of that name")])
     problems: list[Problem] = []
     rows = [row for book in (policy.conduits, policy.never) for rule in book.rules for row in rule.rows]
     known = {PERMIT, DENY, *(name for row in rows for name in (row.id, row_of(row.id)))}

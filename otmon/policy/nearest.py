@@ -78,19 +78,22 @@ def separation(near: Near, op: OperationKey, ts_ns: int) -> tuple[str, str]:
     differences = set(near.differences)
     if "protocol" not in differences and _distance(candidate, op.target) > 0:
         differences.add("target")
-    ended = row.window.closed(ts_ns) if row.window is not None and "window" in differences else None
-    permit = "" if ended is None else _permit_text(row, ended)
-    if permit:
+    closed = permit_text(row, ts_ns) if "window" in differences else ""
+    if closed:
         differences.discard("window")
-    if permit and not differences:
-        return row.id, permit
+    if closed and not differences:
+        return row.id, closed
     allows = f"Row {row.title} allows {_difference_text(candidate, differences, op.target)}."
-    return row.id, f"{allows} {permit}".rstrip()
+    return row.id, f"{allows} {closed}".rstrip()
 
 
-def _permit_text(row: Row, closed: str) -> str:
-    ticket = row.window.ticket if row.window is not None else None
-    return f"Row {row.title} {closed}." if ticket is None else f"Permit {ticket} of row {row.title} {closed}."
+def permit_text(row: Row, ts_ns: int) -> str:
+    """Which permit ended, or has not begun; '' if the row is closed at this time of day or week alone."""
+    reason = row.window.closed(ts_ns) if row.window is not None else None
+    if row.window is None or reason is None:
+        return ""
+    who = f"Row {row.title}" if row.window.ticket is None else f"Permit {row.window.ticket} of row {row.title}"
+    return f"{who} {reason}."
 
 
 def _difference_text(candidate: Candidate, differences: set[str], target: Target | None) -> str:
