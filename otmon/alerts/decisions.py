@@ -69,7 +69,8 @@ class Signed(NamedTuple):
 # --- a line ----------------------------------------------------------------------------------------------------------
 
 
-def _moment(value: Any) -> int:
+def moment_field(value: Any) -> int:
+    """A time with a zone, in nanoseconds; DecisionError as of all of these: what is wrong with the value."""
     try:
         found = (datetime.fromisoformat(value) - _EPOCH) // timedelta(microseconds=1) * 1000
     except (TypeError, ValueError, OverflowError):  # one without a zone cannot be compared
@@ -79,7 +80,9 @@ def _moment(value: Any) -> int:
     return found
 
 
-def _text(limit: int, least: int = 0) -> Callable[[Any], str]:
+def some_text(limit: int, least: int = 0) -> Callable[[Any], str]:
+    """A text of so many characters, made safe."""
+
     def take(value: Any) -> str:
         if not isinstance(value, str) or not least <= len(value) <= limit:
             raise DecisionError(f"not a text of {least} to {limit:,} characters")
@@ -88,7 +91,9 @@ def _text(limit: int, least: int = 0) -> Callable[[Any], str]:
     return take
 
 
-def _one_of(*known: Any) -> Callable[[Any], Any]:
+def one_of(*known: Any) -> Callable[[Any], Any]:
+    """One of these values."""
+
     def take(value: Any) -> Any:
         if value not in known or isinstance(value, bool):
             raise DecisionError(f"not known; write {' or '.join(map(str, known))}")
@@ -97,7 +102,9 @@ def _one_of(*known: Any) -> Callable[[Any], Any]:
     return take
 
 
-def _digits(number: int) -> Callable[[Any], str]:
+def digits(number: int) -> Callable[[Any], str]:
+    """So many hexadecimal digits."""
+
     def take(value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(f"[0-9a-f]{{{number}}}", value):
             raise DecisionError(f"not {number} hexadecimal digits")
@@ -108,24 +115,24 @@ def _digits(number: int) -> Callable[[Any], str]:
 
 _Fields = Mapping[str, Callable[[Any], Any]]
 _HEAD: Final[_Fields] = {
-    "otmon": _one_of("decisions"),
-    "format": _one_of(FORMAT),
-    "nonce": _digits(32),
-    "signed": _moment,
+    "otmon": one_of("decisions"),
+    "format": one_of(FORMAT),
+    "nonce": digits(32),
+    "signed": moment_field,
 }
-_HEAD_MAY: Final[_Fields] = {"made": _one_of("here")}
-_MAY: Final[_Fields] = {"note": _text(1000), "ticket": _text(100), "until": _moment}
+_HEAD_MAY: Final[_Fields] = {"made": one_of("here")}
+_MAY: Final[_Fields] = {"note": some_text(1000), "ticket": some_text(100), "until": moment_field}
 _MUST: Final[_Fields] = {
-    "alert": _digits(20),
-    "by": _text(100, 1),
-    "decision": _one_of(*STATES),
-    "site": _text(200, 1),
-    "ts": _moment,
+    "alert": digits(20),
+    "by": some_text(100, 1),
+    "decision": one_of(*STATES),
+    "site": some_text(200, 1),
+    "ts": moment_field,
 }
-_FOOT: Final[_Fields] = {"hmac_sha256": _digits(64)}
+_FOOT: Final[_Fields] = {"hmac_sha256": digits(64)}
 
 
-def _read(line: bytes, number: int, must: _Fields, may: _Fields = MappingProxyType({})) -> dict[str, Any]:
+def read_object(line: bytes, number: int, must: _Fields, may: _Fields = MappingProxyType({})) -> dict[str, Any]:
     """An object with these fields. Raises DecisionError that names line and field."""
     try:
         found = orjson.loads(line)
@@ -154,7 +161,7 @@ def _decisions(lines: Sequence[bytes], first: int) -> tuple[Decision, ...]:
         raise DecisionError("no decision in it")
     if len(lines) > MAX_DECISIONS:
         raise DecisionError(f"more than {MAX_DECISIONS:,} decisions: make several files of it")
-    return tuple(Decision(**_read(line, number, _MUST, _MAY)) for number, line in enumerate(lines, first))
+    return tuple(Decision(**read_object(line, number, _MUST, _MAY)) for number, line in enumerate(lines, first))
 
 
 def _split(raw: bytes) -> tuple[bytes, bytes]:
@@ -187,7 +194,7 @@ def verify(raw: bytes, key: bytes, now_ns: int) -> Signed:
     """What a file says, if who has the key signed it, not long ago. Raises DecisionError."""
     body, foot = _split(raw)
     try:
-        said = _read(foot, 0, _FOOT)["hmac_sha256"]
+        said = read_object(foot, 0, _FOOT)["hmac_sha256"]
     except DecisionError:
         raise DecisionError("it is not signed, or not whole: `otmon alerts sign` signs it") from None
     if not hmac.compare_digest(said, _hmac(key, body)):
@@ -216,8 +223,8 @@ def parse(raw: bytes) -> Signed:
     """What a file says, whoever signed it. Raises DecisionError."""
     body, foot = _split(raw)
     head, *lines = body.removesuffix(b"\n").split(b"\n")
-    digest = _read(foot, len(lines) + 2, _FOOT)["hmac_sha256"]
-    title = _read(head, 1, _HEAD, _HEAD_MAY)
+    digest = read_object(foot, len(lines) + 2, _FOOT)["hmac_sha256"]
+    title = read_object(head, 1, _HEAD, _HEAD_MAY)
     return Signed(digest, title["signed"], _decisions(lines, 2), "made" in title)
 
 

@@ -20,6 +20,7 @@ from otmon.cli.doctor import doctor
 from otmon.cli.elastic import elastic
 from otmon.cli.export import export
 from otmon.cli.learn import learn
+from otmon.cli.permit import permit
 from otmon.cli.policy import policy
 from otmon.cli.second_opinion import second_opinion
 from otmon.cli.service import install_service
@@ -55,6 +56,7 @@ for command in (
     elastic,
     learn,
     policy,
+    permit,
     assets,
     operations,
     blocks,

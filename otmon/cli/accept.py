@@ -3,12 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from otmon.cli.answer import alert_argument, by_option, decide, find_alert
-from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, folder_argument, note, open_results
+from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, folder_argument, note, open_results, policy_of
 from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def accept(
     """
     with open_results(folder) as results:
         record, site = find_alert(results, folder, name), results.name
-        path = Path(os.path.realpath(policy_path or _policy_of(folder, results)))
+        path = Path(os.path.realpath(policy_path or policy_of(folder, results)))
     loaded = load(path)
     if loaded.site != site:
         raise Stop(f"{path}: of site {loaded.site}, the alert is of site {site}")
@@ -71,21 +71,6 @@ def accept(
 
 def _note(found: "Accepted", path: Path) -> str:
     return f"{found.policy.what} to {path.name}"
-
-
-def _policy_of(folder: Path, results: Any) -> Path:
-    """The policy that judged what is in the folder. Raises Stop if that is not known."""
-    import orjson
-
-    for entry in reversed(list(results.audit_log())):
-        record = entry.record()
-        if record["action"] in ("policy_loaded", "policy_changed") and "path" in record["detail"]:
-            return Path(record["detail"]["path"])
-    try:
-        found = orjson.loads((folder / "summary.json").read_bytes())["policy"]["path"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise Stop(f"{folder}: does not say which policy judged it; name it with --policy FILE") from None
-    return Path(found)
 
 
 def _write(files: "Sequence[tuple[Path, str | None, str | None]]") -> None:

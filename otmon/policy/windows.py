@@ -115,8 +115,7 @@ def situations(windows: Sequence[Window]) -> list[Situation]:
     """
     patterns: dict[Window, list[Window]] = {}
     for window in dict.fromkeys(windows):
-        always = {"until": None, "until_ns": NEVER_NS, "since": None, "since_ns": -NEVER_NS}
-        pattern = window._replace(**always, ticket=None, approver=None, needs_permit=False)
+        pattern = Window(window.zone, window.days, window.hours, None, NEVER_NS, None)
         patterns.setdefault(pattern, []).append(window)
     zones = {pattern.zone for pattern in patterns}
     limits = {moment for window in windows for moment in (window.since_ns, window.until_ns)}
@@ -162,8 +161,8 @@ def needing_permit(window: Window) -> Window:
 def under_permit(window: Window, ticket: str, by: str, since_ns: int, until_ns: int) -> Window:
     """The same, within the two moments."""
     first, last = max(window.since_ns, since_ns), min(window.until_ns, until_ns)
-    ends = {"since": _wall(first, window.zone), "until": _wall(last, window.zone)}
-    return window._replace(**ends, since_ns=first, until_ns=last, ticket=ticket, approver=by)
+    zone, days, hours = window[:3]
+    return Window(zone, days, hours, _wall(last, zone), last, ticket, _wall(first, zone), first, by)
 
 
 def _wall(ts_ns: int, zone: tzinfo) -> datetime | None:

@@ -229,13 +229,19 @@ class Sensor:
         if self._orders is None or self.policy is None:
             return
         asked, self._policy_asked = self._policy_asked, False
-        broken, fresh = self._orders.broken, self._orders.fresh(asked)
+        broken, fresh = self._orders.broken, None
+        found: list[Policy | None] = []
+        orders_ = self._orders
+        if self._try(lambda: found.append(orders_.fresh(asked))):
+            (fresh,) = found
         if self._orders.broken is not None and self._orders.broken != broken:
             self._report([Finding("policy_broken", str(self._orders.path), 0, {"error": self._orders.broken})])
             self.audit("policy_broken", self._orders.broken, path=str(self._orders.path))
         if fresh is not None:
-            orders.say_adopted(self._orders.path, self.policy, fresh)
-            self.audit("policy_changed", "Another policy is in force.", sha256=fresh.sha256, before=self.policy.sha256)
+            if fresh.sha256 != self.policy.sha256:
+                orders.say_adopted(self._orders.path, self.policy, fresh)
+                changed = {"path": safe_path(fresh.path), "sha256": fresh.sha256, "before": self.policy.sha256}
+                self.audit("policy_changed", "Another policy is in force.", **changed)
             self.checkpoint()  # what was seen by now is compared, and kept as the old policy judged it
             for line in orders.change(self.policy, fresh, self.store.outline().operations, self.now_ns()).lines():
                 say(logging.WARNING, "policy_change", line)

@@ -27,7 +27,8 @@ def moment(ts_ns: int) -> str:
     return found.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _moment_ns(text: str) -> int:
+def moment_ns(text: str) -> int:
+    """Back to nanoseconds."""
     return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
@@ -102,8 +103,8 @@ def in_force(db: sqlite3.Connection, now_ns: int) -> dict[str, dict[str, Any]]:
             "note": note,
             "state": STATES[decision],
             "ticket": ticket,
-            "ts_ns": _moment_ns(decided),
-            "until_ns": None if until is None else _moment_ns(until),
+            "ts_ns": moment_ns(decided),
+            "until_ns": None if until is None else moment_ns(until),
         }
         for alert, decision, person, decided, until, note, ticket in db.execute(_IN_FORCE, (moment(now_ns),))
     }

@@ -14,11 +14,13 @@ from typing import Any, Final, Self
 from otmon.alerts.decisions import Signed
 from otmon.alerts.episodes import Episode
 from otmon.alerts.keep import as_text, restore
+from otmon.alerts.permits import PermitOrder
 from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES, SUMMARY_NS, SUMMARY_ROWS
 from otmon.model import BlockRecord, ConnectionRecord, Habit, OperationKey, OperationRecord
+from otmon.policy.permits import WorkPermit
 from otmon.site.part import UNITE, Part, Records, add_tree, united
 from otmon.site.site import Site
-from otmon.store import audit, decisions, spool
+from otmon.store import audit, decisions, permits, spool
 from otmon.store.errors import StoreGone
 from otmon.store.journal import Journal
 from otmon.store.opening import NAMELESS, lock, open_database, trouble
@@ -188,6 +190,7 @@ class SiteStore:
             if "point" in self.spooled:
                 spool.append(db, "point", (spool.point_entry(self.site, point) for point in part.points))
             db.executemany(ADD_OPERATION, map(operation_row, part.operations))
+            permits.add(db, part.operations)
             # A connection that turned out to be part of a scan, or to speak a control protocol, was taken back.
             back = (operation_row(op) for op in part.operations if op.counts.attempted < 0)
             db.executemany(REMOVE_EMPTY, (row[: len(KEYS["operation_rows"])] for row in back))
@@ -286,6 +289,16 @@ class SiteStore:
         """Keep a file of decisions about alerts, and tell of each. Raises DecisionError, and nothing was kept."""
         with self._writing() as db:
             decisions.take(db, self.site, signed, now_ns, spooled="audit" in self.spooled)
+
+    def permit(self, order: PermitOrder, now_ns: int) -> None:
+        """Open or close a permit. Raises DecisionError, and nothing was changed."""
+        with self._writing() as db:
+            permits.take(db, self.site, order, now_ns, spooled="audit" in self.spooled)
+
+    def permits(self) -> tuple[WorkPermit, ...]:
+        """Permits that a policy must know."""
+        with self._reading() as db:
+            return permits.current(db)
 
     def summarise(self, now_ns: int) -> int:
         """Spool the next operations that were seen since the last round of summaries; gives how many.
