@@ -151,6 +151,8 @@ class Policy:
         self.with_permit = with_permit
         """Conduits that nothing but a permit opens."""
         rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
+        self.tickets = any(window.ticket is not None for window in {row.window for row in rows if row.window})
+        """Some row holds under a ticket."""
         self.windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
         self.windowed = frozenset(row.id for row in rows if row.window is not None)
         """Ids of rows that hold at times only."""

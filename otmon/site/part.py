@@ -75,6 +75,8 @@ class Part:
     blocks: list[BlockRecord] = field(default_factory=list)
     """Each transfer by itself, by time, until `otmon.site.ledger` entered them."""
     habits: list[Habit] = field(default_factory=list)
+    permitted: list[OperationRecord] = field(default_factory=list)
+    """Of operations what a ticket permitted, with its row; several of one operation where there were several."""
     points: list[PointRecord] = field(default_factory=list)
     """Values seen on the wire, by time."""
     points_shed: int = 0
@@ -187,7 +189,7 @@ def joined(left: Part, right: Part) -> Part:
 
 def bounded(part: Part, most: int = MAX_UNSAVED) -> Part:
     """A part that waits to be written, with what was seen last of each kind; what has no room is counted as shed."""
-    for name in ("operations", "connections", "hosts", "bindings", "facts", "blocks", "habits", "points"):
+    for name in ("operations", "connections", "hosts", "bindings", "facts", "blocks", "habits", "points", "permitted"):
         records = getattr(part, name)
         if len(records) > most:
             part.shed += len(records) - most
@@ -304,6 +306,8 @@ def merge(parts: Sequence[Part]) -> Part:
     whole.facts = sorted(facts.values(), key=lambda fact: (fact.realm, fact.address, unit_order(fact.unit), *fact[3:]))
     habits = united((habit for part in parts for habit in part.habits), *UNITE["habits"])
     whole.habits = sorted(habits.values(), key=lambda habit: habit[:4])
+    permitted = united((op for part in parts for op in part.permitted), lambda op: (op.key, op.row), add_operations)
+    whole.permitted = sorted(permitted.values(), key=lambda op: (operation_order(op.key), op.row or ""))
     whole.blocks = sorted((block for part in parts for block in part.blocks), key=transfer_order)
     whole.points = sorted((point for part in parts for point in part.points), key=_point_order)
     return whole

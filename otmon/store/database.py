@@ -71,7 +71,7 @@ def write_database(
         write_counters(db, counters_of(site.part))
         for name, (table, row_of, _) in RECORDS.items():
             write_records(db, table, row_of, getattr(site.part, name))
-        permits.add(db, site.operations)
+        permits.add(db, site.part.permitted)
         write_alerts(db, alerts)
         if spooled:
             _spool_all(db, site, spooled)
