@@ -34,3 +34,8 @@ def test_the_tests_on_the_page_are_those_beside_the_policy() -> None:
 @pytest.mark.parametrize("command", ["diff", "explain", "test", "replay"])
 def test_every_command_of_the_page_is_shown(command: str) -> None:
     assert f"`otmon policy {command}`\n" in PAGE
+
+
+@pytest.mark.parametrize("words", ["alerts accept", "permit receipt", "audit"])
+def test_every_other_command_of_the_page_is_shown(words: str) -> None:
+    assert f"`otmon {words}`\n" in PAGE
