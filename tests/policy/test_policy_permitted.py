@@ -54,6 +54,9 @@ WINDOWS = [
     {"hours": "10:00-13:00"},
     {"until": "2025-12-01"},
     {"hours": "22:00-06:00", "days": "sun"},
+    {"from": "2025-11-30", "hours": "10:00-13:00"},
+    {"from": "2025-11-30T12:00", "until": "2025-12-02", "ticket": "CHG-1"},
+    {"permit": "required"},
 ]
 during = st.one_of(st.none(), st.none(), st.sampled_from(WINDOWS))
 wide_rows = [
