@@ -213,6 +213,7 @@ class Run:
                 flags = event[c.E_FLAGS]
                 if flags & c.EVF_JUDGE:
                     self._judge.message(event)
+                    self._collector.permitted.message(event)
                 if flags & c.EVF_IDENTITY:
                     self._collector.identity(event)
                 if flags & c.EVF_TRANSFER:
@@ -296,7 +297,7 @@ class Run:
         """What was seen since the last harvest, see `Collector.harvest`."""
         part = self._collector.harvest(now_ns)
         self._collector.permitted.mark(self._policy, self.last_ts_ns)
-        part.permitted = self._collector.permitted.take_all()
+        part.permitted, part.permit_writes = self._collector.permitted.take_all()
         lost, shed = self._defrag.missing(), self._shed()
         part.lost_datagrams, part.shed = lost - self._told[0], shed - self._told[1]
         self._told = lost, shed

@@ -35,7 +35,7 @@ def receipt_of(ticket: str, policy: Policy, results: SiteDatabase, now_ns: int) 
         "last_ts_ns": max((entry["last_ts_ns"] for entry in done), default=None),
         "done": done,
         "blocks": [*_blocks(rules, windows, policy, results)],
-        "points": [entry for entry in used if entry["access"] in ("write", "control") and entry["target"] is not None],
+        "points": [_point(entry, results) for entry in results.written_under(ticket)],
         "restarts": [entry for entry in used if _restarts(entry)],
         "outside": [*_outside(rules, windows, policy, results)],
         "not_done": [*_not_done(rules, done)],
@@ -95,6 +95,15 @@ def _done(entry: Mapping[str, Any], windows: Iterable[Window], results: SiteData
         "first_ts_ns": max(entry["first_ts_ns"], begin),
         "last_ts_ns": entry["last_ts_ns"],
     }
+
+
+def _point(entry: Mapping[str, Any], results: SiteDatabase) -> dict[str, Any]:
+    op = entry["operation"]
+    values = {name: entry[name] for name in ("row", "before", "first_value", "last_value", "times")}
+    times = {name: entry[name] for name in ("first_ts_ns", "last_ts_ns")}
+    sides = {"client": _who(results, op, "client"), "server": _who(results, op, "server")}
+    said = {name: op[name] for name in ("protocol", "function", "target")}
+    return {**sides, **said, "unit": op.get("unit"), **values, **times}
 
 
 def _who(results: SiteDatabase, op: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -192,6 +201,17 @@ def _deed(entry: Mapping[str, Any]) -> str:
     return f"{_name(entry['client'])} -> {_name(entry['server'])}: {what}"
 
 
+def _change(entry: Mapping[str, Any]) -> str:
+    old = "not seen" if entry["before"] is None else f"{entry['before']:.15g}"
+    first = "" if entry["first_value"] == entry["last_value"] else f"first {entry['first_value']:.15g}, "
+    what = target_text(Target(**entry["target"])) if entry["target"] else entry["function"]
+    times = f"{entry['times']:,} times" if entry["times"] != 1 else "once"
+    return (
+        f"{_name(entry['client'])} -> {_name(entry['server'])}: {entry['protocol']} {what}: was {old}, "
+        f"{first}is {entry['last_value']:.15g} ({times}, {moment(entry['last_ts_ns'])})"
+    )
+
+
 def _name(who: Mapping[str, Any]) -> str:
     return f"{who['name']} ({who['address']})" if who["name"] else str(who["address"])
 
@@ -214,7 +234,7 @@ def _missing(entry: Mapping[str, Any]) -> str:
 _SECTIONS: Final[tuple[tuple[str, str, Callable[[Mapping[str, Any]], str]], ...]] = (
     ("Done", "done", _deed),
     ("Blocks moved", "blocks", _block),
-    ("Points written", "points", _deed),
+    ("Points written", "points", _change),
     ("Stopped or started", "restarts", _deed),
     ("Outside its scope", "outside", _alert),
     ("Permitted and not done", "not_done", _missing),

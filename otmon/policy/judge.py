@@ -221,10 +221,12 @@ class Policy:
             return self._denied(cover, op) if row is None else _forbidden(row)
         if row is None:
             return PERMIT
+        # What is set under a ticket is in its receipt.
+        told = op.access in WRITING and row.window is not None and row.window.ticket is not None
         if op.target is None or op.access not in WRITING or all(row.values is None for row, _ in cover.permits):
-            return Verdict(True, row.id)
+            return Verdict(True, row.id, inspect=told)
         pair, inspect = bounds(ranges for _, ranges in limits(cover.permits, op.target))
-        return Verdict(True, row.id, bounds=pair, inspect=inspect)
+        return Verdict(True, row.id, bounds=pair, inspect=inspect or told)
 
     def decide(self, cover: Cover, op: OperationKey) -> tuple[bool, Row | None]:
         """(permitted, the row that permits or forbids), whatever the values; `cover` is that of the operation."""

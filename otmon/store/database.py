@@ -71,7 +71,7 @@ def write_database(
         write_counters(db, counters_of(site.part))
         for name, (table, row_of, _) in RECORDS.items():
             write_records(db, table, row_of, getattr(site.part, name))
-        permits.add(db, site.part.permitted)
+        permits.add(db, site.part.permitted, site.part.permit_writes)
         write_alerts(db, alerts)
         if spooled:
             _spool_all(db, site, spooled)
@@ -218,6 +218,10 @@ class SiteDatabase:
     def done_under(self, ticket: str) -> Iterator[dict[str, Any]]:
         """Operations that a ticket permitted; see `otmon.store.permits.done`."""
         return permits.done(self._db, ticket)
+
+    def written_under(self, ticket: str) -> Iterator[dict[str, Any]]:
+        """Points that were set under a ticket; see `otmon.store.permits.written`."""
+        return permits.written(self._db, ticket)
 
     def audit_log(self) -> Iterator[audit.Entry]:
         """The audit log."""

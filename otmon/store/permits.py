@@ -9,9 +9,9 @@ import orjson
 from otmon.alerts.decisions import DecisionError
 from otmon.alerts.permits import PermitOrder
 from otmon.limits import MAX_OPEN_PERMITS, MAX_PERMITS
-from otmon.model import OperationRecord
+from otmon.model import OperationRecord, PermitWrite
 from otmon.policy.permits import WorkPermit, ticket_of
-from otmon.site.records import operation_record
+from otmon.site.records import key_record, operation_record
 from otmon.store import audit
 from otmon.store.decisions import moment, moment_ns, taken
 from otmon.store.rows import text_of
@@ -26,6 +26,15 @@ _ADD: Final = (
     " ON CONFLICT (ticket, row, operation) DO UPDATE SET "
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in _COUNTS)
     + ", first_ts_ns = min(first_ts_ns, excluded.first_ts_ns), last_ts_ns = max(last_ts_ns, excluded.last_ts_ns)"
+)
+
+
+_ADD_WRITE: Final = (
+    "INSERT INTO permit_writes VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (ticket, row, operation) DO UPDATE SET"
+    " last_value = excluded.last_value, times = times + excluded.times, last_ts_ns = excluded.last_ts_ns"
+)
+_BEFORE: Final = (
+    "SELECT last_value FROM permit_writes WHERE operation = ? AND last_ts_ns < ? ORDER BY last_ts_ns DESC LIMIT 1"
 )
 
 
@@ -95,9 +104,27 @@ def take(db: sqlite3.Connection, site: str, order: PermitOrder, now_ns: int, *, 
 # --- what was done under them ----------------------------------------------------------------------------------------
 
 
-def add(db: sqlite3.Connection, operations: Iterable[OperationRecord]) -> None:
-    """Of what was seen, keep beside what a ticket permitted."""
+def add(db: sqlite3.Connection, operations: Iterable[OperationRecord], written: Iterable[PermitWrite]) -> None:
+    """Of what was seen, keep beside what a ticket permitted, and the values that were written."""
     db.executemany(_ADD, _rows(operations))
+    rows = (
+        (ticket_of(w.row), w.row, text_of(key_record(w.key)), w.first_value, w.last_value, w.times, *w[5:])
+        for w in written
+    )
+    db.executemany(_ADD_WRITE, rows)
+
+
+def written(db: sqlite3.Connection, ticket: str) -> Iterator[dict[str, Any]]:
+    """Points that were set under a ticket: `operation` as in operations.jsonl, first and last value, `times`, and when.
+
+    `before`: what was set there last under any ticket, if that was seen; by first time.
+    """
+    names = ("row", "operation", "first_value", "last_value", "times", "first_ts_ns", "last_ts_ns")
+    query = f"SELECT {', '.join(names)} FROM permit_writes WHERE ticket = ? ORDER BY first_ts_ns, row, operation"
+    for row in db.execute(query, (ticket,)).fetchall():
+        found = dict(zip(names, row, strict=True))
+        (before,) = db.execute(_BEFORE, (found["operation"], found["first_ts_ns"])).fetchone() or (None,)
+        yield found | {"operation": orjson.loads(found["operation"]), "before": before}
 
 
 def _rows(operations: Iterable[OperationRecord]) -> Iterator[tuple[Any, ...]]:

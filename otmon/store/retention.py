@@ -119,6 +119,8 @@ def forget(db: sqlite3.Connection, keep: Retention, now_ns: int) -> Forgotten:
     for kind, most in (("bindings", keep.max_bindings), ("facts", keep.max_facts)):
         gone[kind] += _of_nobody(db, kind, end_ns)
         gone[kind] += _earliest(db, kind, _rows(db, kind) - most)
+    of_them = "(ticket, row) IN (SELECT ticket, row FROM permitted)"
+    db.execute(f"DELETE FROM permit_writes WHERE last_ts_ns < ? OR NOT {of_them}", (end_ns,))
     # What waits for sinks has a bound of its own: history does not go for it.
     (waiting,) = db.execute("SELECT ifnull(sum(bytes), 0) FROM streams").fetchone()
     for kind in _BY_SIZE:

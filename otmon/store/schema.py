@@ -166,9 +166,14 @@ CREATE TABLE permitted (
     unanswered INTEGER NOT NULL, unseen INTEGER NOT NULL, pending INTEGER NOT NULL, bytes INTEGER NOT NULL,
     first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL, PRIMARY KEY (ticket, row, operation)
 ) WITHOUT ROWID;
+CREATE TABLE permit_writes (
+    ticket TEXT NOT NULL, row TEXT NOT NULL, operation TEXT NOT NULL, first_value REAL NOT NULL,
+    last_value REAL NOT NULL, times INTEGER NOT NULL, first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL,
+    PRIMARY KEY (ticket, row, operation)
+) WITHOUT ROWID;
 """
 """The audit log, whose AUTOINCREMENT remembers how long it once was; decisions are entries of it. What was done under
-permits: operations as in operations.jsonl, by ticket and row.
+permits: operations as in operations.jsonl, by ticket and row, and the values that they set.
 """
 TABLES: Final = _TABLES_2 + _TABLES_3 + _TABLES_4 + _AUDIT + _TABLES_5
 
@@ -183,7 +188,7 @@ TABLE_NAMES: Final = {
 }
 TABLE_NAMES[3] = TABLE_NAMES[2] | {"spool", "streams", "told", "decisions"}
 TABLE_NAMES[4] = TABLE_NAMES[3] | {"blocks", "habits"}
-TABLE_NAMES[5] = TABLE_NAMES[4] - {"decisions"} | {"audit", "permitted", "sqlite_sequence"}
+TABLE_NAMES[5] = TABLE_NAMES[4] - {"decisions"} | {"audit", "permitted", "permit_writes", "sqlite_sequence"}
 """What a whole file of each schema has."""
 
 MIGRATIONS: Final = {

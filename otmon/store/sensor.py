@@ -190,7 +190,7 @@ class SiteStore:
             if "point" in self.spooled:
                 spool.append(db, "point", (spool.point_entry(self.site, point) for point in part.points))
             db.executemany(ADD_OPERATION, map(operation_row, part.operations))
-            permits.add(db, part.permitted)
+            permits.add(db, part.permitted, part.permit_writes)
             # A connection that turned out to be part of a scan, or to speak a control protocol, was taken back.
             back = (operation_row(op) for op in part.operations if op.counts.attempted < 0)
             db.executemany(REMOVE_EMPTY, (row[: len(KEYS["operation_rows"])] for row in back))

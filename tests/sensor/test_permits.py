@@ -17,6 +17,7 @@ from otmon.store.database import SiteDatabase
 from otmon.store.sensor import SiteStore
 from tests.engine.test_transfers import DOWN, OB1, OTHER, UP, sha, story
 from tests.engine.world import START_NS, Frame
+from tests.hostile.kit import Session
 from tests.sensor.deal import Clock, Deal
 
 POLICY = """
@@ -164,6 +165,42 @@ def test_a_running_sensor_takes_up_a_permit_and_alerts_when_it_has_ended(
     text = capsys.readouterr().out
     for words in ("Ticket CHG-7 at works", "pump 3", "engineering station (10.0.2.30)", "Permitted and not done"):
         assert words in text
+
+
+def wrote(second: float, *values: int) -> list[Frame]:
+    """The station sets holding register 3 of a device to these values, one after the other."""
+    session = Session("10.0.2.30", "10.0.1.20", 50_000 + int(second), 502)
+    frames = session.handshake()
+    for number, value in enumerate(values, 1):
+        pdu = number.to_bytes(2, "big") + b"\0\0\0\6\1\6\0\3" + value.to_bytes(2, "big")
+        frames += [session.send(pdu), session.send(pdu, from_client=False)]
+    return [Frame(START_NS + int((second + n / 1000) * NS), frame) for n, frame in enumerate(frames)]
+
+
+def test_points_have_their_old_and_new_values(
+    tmp_path: Path, policy: Path, machine: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def then(second: float) -> None:
+        if second == 10:
+            opened(tmp_path, policy, "--until", iso(START_NS + 40 * NS))
+        if second == 50:
+            opened(tmp_path, policy, "--until", iso(ENDS), ticket="CHG-8")
+
+    frames = [*wrote(20, 5, 6, 6, 7), *wrote(45, 99), *wrote(60, 8)]
+    watched(tmp_path, frames, policy, 70, then, machine)
+    machine[0] = ENDS
+    (one,) = receipt(tmp_path, policy, capsys)["points"]
+    assert (one["before"], one["first_value"], one["last_value"], one["times"]) == (None, 5, 7, 4)
+    assert {name: one["target"][name] for name in ("space", "start", "end")} == {
+        "space": "holding_register",
+        "start": 3,
+        "end": 3,
+    }
+    (two,) = receipt(tmp_path, policy, capsys, "CHG-8")["points"]
+    assert (two["before"], two["first_value"], two["last_value"], two["times"]) == (7, 8, 8, 1)
+    assert permit(tmp_path, "receipt", "CHG-7", "--policy", str(policy)) == 0
+    assert "holding_register 3: was not seen, first 5, is 7 (4 times" in capsys.readouterr().out
+    assert [alert["first_ts_ns"] // NS - START_NS // NS for alert in alerts(tmp_path)] == [45]
 
 
 def test_closing_early_ends_it(
