@@ -24,6 +24,7 @@ from otmon.site.habits import strangers
 from otmon.site.ledger import enter, same_block
 from otmon.site.part import UNITE, Part, bounded, joined, united
 from otmon.site.site import Site
+from otmon.store.audit import AuditFull
 from otmon.store.errors import StoreFull
 from otmon.store.sensor import SiteStore
 
@@ -192,7 +193,10 @@ class Sensor:
     def audit(self, action: str, message: str, **detail: str) -> None:
         """Enter what was done with the sensor in the audit log (docs/records/audit.schema.json)."""
         record = {"action": action, "detail": detail, "message": message, "ts_ns": time.time_ns()}
-        self._try(lambda: self.store.audit(record))
+        try:
+            self._try(lambda: self.store.audit(record))
+        except AuditFull as error:
+            say(logging.ERROR, "audit_full", f"not in the audit log: {message} {error}")
 
     def steady_s(self) -> float:
         """The clock that nobody sets."""

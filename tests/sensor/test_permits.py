@@ -13,6 +13,7 @@ from otmon.policy.load import load_policy
 from otmon.sensor.inbox import NAME, Inbox, put
 from otmon.sensor.orders import Orders
 from otmon.sensor.watch import Sensor
+from otmon.store import audit
 from otmon.store.database import SiteDatabase
 from otmon.store.sensor import SiteStore
 from tests.engine.test_transfers import DOWN, OB1, OTHER, UP, sha, story
@@ -288,6 +289,19 @@ def test_a_ticket_opens_a_conduit_once_at_a_time(
     assert opened(tmp_path, policy, "--until", "2030-01-01", ticket="CHG-8") == 0
     assert permit(tmp_path, "close", "CHG-7", "--by", "B. Huber") == 0
     assert opened(tmp_path, policy, "--until", "2030-01-01") == 0
+
+
+def test_a_full_log_does_not_end_a_sensor(
+    tmp_path: Path,
+    policy: Path,
+    machine: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(audit, "MAX_AUDIT_ENTRIES", 1)
+    watched(tmp_path, at(5, ("download", DOWN, OB1)), policy, 10, lambda _: None, machine)
+    assert alerts(tmp_path)
+    assert [record.event for record in caplog.records].count("audit_full") == 2
 
 
 def test_an_order_that_nobody_wrote_so_is_put_away(tmp_path: Path, policy: Path, machine: list[int]) -> None:
