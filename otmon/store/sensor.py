@@ -15,12 +15,12 @@ from otmon.alerts.decisions import Signed
 from otmon.alerts.episodes import Episode
 from otmon.alerts.keep import as_text, restore
 from otmon.alerts.permits import PermitOrder
-from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES, SUMMARY_NS, SUMMARY_ROWS
+from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES
 from otmon.model import BlockRecord, ConnectionRecord, Habit, OperationKey, OperationRecord
 from otmon.policy.permits import WorkPermit
 from otmon.site.part import UNITE, Part, Records, add_tree, united
 from otmon.site.site import Site
-from otmon.store import audit, decisions, permits, spool
+from otmon.store import audit, decisions, permits, spool, summaries
 from otmon.store.errors import StoreGone
 from otmon.store.journal import Journal
 from otmon.store.opening import NAMELESS, lock, open_database, trouble
@@ -301,24 +301,11 @@ class SiteStore:
             return permits.current(db)
 
     def summarise(self, now_ns: int) -> int:
-        """Spool the next operations that were seen since the last round of summaries; gives how many.
-
-        A round goes through all operations in the order of their keys, SUMMARY_ROWS at a call, so that a million of
-        them neither hold up frames nor are written at once; the next one begins SUMMARY_NS after it began.
-        """
+        """Spool the next operations of a round of summaries, see `otmon.store.summaries.due`; gives how many."""
         if "operation" not in self.spooled:
             return 0
         with self._writing() as db:
-            state = read_counters(db).get("summaries") or {"since_ns": now_ns, "began_ns": now_ns, "after": None}
-            if state["after"] is None:
-                if now_ns - state["began_ns"] < SUMMARY_NS:
-                    write_counters(db, {"summaries": state})
-                    return 0
-                state = {"since_ns": state["began_ns"], "began_ns": now_ns, "after": []}
-            found = list(read_operations(db, state["after"], SUMMARY_ROWS))
-            state["after"] = list(operation_row(found[-1])[: len(KEYS["operation_rows"])]) if found else None
-            write_counters(db, {"summaries": state})
-            seen = (op for op in found if op.last_ts_ns > state["since_ns"])
+            seen = summaries.due(db, now_ns)
             return spool.append(
                 db, "operation", (spool.operation_entry(self.site, op, "summary", self.who) for op in seen)
             )
