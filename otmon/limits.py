@@ -137,6 +137,14 @@ MAX_JOURNAL_BYTES: Final = 4 * 1024 * 1024
 DATABASE_CACHE_KIB: Final = 16 * 1024
 MAX_HEALTH_RECORDS: Final = 50_000
 """A month of one a minute."""
+MAX_AUDIT_ENTRIES: Final = 1_000_000
+"""About 400 MB: 100 decisions a day for 27 years. An append-only log cannot forget, so it ends."""
+MAX_OPEN_PERMITS: Final = 64
+"""Each is a copy of its conduit's rows."""
+MAX_PERMITS: Final = 256
+"""Permits that a policy knows, ended ones among them."""
+KEEP_PERMITTED: Final = 200_000
+"""Operations under permits, by ticket; the oldest go first."""
 KEEP_NS: Final = 400 * 86_400 * 1_000_000_000
 """Alerts that ended and operations not seen any more are kept for 400 days, so that a yearly job is known."""
 KEEP_BYTES: Final = 4 * 1024 * 1024 * 1024

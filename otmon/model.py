@@ -217,6 +217,19 @@ class PointRecord(NamedTuple):
     """How many of its shape, this one included, came since the one before that was looked at."""
 
 
+class PermitWrite(NamedTuple):
+    """Values that were written to one target under one ticket."""
+
+    row: str
+    """With the ticket."""
+    key: OperationKey
+    first_value: float
+    last_value: float
+    times: int
+    first_ts_ns: int
+    last_ts_ns: int
+
+
 class BlockRecord(NamedTuple):
     """A block of a controller as it was moved: once, or as often as the same bytes came the same way."""
 

@@ -27,8 +27,8 @@ MAX_AGE_NS: Final = 30 * 86_400 * 1_000_000_000
 """A file that was signed longer ago is not taken any more."""
 CLOCKS_NS: Final = 300 * 1_000_000_000
 """By how much the clocks of both sides may differ."""
-STATES: Final = {"acknowledge": "acknowledged", "close": "closed", "accept": "accepted"}
-"""Decision -> what the alert is from then on."""
+STATES: Final = {"acknowledge": "acknowledged", "close": "closed", "accept": "accepted", "note": "noted"}
+"""Decision -> what the alert is from then on; a note changes nothing of that."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_NS: Final = 2**63 - 1
 """Of times in the database, and 1677 is the first year: it keeps them in 64 bits."""
@@ -62,12 +62,15 @@ class Signed(NamedTuple):
     signed: int
     """When, in nanoseconds."""
     decisions: tuple[Decision, ...]
+    here: bool = False
+    """Made on this machine by who may write the database: nobody signed it."""
 
 
 # --- a line ----------------------------------------------------------------------------------------------------------
 
 
-def _moment(value: Any) -> int:
+def moment_field(value: Any) -> int:
+    """A time with a zone, in nanoseconds; DecisionError as of all of these: what is wrong with the value."""
     try:
         found = (datetime.fromisoformat(value) - _EPOCH) // timedelta(microseconds=1) * 1000
     except (TypeError, ValueError, OverflowError):  # one without a zone cannot be compared
@@ -77,7 +80,9 @@ def _moment(value: Any) -> int:
     return found
 
 
-def _text(limit: int, least: int = 0) -> Callable[[Any], str]:
+def some_text(limit: int, least: int = 0) -> Callable[[Any], str]:
+    """A text of so many characters, made safe."""
+
     def take(value: Any) -> str:
         if not isinstance(value, str) or not least <= len(value) <= limit:
             raise DecisionError(f"not a text of {least} to {limit:,} characters")
@@ -86,7 +91,9 @@ def _text(limit: int, least: int = 0) -> Callable[[Any], str]:
     return take
 
 
-def _one_of(*known: Any) -> Callable[[Any], Any]:
+def one_of(*known: Any) -> Callable[[Any], Any]:
+    """One of these values."""
+
     def take(value: Any) -> Any:
         if value not in known or isinstance(value, bool):
             raise DecisionError(f"not known; write {' or '.join(map(str, known))}")
@@ -95,7 +102,9 @@ def _one_of(*known: Any) -> Callable[[Any], Any]:
     return take
 
 
-def _digits(number: int) -> Callable[[Any], str]:
+def digits(number: int) -> Callable[[Any], str]:
+    """So many hexadecimal digits."""
+
     def take(value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(f"[0-9a-f]{{{number}}}", value):
             raise DecisionError(f"not {number} hexadecimal digits")
@@ -106,23 +115,24 @@ def _digits(number: int) -> Callable[[Any], str]:
 
 _Fields = Mapping[str, Callable[[Any], Any]]
 _HEAD: Final[_Fields] = {
-    "otmon": _one_of("decisions"),
-    "format": _one_of(FORMAT),
-    "nonce": _digits(32),
-    "signed": _moment,
+    "otmon": one_of("decisions"),
+    "format": one_of(FORMAT),
+    "nonce": digits(32),
+    "signed": moment_field,
 }
-_MAY: Final[_Fields] = {"note": _text(1000), "ticket": _text(100), "until": _moment}
+_HEAD_MAY: Final[_Fields] = {"made": one_of("here")}
+_MAY: Final[_Fields] = {"note": some_text(1000), "ticket": some_text(100), "until": moment_field}
 _MUST: Final[_Fields] = {
-    "alert": _digits(20),
-    "by": _text(100, 1),
-    "decision": _one_of(*STATES),
-    "site": _text(200, 1),
-    "ts": _moment,
+    "alert": digits(20),
+    "by": some_text(100, 1),
+    "decision": one_of(*STATES),
+    "site": some_text(200, 1),
+    "ts": moment_field,
 }
-_FOOT: Final[_Fields] = {"hmac_sha256": _digits(64)}
+_FOOT: Final[_Fields] = {"hmac_sha256": digits(64)}
 
 
-def _read(line: bytes, number: int, must: _Fields, may: _Fields = MappingProxyType({})) -> dict[str, Any]:
+def read_object(line: bytes, number: int, must: _Fields, may: _Fields = MappingProxyType({})) -> dict[str, Any]:
     """An object with these fields. Raises DecisionError that names line and field."""
     try:
         found = orjson.loads(line)
@@ -151,7 +161,7 @@ def _decisions(lines: Sequence[bytes], first: int) -> tuple[Decision, ...]:
         raise DecisionError("no decision in it")
     if len(lines) > MAX_DECISIONS:
         raise DecisionError(f"more than {MAX_DECISIONS:,} decisions: make several files of it")
-    return tuple(Decision(**_read(line, number, _MUST, _MAY)) for number, line in enumerate(lines, first))
+    return tuple(Decision(**read_object(line, number, _MUST, _MAY)) for number, line in enumerate(lines, first))
 
 
 def _split(raw: bytes) -> tuple[bytes, bytes]:
@@ -162,13 +172,18 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
     return signed + newline, foot
 
 
-def sign(raw: bytes, key: bytes, now_ns: int, nonce: str) -> bytes:
-    """A file of decisions, one a line, with what makes it trusted. Raises DecisionError for one to be refused."""
+def sign(raw: bytes, key: bytes, now_ns: int, nonce: str, *, here: bool = False) -> bytes:
+    """A file of decisions, one a line, with what makes it trusted. Raises DecisionError for one to be refused.
+
+    `here`: whoever may write the database decides on this machine; the key is then worth nothing.
+    """
     lines = [line for line in raw.split(b"\n") if line.strip()]
     for number, decision in enumerate(_decisions(lines, 1), 1):
         _timely(decision, number, now_ns)
     signed = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    head = {"format": FORMAT, "nonce": nonce, "otmon": "decisions", "signed": signed}
+    head = {"format": FORMAT, "nonce": nonce, "otmon": "decisions", "signed": signed} | (
+        {"made": "here"} if here else {}
+    )
     body = b"".join(line + b"\n" for line in (orjson.dumps(head), *lines))
     out = body + orjson.dumps({"hmac_sha256": _hmac(key, body)}) + b"\n"
     _split(out)
@@ -179,12 +194,14 @@ def verify(raw: bytes, key: bytes, now_ns: int) -> Signed:
     """What a file says, if who has the key signed it, not long ago. Raises DecisionError."""
     body, foot = _split(raw)
     try:
-        said = _read(foot, 0, _FOOT)["hmac_sha256"]
+        said = read_object(foot, 0, _FOOT)["hmac_sha256"]
     except DecisionError:
         raise DecisionError("it is not signed, or not whole: `otmon alerts sign` signs it") from None
     if not hmac.compare_digest(said, _hmac(key, body)):
         raise DecisionError("the signature is wrong: it was changed, or signed with another key")
     found = parse(raw)
+    if found.here:
+        raise DecisionError("it was made for another machine, not signed for this one")
     if found.signed > now_ns + CLOCKS_NS:
         raise DecisionError("it was signed in the future: look at the clocks of both machines")
     if found.signed < now_ns - MAX_AGE_NS:
@@ -206,8 +223,9 @@ def parse(raw: bytes) -> Signed:
     """What a file says, whoever signed it. Raises DecisionError."""
     body, foot = _split(raw)
     head, *lines = body.removesuffix(b"\n").split(b"\n")
-    digest = _read(foot, len(lines) + 2, _FOOT)["hmac_sha256"]
-    return Signed(digest, _read(head, 1, _HEAD)["signed"], _decisions(lines, 2))
+    digest = read_object(foot, len(lines) + 2, _FOOT)["hmac_sha256"]
+    title = read_object(head, 1, _HEAD, _HEAD_MAY)
+    return Signed(digest, title["signed"], _decisions(lines, 2), "made" in title)
 
 
 def _hmac(key: bytes, body: bytes) -> str:

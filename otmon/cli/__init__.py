@@ -13,12 +13,14 @@ import click
 from otmon import __version__
 from otmon.cli.alerts import alerts
 from otmon.cli.analyze import analyze
+from otmon.cli.audit import audit
 from otmon.cli.common import INTERRUPTED, USAGE, Stop, complain
 from otmon.cli.deliver import deliver
 from otmon.cli.doctor import doctor
 from otmon.cli.elastic import elastic
 from otmon.cli.export import export
 from otmon.cli.learn import learn
+from otmon.cli.permit import permit
 from otmon.cli.policy import policy
 from otmon.cli.second_opinion import second_opinion
 from otmon.cli.service import install_service
@@ -54,11 +56,13 @@ for command in (
     elastic,
     learn,
     policy,
+    permit,
     assets,
     operations,
     blocks,
     graph,
     alerts,
+    audit,
     second_opinion,
     warm,
     doctor,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from otmon.cli import answer
+from otmon.cli.accept import accept
 from otmon.cli.common import SEVERITIES, emit, emit_json, emit_rich, folder_argument, form_options, open_results
 from otmon.cli.decide import import_decisions, sign_decisions
 
@@ -29,11 +31,12 @@ _COLUMNS = (
 
 @click.group()
 def alerts() -> None:
-    """Show the alerts of a run, and take over what was decided about them."""
+    """Show alerts, and decide about them."""
 
 
 alerts.add_command(import_decisions)
-alerts.add_command(sign_decisions)
+for command in (answer.show, *answer.COMMANDS, accept, sign_decisions):
+    alerts.add_command(command)
 
 
 @alerts.command(
@@ -64,4 +67,4 @@ def list_alerts(folder: Path, severity: str, form: str | None) -> None:
         from otmon.cli.show import ROWS
         from otmon.outputs.tables import alerts_table
 
-        emit_rich(lambda out: out.print(alerts_table(found, ROWS)))
+        emit_rich(lambda out: out.print(alerts_table(found, ROWS, ids=True)))

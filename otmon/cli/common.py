@@ -147,3 +147,18 @@ def open_results(folder: Path) -> "SiteDatabase":
         return SiteDatabase(path)
     except StoreError as error:
         raise Stop(str(error)) from None
+
+
+def policy_of(folder: Path, results: "SiteDatabase") -> Path:
+    """The policy that judged what is in the folder. Raises Stop if that is not known."""
+    import orjson
+
+    for entry in reversed(list(results.audit_log())):
+        record = entry.record()
+        if record["action"] in ("policy_loaded", "policy_changed") and "path" in record["detail"]:
+            return Path(record["detail"]["path"])
+    try:
+        found = orjson.loads((folder / "summary.json").read_bytes())["policy"]["path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Stop(f"{folder}: does not say which policy judged it; name it with --policy FILE") from None
+    return Path(found)

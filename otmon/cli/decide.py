@@ -10,10 +10,15 @@ import click
 from otmon.cli.common import CHECK_FAILED, RAN, Stop, complain, emit, folder_argument, note, open_results
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otmon.alerts.decisions import Signed
+    from otmon.store.sensor import SiteStore
 
 WAIT_S: Final = 15.0
 """How long a sensor is waited for."""
+DECISIONS: Final = ".decisions"
+"""As otmon.sensor.inbox.SUFFIX, which is not imported for --help."""
 _KEY_CHARS: Final = 32
 
 
@@ -77,50 +82,61 @@ def import_decisions(file: Path, folder: Path, key_file: Path) -> int:
     A sensor that runs takes them over itself, within seconds. Exit code 1: it has not yet.
     """
     from otmon.alerts.decisions import DecisionError, verify
-    from otmon.cli.owner import become_owner
 
     raw, key = _read(file, key_file)
     try:
         signed = verify(raw, key, time.time_ns())
-        become_owner(folder)
-        with open_results(folder) as results:
-            results.look_at(signed)
-            site, spooled = results.name, {"audit"} if "spool" in results.meta else set[str]()
-        taken = _take(folder, site, spooled, signed) or _leave(folder, raw, signed)
+        taken = hand_over(folder, raw, signed)
     except DecisionError as error:
         raise Stop(f"{file}: {error}; nothing was taken over") from None
-    if not taken:
-        complain(f"the sensor of {folder} has not taken them over yet: they wait in its inbox", "warning")
-        return CHECK_FAILED
-    note(f"{len(signed.decisions):,} decisions taken over")
-    return RAN
+    if taken:
+        note(f"{len(signed.decisions):,} decisions taken over")
+    return RAN if taken else CHECK_FAILED
 
 
-def _take(folder: Path, site: str, spooled: set[str], signed: "Signed") -> bool:
-    """Without a sensor; False: there is one."""
+def hand_over(folder: Path, raw: bytes, signed: "Signed") -> bool:
+    """To the database, or to the sensor that holds it; False, and said: it has not taken them yet.
+
+    Raises DecisionError, and nothing was taken.
+    """
+    from otmon.cli.owner import become_owner
+
+    become_owner(folder)
+    with open_results(folder) as results:
+        results.look_at(signed)
+    return give(folder, raw, signed.digest, DECISIONS, lambda store: store.decide(signed, time.time_ns()))
+
+
+def give(folder: Path, raw: bytes, digest: str, suffix: str, act: "Callable[[SiteStore], None]") -> bool:
+    """Do it without a sensor, or leave the file for the one that runs; False, and said: it has not taken it yet."""
     from otmon.store.errors import StoreError, StoreHeld
     from otmon.store.sensor import SiteStore
 
+    with open_results(folder) as results:
+        site, spooled = results.name, {"audit"} if "spool" in results.meta else set[str]()
     try:
         with SiteStore(folder / "site.db", site, spooled=spooled) as store:
-            store.decide(signed, time.time_ns())
+            act(store)
+        return True
     except StoreHeld:
-        return False
+        taken = _leave(folder, raw, digest, suffix)
     except StoreError as error:
         raise Stop(str(error)) from None
-    return True
+    if not taken:
+        complain(f"the sensor of {folder} has not taken them over yet: they wait in its inbox", "warning")
+    return taken
 
 
-def _leave(folder: Path, raw: bytes, signed: "Signed") -> bool:
-    """For the sensor; whether it has taken them over."""
+def _leave(folder: Path, raw: bytes, digest: str, suffix: str) -> bool:
+    """For the sensor; whether it has taken it over."""
     from otmon.sensor.inbox import put
 
     try:
-        path = put(folder, raw, signed.digest)
+        path = put(folder, raw, digest, suffix)
     except OSError as error:
         raise Stop(f"{error.filename}: {error.strerror}: only root and the sensor's user hand it decisions") from None
     end_s = time.monotonic() + WAIT_S
     while path.exists() and time.monotonic() < end_s:
         time.sleep(0.2)
     with open_results(folder) as results:
-        return results.took(signed.digest)
+        return results.took(digest)

@@ -1,5 +1,6 @@
 """`otmon policy diff`: what became allowed and what became denied from one policy to another."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,30 +11,40 @@ from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, emit_json, open_resu
 if TYPE_CHECKING:
     from otmon.policy import Policy
     from otmon.policy.difference_report import Entry
+    from otmon.policy.permits import WorkPermit
 
 MAX_SENTENCES: Final = 8
 """Of one change, for people; --json gives all."""
 MAX_ENTRIES: Final = 200
 
 
-def load(path: Path) -> "Policy":
-    """The policy. Raises Stop with every error in it."""
+def load(path: Path, data: Path | None = None) -> "Policy":
+    """The policy, with the permits of a result folder. Raises Stop with every error in it."""
     from otmon.policy import PolicyError, load_policy
 
     try:
-        return load_policy(path)
+        return load_policy(path, permits_of(data))
     except PolicyError as error:
         raise Stop(str(error)) from None
 
 
-def load_two(old: Path, new: Path) -> "tuple[Policy, Policy]":
+def permits_of(data: Path | None) -> "list[WorkPermit]":
+    """Those that were opened there; whoever opens it next says what is wrong with it."""
+    with suppress(Stop):
+        if data is not None:
+            with open_results(data) as results:
+                return results.permits()
+    return []
+
+
+def load_two(old: Path, new: Path, data: Path | None = None) -> "tuple[Policy, Policy]":
     """Two policies. Raises Stop with every error in both."""
     from otmon.policy import PolicyError, load_policy
 
     found, errors = [], []
     for path in (old, new):
         try:
-            found.append(load_policy(path))
+            found.append(load_policy(path, permits_of(data)))
         except PolicyError as error:
             errors.append(str(error))
     if errors:
@@ -67,7 +78,7 @@ def diff(old: Path, new: Path, data: Path | None, as_json: bool) -> int:
 
     Exit code 1: they differ.
     """
-    before, after = load_two(old, new)
+    before, after = load_two(old, new, data)
     from otmon.policy.difference import difference
     from otmon.policy.difference_report import count, entries
 

@@ -35,7 +35,7 @@ def explain(policy: Path, what: str, data: Path | None, moment: str | None, as_j
     An operation is one line of text; an alert is named by its id, with --data. The answer is the row that decides; of
     what is denied the nearest rows, what they lack, and the smallest edit of the file that would permit it.
     """
-    loaded = load(policy)
+    loaded = load(policy, data)
     ts_ns = None if moment is None else _moment(moment, loaded)
     questions = _of_text(what, loaded, ts_ns) if data is None else _of_alert(what, data, ts_ns, loaded)
     from otmon.policy.why import Explainer
@@ -123,6 +123,9 @@ def _lines(answer: "Why") -> list[str]:
         lines.append("No edit is proposed: a `never` row is there on purpose.")
     if verdict.review is not None:
         lines.append(f"It waits for review: {verdict.review}.")
+    window = answer.near[0].row.window if answer.near and answer.near[0].failing == {"time"} else None
+    if window is not None and window.needs_permit:
+        lines.append("A permit opens it, without an edit: otmon permit open.")
     for near in answer.near:
         lines.append(f"  near: row {near.row.id} ({near.from_text} -> {near.to_text})")
         lines += [f"    {lack.text()}" for lack in near.lacks]

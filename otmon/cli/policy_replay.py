@@ -45,12 +45,12 @@ def replay(policy: Path, data: Path, against: Path | None, as_json: bool) -> int
     from otmon.policy.replay import Replay, compare
 
     if against is None:
-        new = Replay(load(policy))
+        new = Replay(load(policy, data))
         with open_results(data) as results:
             new.run(results.groups())
         changes = None
     else:
-        before, after = load_two(against, policy)
+        before, after = load_two(against, policy, data)
         old, new = Replay(before), Replay(after)
         with open_results(data) as results:
             changes = compare(old, new, results.groups())

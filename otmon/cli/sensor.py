@@ -69,7 +69,12 @@ def run(settings: "Settings", view: bool) -> None:
         with SiteStore(data / "site.db", site, keep=keep, spooled=outlet.streams, sensor=sensor_name()) as store:
             for text in store.notices:
                 complain(text, "warning")
-            orders = Orders(policy_path, policy) if policy_path is not None and policy is not None else None
+            orders = None
+            if policy_path is not None and policy is not None:
+                orders = Orders(policy_path, policy, store.permits)
+                policy = orders.with_permits()
+                if front is not None:
+                    front.adopt(policy)
             sensor = Sensor(sources, store, policy, taps=settings.tap, front=front, orders=orders, dropped=dropped)
             outlet.go(sensor)
             stopping = _signals(sensor.ask_for_policy)

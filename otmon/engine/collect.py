@@ -1,6 +1,5 @@
 """From the compiled tables to records: operations, counters, identity; connections and hosts by `conversations`."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +7,14 @@ import numpy as np
 from otmon.engine.connects import Connects
 from otmon.engine.conversations import MOST, Conversations
 from otmon.engine.events import frames_of
+from otmon.engine.growth import COUNTED, growth, record_of
 from otmon.engine.habits import Habits
 from otmon.engine.judge import Judge
 from otmon.engine.names import Names, frame_ref, mac_text
+from otmon.engine.permitted import Permitted
 from otmon.engine.transfers import Transfers
 from otmon.limits import FACTS_ANEW_NS, MAX_FACTS
-from otmon.model import Binding, Counts, Fact, OperationKey, OperationRecord
-from otmon.policy.verdict import Verdict
+from otmon.model import Binding, Fact, OperationKey, OperationRecord
 from otmon.protocols import PROTOCOLS
 from otmon.site.part import Part, add_operations
 from otmon.wire import columns as c
@@ -25,8 +25,6 @@ from otmon.wire.histograms import far_settle_marks
 
 AT_ONCE = 2000
 """Plain connections judged in one turn: a tenth of a second."""
-_COUNTED = (c.S_COUNT, *range(c.S_ACCEPTED, c.S_UNSEEN + 1), c.S_BYTES)
-"""Columns of a shape that are told by how much they grew: attempted, outcomes in the order of Counts, bytes."""
 
 
 class Collector:
@@ -39,6 +37,7 @@ class Collector:
         self._conversations = Conversations(state, names)
         self._connects = Connects(judge)
         self.transfers, self.habits = Transfers(state, names), Habits(state, names)
+        self.permitted = Permitted(state, judge)
         self._early: list[OperationRecord] = []
         """Operations of connections that were judged before the harvest."""
         self._bindings: list[Binding] = []
@@ -47,7 +46,7 @@ class Collector:
         self._facts_since_ns = 0
         self.shed = 0
         """Facts for which there was no room before the next harvest."""
-        self._told = np.zeros((0, len(_COUNTED)), np.int64)
+        self._told = np.zeros((0, len(COUNTED)), np.int64)
         """Of each shape: the counts that were harvested."""
         self._pending = self._pending_told = 0
         self._folded = 0
@@ -115,6 +114,7 @@ class Collector:
     def move_shapes(self, rows: Any) -> None:
         """Shapes have other rows now: old -> new, -1: gone, and harvested before."""
         self._told = moved_rows(self._told, rows)
+        self.permitted.move_shapes(rows)
 
     def judge_connections(self, now_ns: int) -> None:
         """Judge the plain connections of which enough is known by now; of many, some."""
@@ -190,26 +190,18 @@ class Collector:
 
     def _operations(self) -> list[OperationRecord]:
         """Shapes as operations, by how much they grew; those that several shapes share are added up."""
-        state, judge = self._state, self._judge
-        shapes = state.shapes[: int(state.ctl[c.CTL_SHAPES])]
-        counts = shapes[:, _COUNTED]
-        if len(self._told) < len(state.shapes):
-            self._told = np.concatenate(
-                [self._told, np.zeros((len(state.shapes) - len(self._told), len(_COUNTED)), np.int64)]
-            )
-        grown = counts - self._told[: len(shapes)]
-        changed = np.flatnonzero(grown.any(axis=1))
-        self._told[changed] = counts[changed]
+        shapes, judge = self._state.shapes, self._judge
+        self._told, changed, grown = growth(self._state, self._told)
         wide = shapes[changed, c.S_K0] & c.S_WIDE != 0
-        self._folded = int(grown[changed][wide, 0].sum())
+        self._folded = int(grown[wide, 0].sum())
         histograms = self._take_histograms()
         found: dict[OperationKey, OperationRecord] = {}
-        order = changed[np.argsort(shapes[changed, c.S_FIRST_TS], kind="stable")]
-        for shape, more in zip(order.tolist(), grown[order].tolist(), strict=True):
+        order = np.argsort(shapes[changed, c.S_FIRST_TS], kind="stable")
+        for shape, more in zip(changed[order].tolist(), grown[order].tolist(), strict=True):
             row = shapes[shape].tolist()
             times = histograms.get(row[c.S_HIST], ())
             for key, verdict in judge.known(shape):
-                mine = _record(row, more, times, key, verdict)
+                mine = record_of(row, more, times, key, verdict)
                 before = found.setdefault(key, mine)
                 if before is not mine:
                     found[key] = add_operations(before, mine)
@@ -275,23 +267,3 @@ def _sum(one: Any, other: Any) -> Any:
             for key in {**one, **other}
         }
     return one if isinstance(one, str) else one + other
-
-
-def _record(
-    row: list[int], more: list[int], times: Sequence[tuple[int, int]], key: OperationKey, verdict: Verdict | None
-) -> OperationRecord:
-    """An operation of a shape that grew by `more` (_COUNTED) and `times`."""
-    attempted, accepted, rejected, partial, unanswered, unseen, size = more
-    pending = attempted - accepted - rejected - partial - unanswered - unseen
-    return OperationRecord(
-        key=key,
-        counts=Counts(attempted, accepted, rejected, partial, unanswered, unseen, pending),
-        bytes=size,
-        first_ts_ns=row[c.S_FIRST_TS],
-        last_ts_ns=row[c.S_LAST_TS],
-        first_frame=frame_ref(row[c.S_FIRST_FRAME]),
-        intervals={column: number for column, number in times if column < c.HIST_BUCKETS},
-        responses={column - c.HIST_BUCKETS: number for column, number in times if column >= c.HIST_BUCKETS},
-        verdict=None if verdict is None else verdict.word,
-        row=None if verdict is None else verdict.row,
-    )

@@ -72,7 +72,7 @@ class Judge:
 
     def operations(self, shape: int) -> list[OperationKey]:
         """What a shape means, with its endpoints. A wide shape means nothing by itself: []."""
-        return [self._key(shape, op) for op in self.ops(shape)]
+        return [self.key(shape, op) for op in self.ops(shape)]
 
     def known(self, shape: int) -> Sequence[tuple[OperationKey, Verdict | None]]:
         """What a shape means, and its verdict where that needs not be asked for again."""
@@ -96,9 +96,10 @@ class Judge:
     def _wide_operations(self, shape: int) -> list[OperationKey]:
         """The one operation a wide shape is recorded as: its function, at no target in particular."""
         op = self._wide.get(shape)
-        return [] if op is None else [self._key(shape, op._replace(target=None))]
+        return [] if op is None else [self.key(shape, op._replace(target=None))]
 
-    def _key(self, shape: int, op: Op) -> OperationKey:
+    def key(self, shape: int, op: Op) -> OperationKey:
+        """An operation of a shape with its endpoints."""
         k0 = int(self._state.shapes[shape, c.S_K0])
         realm, client, server, transport, _, port, proto = self._names.pair(k0 >> 24)
         code, function, access, unit, target = op
@@ -184,7 +185,7 @@ class Judge:
         if message is None:  # read by key but not by the decoder: no values, so the operations alone decide
             return self._denials((key, self.policy.judge(key, ts_ns)) for key in self.operations(shape))
         written = self.protocol(shape).written(message)
-        keys = [self._key(shape, op) for op in message.ops]
+        keys = [self.key(shape, op) for op in message.ops]
         return self._denials(self._shadow.judged(self.policy, keys, message, written, ts_ns))
 
     @staticmethod

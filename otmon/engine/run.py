@@ -180,6 +180,7 @@ class Run:
         """A time window of the policy opens or closes: every verdict is made anew."""
         self._drain()
         assert self._policy is not None
+        self._collector.permitted.mark(self._policy, int(self.state.ctl[c.CTL_HORIZON]))
         self.state.ctl[c.CTL_HORIZON] = self._policy.horizon(ts_ns)
         self._judge.forget()
 
@@ -212,6 +213,7 @@ class Run:
                 flags = event[c.E_FLAGS]
                 if flags & c.EVF_JUDGE:
                     self._judge.message(event)
+                    self._collector.permitted.message(event)
                 if flags & c.EVF_IDENTITY:
                     self._collector.identity(event)
                 if flags & c.EVF_TRANSFER:
@@ -256,6 +258,7 @@ class Run:
     def adopt(self, policy: "Policy") -> None:
         """Another policy of the same site and realms: every verdict is made anew."""
         self._drain()
+        self._collector.permitted.mark(self._policy, self.last_ts_ns)
         self._policy = policy
         self._judge.adopt(policy, self.last_ts_ns)
         self._collector.adopt(self.last_ts_ns)
@@ -293,6 +296,8 @@ class Run:
     def harvest(self, now_ns: int | None = None) -> Part:
         """What was seen since the last harvest, see `Collector.harvest`."""
         part = self._collector.harvest(now_ns)
+        self._collector.permitted.mark(self._policy, self.last_ts_ns)
+        part.permitted, part.permit_writes = self._collector.permitted.take_all()
         lost, shed = self._defrag.missing(), self._shed()
         part.lost_datagrams, part.shed = lost - self._told[0], shed - self._told[1]
         self._told = lost, shed

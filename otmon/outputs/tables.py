@@ -16,6 +16,7 @@ from otmon.site.timing import period
 from otmon.text import safe_text
 
 CELL_CHARS: Final = 400
+ID_DIGITS: Final = 8
 STYLES: Final = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 """Severity -> style."""
 WORST_FIRST: Final = tuple(reversed(SEVERITIES))
@@ -189,15 +190,25 @@ def conduits_table(graph: Graph, limit: int) -> Fitted:
     return table
 
 
-def alerts_table(alerts: Sequence[Mapping[str, Any]], limit: int, title: str = "Alerts") -> Fitted:
-    """Worst first, one sentence each."""
+def alerts_table(
+    alerts: Sequence[Mapping[str, Any]], limit: int, title: str = "Alerts", *, ids: bool = False
+) -> Fitted:
+    """Worst first, one sentence each; `ids`: with as much of their ids as commands need."""
     decided = any("decision" in alert for alert in alerts)
-    columns = ("severity", "what happened", "times", "first", *(["decision"] if decided else []))
+    columns = (
+        *(["id"] if ids else []),
+        "severity",
+        "what happened",
+        "times",
+        "first",
+        *(["decision"] if decided else []),
+    )
     table = new_table(title, *columns, right=["times"], spare=["first", "times"])
     worst = sorted(alerts, key=lambda alert: WORST_FIRST.index(alert["severity"]))
     for alert in worst[:limit]:
         severity = alert["severity"]
         table.add_row(
+            *([cell(alert["id"][:ID_DIGITS])] if ids else []),
             cell(severity, STYLES[severity]),
             cell(alert["title"]),
             Text("at least ") + number(alert["count"]) if alert.get("count_at_least") else number(alert["count"]),

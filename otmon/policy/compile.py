@@ -1,6 +1,6 @@
 """Names resolved, rows compiled, contradictions found: from the validated file to what judges."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final, TypeVar
 
@@ -12,18 +12,23 @@ from otmon.policy.judge import Rule
 from otmon.policy.models import (
     PLAIN_PROTOCOLS,
     AssetModel,
+    ConduitModel,
     DuringModel,
     PolicyModel,
     RowModel,
     SelectorModel,
 )
+from otmon.policy.permits import WorkPermit, told
 from otmon.policy.pointed import check_points, split
 from otmon.policy.rows import Row, compile_row, every_operation
 from otmon.policy.tags import Tag, TagMap
-from otmon.policy.windows import Window, make_window
+from otmon.policy.windows import Window, make_window, needing_permit, under_permit
 from otmon.policy.zones import OUTSIDE, Asset, Hosts, Realms, Zone, clashes, union
+from otmon.text import safe_text
 
 ANY: Final = "any"
+MAX_TICKET: Final = 64
+"""Characters; it stands in the ids of rows."""
 RESERVED: Final = (ANY, OUTSIDE)
 Report = Callable[[Path, str, str], None]
 
@@ -61,9 +66,11 @@ class Compiler:
         model: PolicyModel,
         zone: tzinfo,
         report: Report,
+        permits: Sequence[WorkPermit] = (),
         read_tags: Callable[[Mapping[str, Hosts]], Iterable[Tag]] = lambda assets: (),
     ) -> None:
         self._model = model
+        self._permits = permits
         self._zone = zone
         self._report = report
         self.row_paths: dict[str, Path] = {}
@@ -78,6 +85,7 @@ class Compiler:
         self.roles = {name: self._role(name, members) for name, members in model.roles.items()}
         self._zone_hosts = {zone.name: zone.hosts for zone in self.zones}
         self.conduits = self._zone_rules() + self._conduits()
+        self.with_permit = tuple(c.id for c in model.conduits if c.during is not None and c.during.permit is not None)
         self.never = self._never()
         self.review = self._review()
 
@@ -218,11 +226,20 @@ class Compiler:
             return None
 
     # --- rows ---------------------------------------------------------------------------------------------------------
-    def _window(self, model: DuringModel | None) -> Window | None:
+    def _window(self, model: DuringModel | None, at: Path) -> Window | None:
         if model is None:
             return None
-        days = frozenset(model.days) if model.days else None
-        return make_window(self._zone, days, model.hours, model.until, model.ticket)
+        if "timezone" not in self._model.model_fields_set and model.model_fields_set - {"ticket", "approver"}:
+            right = "add `timezone: Europe/Vienna` (or another IANA name) at the top"
+            self._report((*at, "during"), "of which time zone? The policy has no `timezone`", right)
+        days, ticket, approver = (frozenset(model.days) if model.days else None), model.ticket, model.approver
+        since, until = model.from_, model.until
+        if since is not None and until is not None and until <= since:
+            self._report((*at, "during", "until"), "not after `from`", "write the later moment under `until`")
+        return make_window(
+            *(self._zone, days, model.hours, until, ticket and safe_text(ticket, MAX_TICKET)),
+            *(since, approver and safe_text(approver, MAX_TICKET)),
+        )
 
     def _zone_rules(self) -> list[Rule]:
         out: list[Rule] = []
@@ -245,9 +262,23 @@ class Compiler:
             realm = self._realm(model.realm, at)
             from_hosts, from_text = self._selected(model.from_, (*at, "from"), realm)
             to_hosts, to_text = self._selected(model.to, (*at, "to"), realm)
+            window = self._window(model.during, at)
             who = Rule(from_hosts, to_hosts, from_text, to_text, ())
-            out += self._rules(who, model.allow, (*at, "allow"), model.id, self._window(model.during))
+            for rule in self._rules(who, model.allow, (*at, "allow"), model.id, window):
+                out += [rule._replace(rows=found) for found in self._opened(model, rule.rows, window)]
         return out
+
+    def _opened(self, model: ConduitModel, rows: tuple[Row, ...], window: Window | None) -> Iterator[tuple[Row, ...]]:
+        """The rows of a conduit, under each of its tickets, the latest first."""
+        if model.during is None or window is None or model.during.permit is None:
+            ticket = window.ticket if window is not None else None
+            yield tuple(row._replace(id=told(row.id, ticket)) for row in rows)
+            return
+        for permit in reversed(self._permits):
+            if permit.conduit == model.id:
+                opened = under_permit(window, permit.ticket, permit.by, permit.since_ns, permit.until_ns)
+                yield tuple(row._replace(id=told(row.id, permit.ticket), window=opened) for row in rows)
+        yield tuple(row._replace(window=needing_permit(window)) for row in rows)
 
     def _never(self) -> list[Rule]:
         out: list[Rule] = []
@@ -256,7 +287,9 @@ class Compiler:
             realm = self._realm(model.realm, at)
             from_hosts, from_text = self._selected(model.from_, (*at, "from"), realm)
             to_hosts, to_text = self._selected(model.to, (*at, "to"), realm)
-            name, window = model.id or f"never/{i + 1}", self._window(model.during)
+            name, window = model.id or f"never/{i + 1}", self._window(model.during, at)
+            if model.during is not None and model.during.permit is not None:
+                self._report((*at, "during", "permit"), "`permit` does not go with `never`", "take it out")
             who = Rule(from_hosts, to_hosts, from_text, to_text, ())
             if model.operations is None:
                 self._take_id(name, at)

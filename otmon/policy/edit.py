@@ -98,8 +98,7 @@ def smallest(
     except PolicyError:
         return None
     for proposal in _proposals(text, document, policy, asked, near, failing):
-        if "\r\n" in text:
-            proposal = proposal._replace(text=proposal.text.replace("\r\n", "\n").replace("\n", "\r\n"))
+        proposal = proposal._replace(text=same_ends(text, proposal.text))
         try:
             changed = load_bytes(proposal.text.encode(), path)
         except PolicyError:
@@ -119,10 +118,10 @@ def _proposals(
             changed = _changed(text, document, at, lambda row: _widen(row, near, asked, failing, numbers))
             yield Edit(changed, f"widen row {near.id}")
         if not failing & {"realm", "client", "server", "time"}:
-            changed = _changed(text, document, at[:-1], lambda rows: rows.append(_exact_row(asked)))
+            changed = _changed(text, document, at[:-1], lambda rows: rows.append(exact_row(asked)))
             yield Edit(changed, f"add a row beside {near.id}")
-    conduit = _exact_conduit(document.data, policy, asked)
-    yield Edit(_with_conduit(text, document, conduit), f"add conduit {conduit['id']}")
+    conduit = exact_conduit(document.data, policy, asked)
+    yield Edit(appended(text, document, "conduits", conduit), f"add conduit {conduit['id']}")
 
 
 def row_paths(data: dict[str, Any]) -> dict[str, Path]:
@@ -152,6 +151,11 @@ def _dumped(value: Any) -> str:
     out = StringIO()
     _yaml().dump(value, out)
     return out.getvalue()
+
+
+def same_ends(before: str, after: str) -> str:
+    """`after` with its lines ended as those of `before`."""
+    return after.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in before else after
 
 
 def _changed(text: str, document: Document, at: Path, change: Callable[[Any], None]) -> str:
@@ -199,19 +203,20 @@ def _item(text: str, document: Document, at: Path) -> tuple[int, int, int] | Non
     return line - 1, last, indent
 
 
-def _with_conduit(text: str, document: Document, conduit: CommentedMap) -> str:
-    existing = document.data.get("conduits") or []
+def appended(text: str, document: Document, key: str, item: CommentedMap) -> str:
+    """The text with an item more in the list under a key of the document."""
+    existing = document.data.get(key) or []
     newline = "" if text.endswith("\n") or not text else "\n"
     if not existing:
-        if "conduits" in document.data:
-            return _changed(text, document, (), lambda root: root.__setitem__("conduits", CommentedSeq([conduit])))
-        return f"{text}{newline}{_dumped(CommentedMap(conduits=CommentedSeq([conduit])))}"
-    block = _item(text, document, ("conduits", len(existing) - 1))
+        if key in document.data:
+            return _changed(text, document, (), lambda root: root.__setitem__(key, CommentedSeq([item])))
+        return f"{text}{newline}{_dumped(CommentedMap({key: CommentedSeq([item])}))}"
+    block = _item(text, document, (key, len(existing) - 1))
     if block is None:
-        return _changed(text, document, ("conduits",), lambda conduits: conduits.append(conduit))
+        return _changed(text, document, (key,), lambda items: items.append(item))
     _, last, indent = block
     lines = (text + newline).splitlines(keepends=True)
-    new = [" " * indent + line[2:] for line in _dumped(CommentedSeq([conduit])).splitlines(keepends=True)]
+    new = [" " * indent + line[2:] for line in _dumped(CommentedSeq([item])).splitlines(keepends=True)]
     return "".join([*lines[:last], *new, *lines[last:]])
 
 
@@ -230,7 +235,7 @@ def _list(*items: Any) -> CommentedSeq:
     return found
 
 
-def _exact_row(asked: Asked) -> CommentedMap:
+def exact_row(asked: Asked) -> CommentedMap:
     """A row that permits the operation and no other."""
     key, _, value = asked
     row = _flow(protocol=key.protocol)
@@ -261,7 +266,8 @@ def _exact_row(asked: Asked) -> CommentedMap:
     return row
 
 
-def _exact_conduit(data: dict[str, Any], policy: Policy, asked: Asked) -> CommentedMap:
+def exact_conduit(data: dict[str, Any], policy: Policy, asked: Asked) -> CommentedMap:
+    """A conduit of these two hosts alone, under a name that is free."""
     key = asked.key
     taken = {conduit["id"] for conduit in data.get("conduits") or []} | set(row_paths(data))
     name = next(name for n in range(1, len(taken) + 2) if (name := f"allowed-{n}") not in taken)
@@ -272,7 +278,7 @@ def _exact_conduit(data: dict[str, Any], policy: Policy, asked: Asked) -> Commen
         conduit[word] = alone[0] if alone else address
     if key.realm in policy.realms.names:
         conduit["realm"] = key.realm
-    conduit["allow"] = CommentedSeq([_exact_row(asked)])
+    conduit["allow"] = CommentedSeq([exact_row(asked)])
     return conduit
 
 

@@ -12,6 +12,7 @@ from otmon.policy.fields import Text
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_policy
 from otmon.policy.optext import TextError, parse_operation
+from otmon.policy.permits import row_of
 from otmon.policy.reader import Document, parse, read_bytes
 from otmon.policy.windows import moment_ns
 
@@ -72,7 +73,7 @@ class Result(NamedTuple):
 
     test: Expectation
     found: str
-    """The row that decides, `permit` where there is none, `deny` where no row permits."""
+    """The row that decides, with its ticket; `permit` where there is none, `deny` where no row permits."""
     passed: bool
     why: str
     """What the policy says, for those that failed."""
@@ -87,14 +88,22 @@ def find(paths: list[FilePath]) -> list[FilePath]:
     return list(found)
 
 
-def load_suite(path: FilePath) -> Suite:
-    """The tests in a file. PolicyError: everything that is wrong with it, or with its policy."""
-    document = parse(read_bytes(str(path)), str(path))
+def load_suite(path: FilePath, raw: bytes | None = None, policy: Policy | None = None) -> Suite:
+    """The tests in a file. PolicyError: everything that is wrong with it, or with its policy.
+
+    `raw` and `policy`: what the files would hold, before they do.
+    """
+    document = parse(read_bytes(str(path)) if raw is None else raw, str(path))
     model = _validated(document, str(path))
-    policy = load_policy(_policy_of(path, model, document))
+    named = _policy_of(path, model, document)
+    if policy is None:
+        policy = load_policy(named)
+    elif not named.samefile(policy.path):
+        wrong = f"these tests are of {quoted(named)}"
+        raise PolicyError(str(path), [document.problem(("policy",), wrong, "move them to a file of that name")])
     problems: list[Problem] = []
     rows = [row for book in (policy.conduits, policy.never) for rule in book.rules for row in rule.rows]
-    known = {PERMIT, DENY, *(row.id for row in rows)}
+    known = {PERMIT, DENY, *(name for row in rows for name in (row.id, row_of(row.id)))}
     tests = []
     for number, test in enumerate(model.tests):
         at: Path = ("tests", number)
@@ -164,7 +173,7 @@ def _run(policy: Policy, test: Expectation) -> Result:
     permit = permits(policy, test.asked)
     decides = verdict.row if permit == verdict.permit else None
     word = PERMIT if permit else DENY
-    passed = test.expect in (word, decides)
+    passed = test.expect in (word, decides, decides and row_of(decides))
     return Result(test, decides or word, passed, "" if passed else _why(policy, test, permit))
 
 

@@ -173,18 +173,27 @@ def _hours(value: Any) -> tuple[int, int]:
     return start, end
 
 
-def _until(value: Any) -> datetime:
+def parse_until(value: Any) -> datetime:
     """The local moment from which on it is closed: a date is the last day of the window."""
+    return _moment(value, 1)
+
+
+def parse_from(value: Any) -> datetime:
+    """The local moment at which it opens: a date is the first day of the window."""
+    return _moment(value, 0)
+
+
+def _moment(value: Any, days: int) -> datetime:
     text = value.strip() if isinstance(value, str) else ""
     try:
         if len(text) == 10:
-            moment = datetime.combine(date.fromisoformat(text) + timedelta(days=1), datetime.min.time())
+            moment = datetime.combine(date.fromisoformat(text) + timedelta(days=days), datetime.min.time())
         else:
             moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise wrong(f"{quoted(value)} is not a date", "write 2026-12-01 or 2026-12-01T17:00") from None
     if not 1970 < moment.year < 2200:
-        raise wrong(f"{quoted(value)} is too far away", "leave `until` out if it never ends")
+        raise wrong(f"{quoted(value)} is too far away", "leave it out if there is no such limit")
     if moment.tzinfo is not None:
         raise wrong(f"{quoted(value)} has a time zone of its own", "times are in the policy's `timezone`")
     return moment
@@ -197,9 +206,13 @@ Hours = Annotated[
     tuple[int, int],
     *_typed(_hours, {"type": "string", "pattern": r"^\d\d:\d\d\s*-\s*\d\d:\d\d$", "examples": ["08:00-17:00"]}),
 ]
-Until = Annotated[
-    datetime, *_typed(_until, {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d([T ].+)?$", "examples": ["2026-12-01"]})
-]
+_MOMENT_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": r"^\d{4}-\d\d-\d\d([T ].+)?$",
+    "examples": ["2026-12-01"],
+}
+Until = Annotated[datetime, *_typed(parse_until, _MOMENT_SCHEMA)]
+From = Annotated[datetime, *_typed(parse_from, _MOMENT_SCHEMA)]
 
 
 # --- what a row may touch --------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from otmon.limits import MAX_POLICY_CACHE
 from otmon.model import Op, OperationKey
 from otmon.policy.chatter import CHATTY, is_chatter
 from otmon.policy.effects import NOTHING, Effects
-from otmon.policy.nearest import Candidate, Near, rank, separation
+from otmon.policy.nearest import Candidate, Near, permit_text, rank, separation
+from otmon.policy.permits import WorkPermit
 from otmon.policy.point_limits import exceeded
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
 from otmon.policy.tags import NO_TAGS, TagMap
@@ -98,15 +99,25 @@ class _Party(NamedTuple):
 class Cover:
     """What holds for one function between two parties, whatever its target."""
 
-    __slots__ = ("free", "joined", "near", "never", "permits", "review")
+    __slots__ = ("closed", "free", "joined", "near", "never", "permits", "review")
 
-    def __init__(self, free: bool, joined: bool, never: list[Row], permits: list[Permit], review: list[Permit]) -> None:
+    def __init__(
+        self,
+        free: bool,
+        joined: bool,
+        never: list[Row],
+        permits: list[Permit],
+        review: list[Permit],
+        closed: list[Permit],
+    ) -> None:
         self.free = free
         """Permitted without a row."""
         self.joined = joined
         self.never = never
         self.permits = permits
         self.review = review
+        self.closed = closed
+        """Of rows that are not open now."""
         self.near: Near | bool | None = False
         """False: not yet looked for."""
 
@@ -127,6 +138,8 @@ class Policy:
         never: Rules,
         review: Rules,
         tags: TagMap = NO_TAGS,
+        permits: tuple[WorkPermit, ...] = (),
+        with_permit: tuple[str, ...] = (),
     ) -> None:
         self.path = path
         self.sha256 = sha256
@@ -138,7 +151,13 @@ class Policy:
         self.never = never
         self.review = review
         self.tags = tags
+        self.permits = permits
+        """Those that were opened and looked at."""
+        self.with_permit = with_permit
+        """Conduits that nothing but a permit opens."""
         rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
+        self.tickets = any(window.ticket is not None for window in {row.window for row in rows if row.window})
+        """Some row holds under a ticket."""
         self.windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
         self.windowed = frozenset(row.id for row in rows if row.window is not None)
         """Ids of rows that hold at times only."""
@@ -211,11 +230,15 @@ class Policy:
             return self._denied(cover, op) if row is None else _forbidden(row)
         if row is None:
             return PERMIT
-        if op.target is None or op.access not in WRITING:
+        if op.access not in WRITING:
             return Verdict(True, row.id)
-        pair, inspect = None, False
+        # What is set under a ticket is in its receipt.
+        pair, inspect = None, row.window is not None and row.window.ticket is not None
+        if op.target is None:
+            return Verdict(True, row.id, inspect=inspect)
         if any(row.limited for row, _ in cover.permits):
-            pair, inspect = bounds(pieces(cover.permits, op.target))
+            pair, limited = bounds(pieces(cover.permits, op.target))
+            inspect = inspect or limited
         if self.watched and any(tag.name in self.watched for tag in self.tags.touched(op)):
             pair, inspect = None, True
         return Verdict(True, row.id, bounds=pair, inspect=inspect)
@@ -286,16 +309,14 @@ class Policy:
         rows = self.conduits.rows(client.conduits[0] & server.conduits[1])
         never = self.never.rows(client.never[0] & server.never[1])
         review = self.review.rows(client.review[0] & server.review[1])
+        fitting = [(row, permitted(row, op)) for row in rows if fits(row, op)]
         return Cover(
             not (client.monitored or server.monitored),
             any(row.protocol == op.protocol for row in rows),
             [row for row in never if forbids(row, op) and (row.window is None or row.window in is_open)],
-            [
-                (row, permitted(row, op))
-                for row in rows
-                if fits(row, op) and (row.window is None or row.window in is_open)
-            ],
+            [item for item in fitting if item[0].window is None or item[0].window in is_open],
             [(row, permitted(row, op)) for row in review if row.protocol == op.protocol and fits(row, op)],
+            [item for item in fitting if item[0].window is not None and item[0].window not in is_open],
         )
 
     def _party(self, realm: str, address: str) -> _Party:
@@ -313,10 +334,17 @@ class Policy:
     # --- denials ------------------------------------------------------------------------------------------------------
     def _denied(self, cover: Cover, op: OperationKey) -> Verdict:
         kind: AlertKind = "command" if cover.joined and op.access != "connect" else "segmentation"
+        for item in cover.closed:
+            text = permit_text(item[0], self._since)
+            if text and (op.target is None or covering([item], op.target) is not None):
+                return Verdict(
+                    *(False, None, kind, SEVERITY[kind, op.access], item[0].id, text),
+                    review=_reason(cover.review, op),
+                )
         if cover.near is False:
             cover.near = rank(self._candidates(op), op, self._is_open)
-        nearest, text = separation(cover.near, op) if isinstance(cover.near, Near) else (None, None)
-        return Verdict(False, None, kind, SEVERITY[kind, op.access], nearest, text, review=_reason(cover.review, op))
+        nearest, said = separation(cover.near, op, self._since) if isinstance(cover.near, Near) else (None, None)
+        return Verdict(False, None, kind, SEVERITY[kind, op.access], nearest, said, review=_reason(cover.review, op))
 
     def _candidates(self, op: OperationKey) -> Iterator[Candidate]:
         """Rows that could have been meant: of this pair; else towards this server, else from this client."""

@@ -1,7 +1,7 @@
 """From a policy file to a `Policy`: read, validate, resolve names, compile. All errors of a step are told together."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
 from pathlib import Path as FilePath
 from typing import Final, NamedTuple
@@ -14,6 +14,7 @@ from otmon.policy.errors import Path, PolicyError, Problem, did_you_mean, quoted
 from otmon.policy.explain import explain, refuse_newer
 from otmon.policy.judge import Policy, Rules
 from otmon.policy.models import MODEL_AT, PolicyModel
+from otmon.policy.permits import WorkPermit
 from otmon.policy.reader import Document, parse_on, read_bytes
 from otmon.policy.salvage import Salvage
 from otmon.policy.tags import Tag
@@ -22,14 +23,17 @@ from otmon.policy.zones import Hosts, Sites
 from otmon.text import safe_text
 
 
-def load_policy(path: str | FilePath) -> Policy:
-    """The policy in a file. PolicyError: it cannot be read or used; every problem with its place."""
-    return load_bytes(read_bytes(str(path)), str(path))
+def load_policy(path: str | FilePath, permits: Sequence[WorkPermit] = ()) -> Policy:
+    """The policy in a file. PolicyError: it cannot be read or used; every problem with its place.
+
+    `permits` open what it keeps closed with `permit: required`, and nothing else.
+    """
+    return load_bytes(read_bytes(str(path)), str(path), permits)
 
 
-def load_bytes(raw: bytes, path: str) -> Policy:
+def load_bytes(raw: bytes, path: str, permits: Sequence[WorkPermit] = ()) -> Policy:
     """The policy in the bytes of a file; `path` is for errors and records."""
-    return load_source(raw, path).policy
+    return load_source(raw, path, permits).policy
 
 
 class Source(NamedTuple):
@@ -42,7 +46,7 @@ class Source(NamedTuple):
     """Where each row stands, by its id."""
 
 
-def load_source(raw: bytes, path: str) -> Source:
+def load_source(raw: bytes, path: str, permits: Sequence[WorkPermit] = ()) -> Source:
     """As load_bytes."""
     document = parse_on(raw, path)
     problems = list(document.problems)
@@ -68,7 +72,7 @@ def load_source(raw: bytes, path: str) -> Source:
     def tags_of(assets: Mapping[str, Hosts]) -> list[Tag]:
         return [] if tag_path is None else read_tags(tags, str(tag_path), assets)
 
-    compiler = Compiler(model, zone or UTC, report, tags_of)
+    compiler = Compiler(model, zone or UTC, report, permits, tags_of)
     policy = Policy(
         path=path,
         sha256=hashlib.sha256(raw + tags).hexdigest(),
@@ -80,6 +84,8 @@ def load_source(raw: bytes, path: str) -> Source:
         never=Rules(compiler.never),
         review=Rules(compiler.review),
         tags=compiler.tags,
+        permits=tuple(permits),
+        with_permit=compiler.with_permit,
     )
     if problems:
         raise PolicyError(path, problems)

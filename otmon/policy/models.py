@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from otmon.model import Access
 from otmon.policy.fields import (
     Days,
+    From,
     Functions,
     Hours,
     Items,
@@ -155,8 +156,11 @@ class DuringModel(_Strict):
 
     days: Days | None = None
     hours: Hours | None = Field(default=None, description="08:00-17:00; 22:00-06:00 ends on the next day")
+    from_: From | None = Field(default=None, alias="from", description="first day, or the moment at which it begins")
     until: Until | None = Field(default=None, description="last day, or the moment at which it ends")
     ticket: Text | None = None
+    approver: Text | None = None
+    permit: Literal["required"] | None = Field(default=None, description="closed until `otmon permit open` opens it")
 
 
 class ConduitModel(_Strict):

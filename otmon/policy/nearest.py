@@ -71,14 +71,29 @@ def _differences(candidate: Candidate, op: OperationKey, is_open: Callable[[Row]
     return frozenset(found)
 
 
-def separation(near: Near, op: OperationKey) -> tuple[str, str]:
-    """(id of the nearest row, one sentence on what separates it from the operation)."""
+def separation(near: Near, op: OperationKey, ts_ns: int) -> tuple[str, str]:
+    """(id of the nearest row, what separates it from the operation, in a sentence or two)."""
     candidate = min(near.candidates, key=lambda item: _distance(item, op.target))
     row = candidate.row
     differences = set(near.differences)
     if "protocol" not in differences and _distance(candidate, op.target) > 0:
         differences.add("target")
-    return row.id, f"Row {row.title} allows {_difference_text(candidate, differences, op.target)}."
+    closed = permit_text(row, ts_ns) if "window" in differences else ""
+    if closed:
+        differences.discard("window")
+    if closed and not differences:
+        return row.id, closed
+    allows = f"Row {row.title} allows {_difference_text(candidate, differences, op.target)}."
+    return row.id, f"{allows} {closed}".rstrip()
+
+
+def permit_text(row: Row, ts_ns: int) -> str:
+    """Which permit ended, or has not begun; '' if the row is closed at this time of day or week alone."""
+    reason = row.window.closed(ts_ns) if row.window is not None else None
+    if row.window is None or reason is None:
+        return ""
+    who = f"Row {row.title}" if row.window.ticket is None else f"Permit {row.window.ticket} of row {row.title}"
+    return f"{who} {reason}."
 
 
 def _difference_text(candidate: Candidate, differences: set[str], target: Target | None) -> str:

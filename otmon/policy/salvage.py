@@ -60,6 +60,8 @@ class Salvage:
                 yield from ("unknown ", " is no zone", " neither an asset")
             elif path[0] in _NAMED and (len(path) == 2 or path[2] in _HOSTS or isinstance(path[2], int)):
                 yield quoted(path[1])
+            if path[0] == "timezone":
+                yield "of which time zone?"
             if "realm" in path or path[0] == "realms":
                 yield from (" in realm ", " different realms", "shares ")
 

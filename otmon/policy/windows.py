@@ -1,7 +1,7 @@
 """Time windows of rows. Days and hours are those of a clock on the wall in the policy's time zone."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 from otmon.policy.fields import DAY_MINUTES, DAYS
@@ -30,10 +30,16 @@ class Window(NamedTuple):
     until_ns: int
     """The same moment, once and for all: an hour that the clock shows twice does not open the window again."""
     ticket: str | None
+    since: datetime | None = None
+    """Local, inclusive, for people."""
+    since_ns: int = -NEVER_NS
+    approver: str | None = None
+    needs_permit: bool = False
+    """Nobody opened it: it never holds."""
 
     def open(self, ts_ns: int) -> bool:
         """The window holds at this moment."""
-        if ts_ns >= self.until_ns:
+        if not self.since_ns <= ts_ns < self.until_ns:
             return False
         local = _local(ts_ns, self.zone)
         minute = local.hour * 60 + local.minute
@@ -58,19 +64,32 @@ class Window(NamedTuple):
             parts.append(", ".join(DAYS[day] for day in sorted(self.days)))
         if self.hours is not None:
             parts.append("-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in self.hours))
+        if self.since is not None:
+            parts.append(f"from {_first_day(self.since)}")
         if self.until is not None:
-            last_day = self.until.hour == self.until.minute == self.until.second == 0
-            shown = (self.until - timedelta(days=1)).date() if last_day else self.until.isoformat(" ")
-            parts.append(f"until {shown}")
+            parts.append(f"until {_last_day(self.until)}")
+        if self.needs_permit:
+            parts.append("with a permit")
         if self.ticket is not None:
-            parts.append(f"({self.ticket})")
+            parts.append(f"({', '.join(word for word in (self.ticket, self.approver) if word)})")
         return " ".join(parts) or "always"
+
+    def closed(self, ts_ns: int) -> str | None:
+        """Why it does not hold, for people: it ended, it has not begun, nobody opened it; None: only at this time."""
+        if self.needs_permit:
+            return "needs a permit, and none was opened"
+        if self.until is not None and ts_ns >= self.until_ns:
+            return f"ended {_last_day(self.until)}"
+        if self.since is not None and ts_ns < self.since_ns:
+            return f"begins {_first_day(self.since)}"
+        return None
 
     def _on(self, day: int) -> bool:
         return self.days is None or day in self.days
 
     def candidates(self, ts_ns: int) -> Iterator[int]:
         """Every moment within a week at which it could change, and the end."""
+        yield self.since_ns
         yield self.until_ns
         if self.days is None and self.hours is None:
             return
@@ -96,9 +115,11 @@ def situations(windows: Sequence[Window]) -> list[Situation]:
     """
     patterns: dict[Window, list[Window]] = {}
     for window in dict.fromkeys(windows):
-        patterns.setdefault(window._replace(until=None, until_ns=NEVER_NS, ticket=None), []).append(window)
+        pattern = Window(window.zone, window.days, window.hours, None, NEVER_NS, None)
+        patterns.setdefault(pattern, []).append(window)
     zones = {pattern.zone for pattern in patterns}
-    ends = sorted({window.until_ns for window in windows} - {NEVER_NS})
+    limits = {moment for window in windows for moment in (window.since_ns, window.until_ns)}
+    ends = sorted(limits - {NEVER_NS, -NEVER_NS})
     starts = [ends[0] - _YEAR_NS if ends else _ANY_YEAR_NS, *ends]
     found: dict[frozenset[Window], int] = {}
     for start, end in zip(starts, [*ends, starts[-1] + _YEAR_NS], strict=True):
@@ -108,7 +129,8 @@ def situations(windows: Sequence[Window]) -> list[Situation]:
         moments = {moment for week in weeks for pattern in patterns for moment in (week, *pattern.candidates(week))}
         for moment in sorted(moment for moment in moments | {start} if start <= moment < end):
             holding = (window for pattern, same in patterns.items() if pattern.open(moment) for window in same)
-            found.setdefault(frozenset(window for window in holding if moment < window.until_ns), moment)
+            within = frozenset(window for window in holding if window.since_ns <= moment < window.until_ns)
+            found.setdefault(within, moment)
     return sorted((Situation(ts_ns, is_open) for is_open, ts_ns in found.items()), key=_ts_ns)
 
 
@@ -117,10 +139,48 @@ def _ts_ns(situation: Situation) -> int:
 
 
 def make_window(
-    zone: tzinfo, days: frozenset[int] | None, hours: tuple[int, int] | None, until: datetime | None, ticket: str | None
+    zone: tzinfo,
+    days: frozenset[int] | None,
+    hours: tuple[int, int] | None,
+    until: datetime | None,
+    ticket: str | None,
+    since: datetime | None = None,
+    approver: str | None = None,
 ) -> Window:
-    """A window by what the policy says of it."""
-    return Window(zone, days, hours, until, NEVER_NS if until is None else _first_moment(until, zone), ticket)
+    """A window by what the policy says of it: `since` inclusive, `until` exclusive."""
+    until_ns = NEVER_NS if until is None else _first_moment(until, zone)
+    since_ns = -NEVER_NS if since is None else _first_moment(since, zone)
+    return Window(zone, days, hours, until, until_ns, ticket, since, since_ns, approver)
+
+
+def needing_permit(window: Window) -> Window:
+    """The same, closed until a permit opens it."""
+    return window._replace(needs_permit=True, since_ns=NEVER_NS)
+
+
+def under_permit(window: Window, ticket: str, by: str, since_ns: int, until_ns: int) -> Window:
+    """The same, within the two moments."""
+    first, last = max(window.since_ns, since_ns), min(window.until_ns, until_ns)
+    zone, days, hours = window[:3]
+    return Window(zone, days, hours, _wall(last, zone), last, ticket, _wall(first, zone), first, by)
+
+
+def _wall(ts_ns: int, zone: tzinfo) -> datetime | None:
+    return None if abs(ts_ns) == NEVER_NS else _local(ts_ns, zone).replace(tzinfo=None)
+
+
+def local_text(ts_ns: int, zone: tzinfo) -> str:
+    """As a clock on the wall shows it, with its offset from UTC."""
+    return _local(ts_ns, zone).isoformat(timespec="seconds")
+
+
+def _first_day(since: datetime) -> str:
+    return str(since.date()) if since.time() == time() else since.isoformat(" ")
+
+
+def _last_day(until: datetime) -> str:
+    """A day that is whole is called by its name."""
+    return str((until - timedelta(days=1)).date()) if until.time() == time() else until.isoformat(" ")
 
 
 def _first_moment(local: datetime, zone: tzinfo) -> int:

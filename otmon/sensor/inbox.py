@@ -13,21 +13,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from otmon.alerts.decisions import MAX_BYTES, DecisionError, Signed, parse
+from otmon.alerts import permits
+from otmon.alerts.decisions import MAX_BYTES, DecisionError, parse
 from otmon.sensor.logs import say
 from otmon.store.errors import StoreFull, StoreGone
 from otmon.store.sensor import SiteStore
 
 NAME: Final = "inbox"
 SUFFIX: Final = ".decisions"
+PERMIT: Final = ".permit"
 ASIDE: Final = ".aside"
 """After the name of what could not be taken, for somebody to look at."""
 LOOK_S: Final = 2.0
 
 
-def put(folder: Path, raw: bytes, digest: str) -> Path:
+def put(folder: Path, raw: bytes, digest: str, suffix: str = SUFFIX) -> Path:
     """Leave a file for the sensor of a data folder, as the folder's owner. Raises OSError."""
-    path = folder / NAME / f"{digest}{SUFFIX}"
+    path = folder / NAME / f"{digest}{suffix}"
     beside = f"{digest}.new"
     with _opened(folder) as above:
         owner = os.fstat(above)
@@ -61,12 +63,12 @@ def _give(file: int, owner: os.stat_result) -> None:
         os.fchown(file, owner.st_uid, owner.st_gid)
 
 
-def _read(name: str, inbox: int) -> Signed:
+def _read(name: str, inbox: int) -> bytes:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with open(os.open(name, flags, dir_fd=inbox), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise DecisionError("not a file")
-        return parse(file.read(MAX_BYTES + 1))
+        return file.read(MAX_BYTES + 1)
 
 
 class Inbox:
@@ -84,7 +86,7 @@ class Inbox:
         try:
             with _opened(self._folder) as above, _opened(NAME, above) as inbox:
                 for name in sorted(os.listdir(inbox)):
-                    if name.endswith(SUFFIX) and name not in self._left:
+                    if name.endswith((SUFFIX, PERMIT)) and name not in self._left:
                         self._take(name, inbox)
             self._said = ""
         except FileNotFoundError:
@@ -97,8 +99,15 @@ class Inbox:
 
     def _take(self, name: str, inbox: int) -> None:
         try:
-            signed = _read(name, inbox)
-            self._store.decide(signed, time.time_ns())
+            raw = _read(name, inbox)
+            if name.endswith(PERMIT):
+                order = permits.parse(raw)
+                self._store.permit(order, time.time_ns())
+                number, digest = 1, order.digest
+            else:
+                signed = parse(raw)
+                self._store.decide(signed, time.time_ns())
+                number, digest = len(signed.decisions), signed.digest
         except DecisionError as error:
             _say_refused(str(error))
             self._away(name, inbox)
@@ -109,10 +118,9 @@ class Inbox:
             _say_refused(f"{why}; {name} is now {name}{ASIDE}")
             self._aside(name, inbox)
         else:
-            number = len(signed.decisions)
-            say(
-                logging.INFO, "decisions", f"{number:,} decisions about alerts were taken over", file=signed.digest[:12]
-            )
+            what = "an order about permits was followed" if name.endswith(PERMIT) else ""
+            what = what or f"{number:,} decisions about alerts were taken over"
+            say(logging.INFO, "decisions", what, file=digest[:12])
             self._away(name, inbox)
 
     def _away(self, name: str, inbox: int) -> None:
@@ -129,4 +137,4 @@ class Inbox:
 
 
 def _say_refused(why: str) -> None:
-    say(logging.WARNING, "decisions_refused", f"decisions about alerts were not taken over: {why}")
+    say(logging.WARNING, "decisions_refused", f"decisions were not taken over: {why}")

@@ -1,7 +1,7 @@
 """The policy on disk and the policy in force: a change is taken over if it is sound, and what it means is said."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,7 +12,10 @@ from otmon.sensor.logs import say
 
 if TYPE_CHECKING:
     from otmon.policy.judge import Policy
+    from otmon.policy.permits import WorkPermit
 
+Permits = Callable[[], "tuple[WorkPermit, ...]"]
+"""The permits as the database has them."""
 SHOWN: Final = 5
 """Operations named for each direction of a change."""
 
@@ -62,11 +65,18 @@ def change(old: "Policy", new: "Policy", operations: Iterable[OperationRecord], 
 class Orders:
     """Watches the file of the policy in force."""
 
-    def __init__(self, path: Path, policy: "Policy") -> None:
-        self.path, self.policy = path, policy
+    def __init__(self, path: Path, policy: "Policy", permits: "Permits" = tuple) -> None:
+        self.path, self.policy, self._permits = path, policy, permits
         self._stamp = self._look()
         self.broken: str | None = None
         """What is wrong with the file, while the old policy stays in force."""
+
+    def with_permits(self) -> "Policy":
+        """The policy in force, with the permits that are open by now."""
+        permits = self._permits()
+        if permits != self.policy.permits:
+            self.policy = load_policy(self.path, permits)
+        return self.policy
 
     def _look(self) -> tuple[int, int, int] | None:
         try:
@@ -77,15 +87,15 @@ class Orders:
 
     def fresh(self, asked: bool = False) -> "Policy | None":
         """A policy to be taken over; None if nothing changed, or it is not sound: then `broken` says why."""
-        stamp = self._look()
-        if stamp == self._stamp and not asked:
+        stamp, permits = self._look(), self._permits()
+        if stamp == self._stamp and permits == self.policy.permits and not asked:
             return None
         self._stamp = stamp
         if stamp is not None and not self.path.is_file():
             self._refuse(f"{self.path}: is no file")  # a FIFO would be waited on
             return None
         try:
-            policy = load_policy(self.path)
+            policy = load_policy(self.path, permits)
         except PolicyError as error:
             self._refuse(str(error).splitlines()[0])
             return None
@@ -93,7 +103,7 @@ class Orders:
             self._refuse(f"{self.path}: another site, or other realms: to take it over, restart with another --data")
             return None
         self.broken = None
-        if policy.sha256 == self.policy.sha256:
+        if (policy.sha256, permits) == (self.policy.sha256, self.policy.permits):
             name, digest = self.path.name, short(policy)
             say(logging.INFO, "policy_unchanged", f"policy {name} unchanged: {digest}", file=name, sha256=digest)
             return None

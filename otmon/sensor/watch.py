@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otmon.alerts.devices import note_changes, note_strangers
 from otmon.alerts.episodes import Episode
 from otmon.alerts.record import as_record
+from otmon.capture.errors import safe_path
 from otmon.engine.points import points_per_s
 from otmon.sensor import care, inbox, orders
 from otmon.sensor.clockwatch import ClockWatch
@@ -23,6 +24,7 @@ from otmon.site.habits import strangers
 from otmon.site.ledger import enter, same_block
 from otmon.site.part import UNITE, Part, bounded, joined, united
 from otmon.site.site import Site
+from otmon.store.audit import AuditFull
 from otmon.store.errors import StoreFull
 from otmon.store.sensor import SiteStore
 
@@ -119,6 +121,9 @@ class Sensor:
         self._beat: Callable[[], None] = lambda: None
         self._said_full_s = self._again_s = -FULL_S
         self.front.commit = self._taken
+        self.audit("sensor_started", "The sensor watches.", interfaces=", ".join(s.interface for s in self.sources))
+        if policy is not None:
+            self.audit("policy_loaded", "A policy is in force.", path=safe_path(policy.path), sha256=policy.sha256)
 
     def _resume(self) -> None:
         """Go on with the episodes of an earlier run."""
@@ -178,7 +183,6 @@ class Sensor:
         """From now on look after the spool too."""
         self.dispatch = dispatch
         self._due[self._look_after_spool], self._every[self._look_after_spool] = self._monotonic(), LOOK_S
-        self.audit("sensor_started", "The sensor watches.", interfaces=", ".join(s.interface for s in self.sources))
 
     def _look_after_spool(self) -> None:
         found: list[Finding] = []
@@ -187,9 +191,12 @@ class Sensor:
             self._report(found)
 
     def audit(self, action: str, message: str, **detail: str) -> None:
-        """Say what was done with the sensor to whoever takes it (docs/records/audit.schema.json)."""
+        """Enter what was done with the sensor in the audit log (docs/records/audit.schema.json)."""
         record = {"action": action, "detail": detail, "message": message, "ts_ns": time.time_ns()}
-        self._try(lambda: self.store.audit(record))
+        try:
+            self._try(lambda: self.store.audit(record))
+        except AuditFull as error:
+            say(logging.ERROR, "audit_full", f"not in the audit log: {message} {error}")
 
     def steady_s(self) -> float:
         """The clock that nobody sets."""
@@ -226,13 +233,19 @@ class Sensor:
         if self._orders is None or self.policy is None:
             return
         asked, self._policy_asked = self._policy_asked, False
-        broken, fresh = self._orders.broken, self._orders.fresh(asked)
+        broken, fresh = self._orders.broken, None
+        found: list[Policy | None] = []
+        orders_ = self._orders
+        if self._try(lambda: found.append(orders_.fresh(asked))):
+            (fresh,) = found
         if self._orders.broken is not None and self._orders.broken != broken:
             self._report([Finding("policy_broken", str(self._orders.path), 0, {"error": self._orders.broken})])
             self.audit("policy_broken", self._orders.broken, path=str(self._orders.path))
         if fresh is not None:
-            orders.say_adopted(self._orders.path, self.policy, fresh)
-            self.audit("policy_changed", "Another policy is in force.", sha256=fresh.sha256, before=self.policy.sha256)
+            if fresh.sha256 != self.policy.sha256:
+                orders.say_adopted(self._orders.path, self.policy, fresh)
+                changed = {"path": safe_path(fresh.path), "sha256": fresh.sha256, "before": self.policy.sha256}
+                self.audit("policy_changed", "Another policy is in force.", **changed)
             self.checkpoint()  # what was seen by now is compared, and kept as the old policy judged it
             for line in orders.change(self.policy, fresh, self.store.outline().operations, self.now_ns()).lines():
                 say(logging.WARNING, "policy_change", line)

@@ -19,6 +19,7 @@ from otmon.model import (
     HostRecord,
     OperationKey,
     OperationRecord,
+    PermitWrite,
     PointRecord,
     Target,
     Unit,
@@ -75,6 +76,9 @@ class Part:
     blocks: list[BlockRecord] = field(default_factory=list)
     """Each transfer by itself, by time, until `otmon.site.ledger` entered them."""
     habits: list[Habit] = field(default_factory=list)
+    permitted: list[OperationRecord] = field(default_factory=list)
+    """Of operations what a ticket permitted, with its row; several of one operation where there were several."""
+    permit_writes: list[PermitWrite] = field(default_factory=list)
     points: list[PointRecord] = field(default_factory=list)
     """Values seen on the wire, by time."""
     points_shed: int = 0
@@ -187,7 +191,18 @@ def joined(left: Part, right: Part) -> Part:
 
 def bounded(part: Part, most: int = MAX_UNSAVED) -> Part:
     """A part that waits to be written, with what was seen last of each kind; what has no room is counted as shed."""
-    for name in ("operations", "connections", "hosts", "bindings", "facts", "blocks", "habits", "points"):
+    for name in (
+        "operations",
+        "connections",
+        "hosts",
+        "bindings",
+        "facts",
+        "blocks",
+        "habits",
+        "points",
+        "permitted",
+        "permit_writes",
+    ):
         records = getattr(part, name)
         if len(records) > most:
             part.shed += len(records) - most
@@ -201,6 +216,13 @@ def _strictest(left: OperationRecord, right: OperationRecord) -> tuple[str | Non
     rank = {"deny": 0, "permit": 1, None: 2}
     best = min((left, right), key=lambda record: (rank.get(record.verdict, 1), record.row or "~"))
     return best.verdict, best.row
+
+
+def add_writes(left: PermitWrite, right: PermitWrite) -> PermitWrite:
+    """Values of one target in two parts."""
+    first, last = sorted((left, right), key=lambda write: write.first_ts_ns)
+    last = max((first, last), key=lambda write: write.last_ts_ns)
+    return first._replace(last_value=last.last_value, last_ts_ns=last.last_ts_ns, times=left.times + right.times)
 
 
 def add_operations(left: OperationRecord, right: OperationRecord) -> OperationRecord:
@@ -304,6 +326,10 @@ def merge(parts: Sequence[Part]) -> Part:
     whole.facts = sorted(facts.values(), key=lambda fact: (fact.realm, fact.address, unit_order(fact.unit), *fact[3:]))
     habits = united((habit for part in parts for habit in part.habits), *UNITE["habits"])
     whole.habits = sorted(habits.values(), key=lambda habit: habit[:4])
+    permitted = united((op for part in parts for op in part.permitted), lambda op: (op.key, op.row), add_operations)
+    whole.permitted = sorted(permitted.values(), key=lambda op: (operation_order(op.key), op.row or ""))
+    writes = united((w for part in parts for w in part.permit_writes), lambda write: write[:2], add_writes)
+    whole.permit_writes = sorted(writes.values(), key=lambda write: (operation_order(write.key), write.row))
     whole.blocks = sorted((block for part in parts for block in part.blocks), key=transfer_order)
     whole.points = sorted((point for part in parts for point in part.points), key=_point_order)
     return whole

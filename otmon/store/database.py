@@ -19,14 +19,16 @@ import orjson
 from otmon import __version__
 from otmon.alerts.decisions import Signed
 from otmon.alerts.keep import restore
+from otmon.alerts.permits import PermitOrder
 from otmon.model import BlockRecord, ConnectionRecord, OperationKey, OperationRecord
 from otmon.policy.functions import Triple
+from otmon.policy.permits import WorkPermit
 from otmon.policy.replay import Seen
 from otmon.site.assets import Asset, by_place
 from otmon.site.evidence import Place
 from otmon.site.part import Part
 from otmon.site.site import Site
-from otmon.store import decisions, spool
+from otmon.store import audit, decisions, permits, spool
 from otmon.store.errors import StoreError, StoreFull
 from otmon.store.migrate import migrate, schema_of
 from otmon.store.schema import MIGRATIONS, SCHEMA, TABLES
@@ -69,6 +71,7 @@ def write_database(
         write_counters(db, counters_of(site.part))
         for name, (table, row_of, _) in RECORDS.items():
             write_records(db, table, row_of, getattr(site.part, name))
+        permits.add(db, site.part.permitted, site.part.permit_writes)
         write_alerts(db, alerts)
         if spooled:
             _spool_all(db, site, spooled)
@@ -199,6 +202,34 @@ class SiteDatabase:
     def took(self, digest: str) -> bool:
         """Whether the file of decisions with this signature was taken."""
         return decisions.taken(self._db, digest)
+
+    def decided(self, alert: str) -> list[dict[str, Any]]:
+        """Every decision and note about an alert, the oldest first (docs/records/audit.schema.json)."""
+        return decisions.history(self._db, alert)
+
+    def permits(self) -> list[WorkPermit]:
+        """All that were ever opened, the oldest first."""
+        return permits.every(self._db)
+
+    def look_at_permit(self, order: PermitOrder, now_ns: int) -> None:
+        """Raises DecisionError if a permit cannot be opened or closed."""
+        permits.look(self._db, self.name, order, now_ns)
+
+    def done_under(self, ticket: str) -> Iterator[dict[str, Any]]:
+        """Operations that a ticket permitted; see `otmon.store.permits.done`."""
+        return permits.done(self._db, ticket)
+
+    def written_under(self, ticket: str) -> Iterator[dict[str, Any]]:
+        """Points that were set under a ticket; see `otmon.store.permits.written`."""
+        return permits.written(self._db, ticket)
+
+    def audit_log(self) -> Iterator[audit.Entry]:
+        """The audit log."""
+        return audit.entries(self._db)
+
+    def verify_log(self, kept: str | None = None) -> audit.Looked:
+        """Whether the audit log is as it was written; see `otmon.store.audit.verify`."""
+        return audit.verify(self._db, kept)
 
     @cached_property
     def health(self) -> list[dict[str, Any]]:

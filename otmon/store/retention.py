@@ -14,8 +14,8 @@ from otmon.limits import (
     KEEP_HABITS,
     KEEP_HOSTS,
     KEEP_NS,
+    KEEP_PERMITTED,
 )
-from otmon.store import decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Retention:
     max_facts: int = KEEP_FACTS
     max_blocks: int = KEEP_BLOCKS
     max_habits: int = KEEP_HABITS
+    max_permitted: int = KEEP_PERMITTED
 
 
 class Forgotten(NamedTuple):
@@ -46,6 +47,7 @@ class Forgotten(NamedTuple):
     facts: int = 0
     blocks: int = 0
     habits: int = 0
+    permitted: int = 0
 
     def __add__(self, other: object) -> "Forgotten":
         """Sum of each."""
@@ -55,7 +57,7 @@ class Forgotten(NamedTuple):
 
 
 _TABLE: Final = {
-    **{name: name for name in ("connections", "alerts", "hosts", "blocks", "habits")},
+    **{name: name for name in ("connections", "alerts", "hosts", "blocks", "habits", "permitted")},
     "operations": "operation_rows",
 }
 _SINCE: Final = {"bindings": "first_ts_ns", "facts": "ts_ns"}
@@ -111,12 +113,14 @@ def forget(db: sqlite3.Connection, keep: Retention, now_ns: int) -> Forgotten:
     gone = dict.fromkeys((*_TABLE, *_SINCE), 0)
     for kind in _TABLE:
         gone[kind] += _before(db, kind, min(end_ns, now_ns - EPISODE_QUIET_NS) if kind == "alerts" else end_ns)
-    for kind in ("connections", "hosts", "blocks", "habits"):
+    for kind in ("connections", "hosts", "blocks", "habits", "permitted"):
         most = getattr(keep, f"max_{kind}")
         gone[kind] += _oldest(db, kind, max(0, _rows(db, kind) - most), now_ns)
     for kind, most in (("bindings", keep.max_bindings), ("facts", keep.max_facts)):
         gone[kind] += _of_nobody(db, kind, end_ns)
         gone[kind] += _earliest(db, kind, _rows(db, kind) - most)
+    of_them = "(ticket, row) IN (SELECT ticket, row FROM permitted)"
+    db.execute(f"DELETE FROM permit_writes WHERE last_ts_ns < ? OR NOT {of_them}", (end_ns,))
     # What waits for sinks has a bound of its own: history does not go for it.
     (waiting,) = db.execute("SELECT ifnull(sum(bytes), 0) FROM streams").fetchone()
     for kind in _BY_SIZE:
@@ -127,5 +131,4 @@ def forget(db: sqlite3.Connection, keep: Retention, now_ns: int) -> Forgotten:
             gone[kind] += removed
             if not removed:
                 break
-    db.execute(decisions.FORGET)
     return Forgotten(**gone)

@@ -7,7 +7,7 @@ columns hold -1 ('' where a target has no space), which the view `operations` sh
 
 from typing import Final
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 
 _TABLES_2: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -139,7 +139,43 @@ CREATE TABLE habits (
 ) WITHOUT ROWID;
 """
 """Blocks of controller logic that were moved; `before`: the sha256 that the block had until then. Habits of clients."""
-TABLES: Final = _TABLES_2 + _TABLES_3 + _TABLES_4
+_AUDIT: Final = """
+CREATE TABLE audit (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, hash TEXT NOT NULL, entry TEXT NOT NULL
+);
+CREATE INDEX audit_by_action ON audit (json_extract(entry, '$.action'));
+CREATE INDEX audit_by_file ON audit (json_extract(entry, '$.detail.file'));
+"""
+_TABLES_5: Final = """
+DROP TABLE decisions;
+CREATE VIEW decisions AS SELECT
+    n, json_extract(entry, '$.detail.file') AS file, json_extract(entry, '$.detail.alert') AS alert,
+    json_extract(entry, '$.detail.decision') AS decision, json_extract(entry, '$.detail.by') AS person,
+    json_extract(entry, '$.detail.decided') AS decided, json_extract(entry, '$.detail.until') AS until,
+    ifnull(json_extract(entry, '$.detail.note'), '') AS note, json_extract(entry, '$.detail.ticket') AS ticket
+FROM audit
+WHERE json_extract(entry, '$.action') IN ('alert_acknowledged', 'alert_closed', 'alert_accepted', 'alert_noted')
+    AND json_extract(entry, '$.detail.alert') IN (SELECT id FROM alerts);
+CREATE TRIGGER audit_never_changes BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'entries of the audit log are only added'); END;
+CREATE TRIGGER audit_never_shrinks BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'entries of the audit log are only added'); END;
+CREATE TABLE permitted (
+    ticket TEXT NOT NULL, row TEXT NOT NULL, operation TEXT NOT NULL,
+    attempted INTEGER NOT NULL, accepted INTEGER NOT NULL, rejected INTEGER NOT NULL, partial INTEGER NOT NULL,
+    unanswered INTEGER NOT NULL, unseen INTEGER NOT NULL, pending INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL, PRIMARY KEY (ticket, row, operation)
+) WITHOUT ROWID;
+CREATE TABLE permit_writes (
+    ticket TEXT NOT NULL, row TEXT NOT NULL, operation TEXT NOT NULL, first_value REAL NOT NULL,
+    last_value REAL NOT NULL, times INTEGER NOT NULL, first_ts_ns INTEGER NOT NULL, last_ts_ns INTEGER NOT NULL,
+    PRIMARY KEY (ticket, row, operation)
+) WITHOUT ROWID;
+"""
+"""The audit log, whose AUTOINCREMENT remembers how long it once was; decisions are entries of it. What was done under
+permits: operations as in operations.jsonl, by ticket and row, and the values that they set.
+"""
+TABLES: Final = _TABLES_2 + _TABLES_3 + _TABLES_4 + _AUDIT + _TABLES_5
 
 TABLE_NAMES: Final = {
     1: frozenset({"meta", "endpoints", "assets", "operations", "connections", "alerts"}),
@@ -152,6 +188,7 @@ TABLE_NAMES: Final = {
 }
 TABLE_NAMES[3] = TABLE_NAMES[2] | {"spool", "streams", "told", "decisions"}
 TABLE_NAMES[4] = TABLE_NAMES[3] | {"blocks", "habits"}
+TABLE_NAMES[5] = TABLE_NAMES[4] - {"decisions"} | {"audit", "permitted", "permit_writes", "sqlite_sequence"}
 """What a whole file of each schema has."""
 
 MIGRATIONS: Final = {
@@ -210,6 +247,15 @@ UPDATE meta SET value = '3' WHERE key = 'schema';
 """,
     3: f"""{_TABLES_4}
 UPDATE meta SET value = '4' WHERE key = 'schema';
+""",
+    # Decisions lay beside; the functions are those of otmon.store.migrate, which sees the rows in their order.
+    4: f"""{_AUDIT}
+INSERT INTO audit (hash, entry) SELECT next_hash(entry), entry FROM (
+    SELECT decision_entry(alert, decision, person, ts_ns, until_ns, note, ticket, file, taken_ns) AS entry
+    FROM decisions ORDER BY n
+);
+{_TABLES_5}
+UPDATE meta SET value = '5' WHERE key = 'schema';
 """,
 }
 """Schema -> what makes the next one of it. A step never changes once it is released: later ones come after it."""

@@ -14,11 +14,13 @@ from typing import Any, Final, Self
 from otmon.alerts.decisions import Signed
 from otmon.alerts.episodes import Episode
 from otmon.alerts.keep import as_text, restore
-from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES, SUMMARY_NS, SUMMARY_ROWS
+from otmon.alerts.permits import PermitOrder
+from otmon.limits import MAX_HEALTH_RECORDS, MAX_JOURNAL_BYTES
 from otmon.model import BlockRecord, ConnectionRecord, Habit, OperationKey, OperationRecord
+from otmon.policy.permits import WorkPermit
 from otmon.site.part import UNITE, Part, Records, add_tree, united
 from otmon.site.site import Site
-from otmon.store import decisions, spool
+from otmon.store import audit, decisions, permits, spool, summaries
 from otmon.store.errors import StoreGone
 from otmon.store.journal import Journal
 from otmon.store.opening import NAMELESS, lock, open_database, trouble
@@ -188,6 +190,7 @@ class SiteStore:
             if "point" in self.spooled:
                 spool.append(db, "point", (spool.point_entry(self.site, point) for point in part.points))
             db.executemany(ADD_OPERATION, map(operation_row, part.operations))
+            permits.add(db, part.permitted, part.permit_writes)
             # A connection that turned out to be part of a scan, or to speak a control protocol, was taken back.
             back = (operation_row(op) for op in part.operations if op.counts.attempted < 0)
             db.executemany(REMOVE_EMPTY, (row[: len(KEYS["operation_rows"])] for row in back))
@@ -278,38 +281,31 @@ class SiteStore:
     # --- the spool ---------------------------------------------------------------------------------------------------
 
     def audit(self, record: Mapping[str, Any]) -> None:
-        """Spool what was done with the sensor (docs/records/audit.schema.json), if anybody takes it."""
-        if "audit" in self.spooled:
-            with self._writing() as db:
-                spool.append_audit(db, self.site, record)
+        """Enter what was done with the sensor (docs/records/audit.schema.json) in the log, and spool it."""
+        with self._writing() as db:
+            audit.append(db, self.site, [record], spooled="audit" in self.spooled)
 
     def decide(self, signed: Signed, now_ns: int) -> None:
         """Keep a file of decisions about alerts, and tell of each. Raises DecisionError, and nothing was kept."""
         with self._writing() as db:
-            decisions.take(db, self.site, signed, now_ns)
-            if "audit" in self.spooled:
-                for decision in signed.decisions:
-                    spool.append_audit(db, self.site, decisions.audit_record(decision, now_ns))
+            decisions.take(db, self.site, signed, now_ns, spooled="audit" in self.spooled)
+
+    def permit(self, order: PermitOrder, now_ns: int) -> None:
+        """Open or close a permit. Raises DecisionError, and nothing was changed."""
+        with self._writing() as db:
+            permits.take(db, self.site, order, now_ns, spooled="audit" in self.spooled)
+
+    def permits(self) -> tuple[WorkPermit, ...]:
+        """Permits that a policy must know."""
+        with self._reading() as db:
+            return permits.current(db)
 
     def summarise(self, now_ns: int) -> int:
-        """Spool the next operations that were seen since the last round of summaries; gives how many.
-
-        A round goes through all operations in the order of their keys, SUMMARY_ROWS at a call, so that a million of
-        them neither hold up frames nor are written at once; the next one begins SUMMARY_NS after it began.
-        """
+        """Spool the next operations of a round of summaries, see `otmon.store.summaries.due`; gives how many."""
         if "operation" not in self.spooled:
             return 0
         with self._writing() as db:
-            state = read_counters(db).get("summaries") or {"since_ns": now_ns, "began_ns": now_ns, "after": None}
-            if state["after"] is None:
-                if now_ns - state["began_ns"] < SUMMARY_NS:
-                    write_counters(db, {"summaries": state})
-                    return 0
-                state = {"since_ns": state["began_ns"], "began_ns": now_ns, "after": []}
-            found = list(read_operations(db, state["after"], SUMMARY_ROWS))
-            state["after"] = list(operation_row(found[-1])[: len(KEYS["operation_rows"])]) if found else None
-            write_counters(db, {"summaries": state})
-            seen = (op for op in found if op.last_ts_ns > state["since_ns"])
+            seen = summaries.due(db, now_ns)
             return spool.append(
                 db, "operation", (spool.operation_entry(self.site, op, "summary", self.who) for op in seen)
             )

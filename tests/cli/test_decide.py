@@ -48,6 +48,10 @@ def moment(**later: float) -> str:
     return (datetime.now(UTC) + timedelta(**later)).isoformat()
 
 
+def iso(text: str) -> str:
+    return datetime.fromisoformat(text).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def decision(alert: str = FIRST, **more: Any) -> dict[str, Any]:
     return {"decision": "acknowledge", "alert": alert, "by": "A. Mayer", "ts": moment(), "site": SITE.name, **more}
 
@@ -83,8 +87,22 @@ def test_decisions_are_taken_over_shown_and_told(folder: Path, key: Path, capsys
         (SECOND, "accept", "A. Mayer", "agreed", "OT-1"),
     ]
     told = [json.loads(record) for (record,) in rows(folder, "SELECT record FROM spool WHERE stream = 'audit'")]
-    assert [one["action"] for one in told] == ["alert_acknowledged", "alert_accepted"]
-    assert told[1]["detail"] == {"alert": SECOND, "by": "A. Mayer", "note": "agreed", "ticket": "OT-1"}
+    assert [one["action"] for one in told] == ["decisions_imported", "alert_acknowledged", "alert_accepted"]
+    log = rows(folder, "SELECT n, hash, entry FROM audit ORDER BY n")
+    for one, (number, digest, entry) in zip(told, log, strict=True):
+        place = {"log_entry": str(number), "log_hash": digest}
+        assert one == {**json.loads(entry), "detail": json.loads(entry)["detail"] | place}
+    signature = json.loads(file.read_text().splitlines()[-1])["hmac_sha256"]
+    assert json.loads(log[2][2])["detail"] == {
+        "alert": SECOND,
+        "by": "A. Mayer",
+        "decision": "accept",
+        "file": signature,
+        "note": "agreed",
+        "decided": iso(accept["ts"]),
+        "ticket": "OT-1",
+        "until": iso(accept["until"]),
+    }
     assert run(["alerts", "list", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "acknowledged by" in out

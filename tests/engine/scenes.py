@@ -14,6 +14,7 @@ from tests.policy.policy_kit import policy
 
 PERMITTED = """
     otmon: 1
+    timezone: UTC
     site: works
     zones:
       control: {hosts: [10.0.1.0/24, "fd00:1::/64"]}

@@ -305,6 +305,7 @@ def text_of(spec):
     number = iter(range(100))
     document = {
         "otmon": 1,
+        "timezone": "UTC",
         "zones": {
             "plant": {"hosts": ZONES["plant"]},
             "cell": {"hosts": ZONES["cell"], "monitored": spec["cell"]},

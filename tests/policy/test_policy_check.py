@@ -148,6 +148,7 @@ def test_a_row_is_broad_only_where_it_could_be_tighter(row, key, used):
 def test_a_row_with_a_window_was_used_if_it_was_open_in_between():
     text = """
 otmon: 1
+timezone: UTC
 zones: {z: {hosts: [10.0.0.0/24]}}
 conduits:
   - {id: x, from: z, to: z, during: {hours: 14:00-15:00}, allow: [{protocol: s7comm, items: [DB1]}]}

@@ -20,6 +20,7 @@ from tests.policy.test_policy_permitted import MOMENTS, sites, spoken
 PLANT = (Path(__file__).parents[2] / "rules" / "plant.yaml").read_text()
 BASE = """
     otmon: 1
+    timezone: UTC
     zones:
       control: {hosts: [10.0.1.0/24]}
       panels: {hosts: [10.0.2.0/24]}

@@ -238,6 +238,7 @@ def test_what_is_wrong_in_its_words_and_in_its_meaning_is_told_at_once():
 
 WHOLE = {
     "otmon": 1,
+    "timezone": "UTC",
     "realms": {"r1": {"vlans": [1, "3-4"]}},
     "zones": {
         "a": {"hosts": ["10.0.0.0/24"], "realm": "r1", "assets": ["box"], "allow": [{"protocol": "icmp"}]},
@@ -372,6 +373,7 @@ def test_yaml_1_2_scalars():
 def test_mutilated_policies_never_raise_anything_else():
     source = (
         GOOD
+        + "timezone: UTC\n"
         + "conduits:\n  - {id: x, from: any, to: control, during: {hours: 08:00-17:00}, allow: [{protocol: tcp}]}\n"
     ).encode()
     rng = random.Random(60)

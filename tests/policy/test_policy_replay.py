@@ -60,6 +60,7 @@ def test_what_it_would_have_alerted_on_is_what_it_alerted_on(data):
 
 WINDOWED = """
     otmon: 1
+    timezone: UTC
     zones: {plant: {hosts: [10.0.0.0/24]}}
     conduits:
       - {id: always, from: any, to: any, allow: [{protocol: modbus, access: read}]}

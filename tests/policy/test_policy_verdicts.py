@@ -164,7 +164,7 @@ PERMITTED = {
     "s7 setup": (op(HMI, PLC, "s7comm", "setup_communication"), "scada-polls-plcs/5"),
     "plc's own job": (
         op(ENG, PLC, "s7comm", "download_block", "program", initiated_by="server", target=Target("block", name="OB1")),
-        "transfer",
+        "transfer@CHG-1042",
     ),
     "unsolicited": (
         op("10.10.2.40", RTU, "dnp3", "unsolicited_response", unit=(3, 10), initiated_by="server", target=Target("g2")),
@@ -189,9 +189,9 @@ def test_permitted(water, name):
 
 def test_windows_and_tickets(water):
     key = op(ENG, PLC, **STOP)
-    assert water.judge(key, NOON).row == "transfer"
+    assert water.judge(key, NOON).row == "transfer@CHG-1042"
     verdict = water.judge(key, NIGHT)
-    assert (verdict.permit, verdict.kind, verdict.nearest) == (False, "command", "transfer")
+    assert (verdict.permit, verdict.kind, verdict.nearest) == (False, "command", "transfer@CHG-1042")
     assert verdict.separation == (
         "Row transfer allows it in its window: mon, tue 08:00-17:00 until 2026-12-01 (CHG-1042)."
     )

@@ -74,6 +74,10 @@ WINDOWS = [
     {"hours": "08:00-17:00", "until": "2026-03-30T12:00"},
     {"until": "2026-03-29T02:30"},
     {"until": "2026-10-25T02:30"},
+    {"from": "2026-03-29T02:30"},
+    {"from": "2026-10-25T02:30"},
+    {"from": "2026-10-25T02:30", "until": "2026-10-25T02:45"},
+    {"from": "2026-03-30T12:00", "until": "2026-10-25T09:00", "hours": "08:00-17:00", "days": ["mon", "sun"]},
 ]
 
 
@@ -88,6 +92,8 @@ def test_open_and_horizon_minute_by_minute(during):
         if during.get("until", "").startswith("2026-10-25T02"):
             # The C library's clock shows 02:30 twice; a window that has ended does not open again.
             states = close_for_good(during, start, states)
+        if "from" in during:
+            states = [state and begun for state, begun in zip(states, begins(during, start), strict=True)]
         at = 0
         while at < MINUTES:
             ts_ns = (start + at * 60) * 10**9
@@ -104,6 +110,15 @@ def test_open_and_horizon_minute_by_minute(during):
                 assert policy.horizon((start + inside * 60) * 10**9 + 7) == horizon
                 assert policy.judge(op, (start + inside * 60) * 10**9 + 7).permit == states[at]
             at = change
+
+
+def begins(during, start):
+    """For each minute: a clock on the wall has shown that time, or passed over it. It does not go back."""
+    begun = False
+    for minute in range(MINUTES):
+        local = time.strftime("%Y-%m-%dT%H:%M", time.localtime(start + minute * 60))
+        begun = begun or local >= during["from"]
+        yield begun
 
 
 def close_for_good(during, start, states):
@@ -124,7 +139,7 @@ def test_horizon_of_several_windows_is_the_nearest():
         ts_ns = int(rng.choice(WEEKS).timestamp()) * 10**9 + rng.randrange(MINUTES) * MINUTE_NS
         assert together.horizon(ts_ns) == min(policy.horizon(ts_ns) for policy in singles)
         for i, during in enumerate(WINDOWS):
-            if "until" not in during:
+            if not during.keys() & {"from", "until"}:
                 op = connect(f"10.0.0.{i + 1}", "10.0.0.99", "icmp")
                 assert together.judge(op, ts_ns).permit == is_open(during, ts_ns // 10**9)
 
@@ -148,4 +163,6 @@ def test_a_date_is_the_last_day_and_the_ticket_is_said():
     assert policy.judge(op, noon).permit
     late = policy.judge(op, noon + 24 * 60 * MINUTE_NS)
     assert not late.permit
-    assert late.separation == "Row c0 allows it in its window: 08:00-17:00 until 2026-12-01 (CHG-1042)."
+    assert late.separation == "Permit CHG-1042 of row c0 ended 2026-12-01."
+    night = policy.judge(op, noon - 8 * 60 * MINUTE_NS)
+    assert night.separation == "Row c0 allows it in its window: 08:00-17:00 until 2026-12-01 (CHG-1042)."

@@ -56,6 +56,7 @@ def test_steps_of_the_clock_are_in_the_record_of_their_interval(
 
 
 WINDOWED = """otmon: 1
+timezone: UTC
 zones: {plant: {hosts: [10.0.0.0/8]}}
 conduits:
   - {id: WHEN, from: plant, to: plant, DURING allow: [{protocol: modbus, access: write}]}

@@ -111,7 +111,7 @@ def some(*seen_ns: int) -> list[Any]:
 
 
 def test_rounds_of_summaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otmon.store.sensor.SUMMARY_ROWS", 2)
+    monkeypatch.setattr("otmon.store.summaries.SUMMARY_ROWS", 2)
     with SiteStore(tmp_path / "site.db", "s", spooled=STREAMS) as store:
         store.add(Part(operations=some(10, 10, 10, 10, 10)))
         assert len(ids(store, "operation")) == 5
