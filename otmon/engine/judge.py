@@ -60,12 +60,12 @@ class Judge:
         self._awaited: dict[int, int] = {}
         """Message number -> hit, where the compiled path does not know the hit."""
         self._denied: dict[int, Sequence[Judged]] = {}
-        self._shadow: Any = None
+        self.shadow: Any = None
         """What points were last set to; without a policy nobody asks."""
         if policy is not None:
             from otmon.engine.shadow import Shadow
 
-            self._shadow = Shadow()
+            self.shadow = Shadow()
             state.ctl[c.CTL_HORIZON] = policy.horizon(0)
 
     # --- shapes ------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class Judge:
             return self._denials((key, self.policy.judge(key, ts_ns)) for key in self.operations(shape))
         written = self.protocol(shape).written(message)
         keys = [self.key(shape, op) for op in message.ops]
-        return self._denials(self._shadow.judged(self.policy, keys, message, written, ts_ns))
+        return self._denials(self.shadow.judged(self.policy, keys, message, written, ts_ns))
 
     @staticmethod
     def _denials(judged: Iterable[tuple[OperationKey, Verdict]]) -> list[Judged]:
@@ -224,8 +224,8 @@ class Judge:
                     episode.written = tuple(self.protocol(shape).written(message))[:64]
                     episode.flags = message.flags
                     if verdict == c.VERDICT_ALERT:  # those that follow are counted, not looked at
-                        self._shadow.lost(policy, [d.op for d in denied], message, episode.written)
-                    episode.detail |= self._shadow.told(policy, members[0].op, members[0].verdict, ts_ns)
+                        self.shadow.lost(policy, [d.op for d in denied], message, episode.written)
+                    episode.detail |= self.shadow.told(policy, members[0].op, members[0].verdict, ts_ns)
             place = self._numbers[id(episode)]
             hit = self._hit(event, place, episode, members, verdict)
             state.hits[hit, c.H_COUNT] += 1
@@ -317,7 +317,7 @@ class Judge:
         for message in requests(data, protocol, *new, self._state.scratch):
             written = protocol.written(message)
             keys = [op._replace(**read._asdict(), initiated_by="client") for read in message.ops]
-            effects = self._shadow.lost(self.policy, keys, message, written)
+            effects = self.shadow.lost(self.policy, keys, message, written)
             for key in keys:
                 verdict = self.policy.judge_values(key, written, event[c.E_TS], effects)
                 if not verdict.permit:

@@ -54,7 +54,7 @@ class Permitted:
         written = () if message is None else tuple(judge.protocol(shape).written(message))
         for op, value in written:
             key = judge.key(shape, op)
-            verdict = policy.judge_values(key, written, event[c.E_TS])
+            verdict = policy.judge_values(key, written, event[c.E_TS], judge.shadow.effects)
             if not verdict.permit or ticket_of(verdict.row) is None or len(self._writes) >= MAX_SHAPES:
                 continue
             mine = PermitWrite(verdict.row or "", key, value, value, 1, event[c.E_TS], event[c.E_TS])

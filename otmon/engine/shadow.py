@@ -17,14 +17,14 @@ class Shadow:
 
     def __init__(self) -> None:
         self._image = Image()
-        self._effects = NOTHING
+        self.effects = NOTHING
         """Of the message that was judged last."""
 
     def judged(
         self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written, ts_ns: int
     ) -> Iterator[tuple[OperationKey, Verdict]]:
         """The verdict of each operation of a message, its values considered; the message is then remembered."""
-        effects = self._effects = self._of(policy, keys, message, written)
+        effects = self.effects = self._of(policy, keys, message, written)
         if effects.points and message.function not in SELECTING:
             where, client = _where(keys[0]), keys[0].client
             found = writes(keys[0].protocol, message, written)
@@ -34,10 +34,10 @@ class Shadow:
 
     def lost(self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written) -> Effects:
         """As much of a message that is told for others: what its points hold is not known from now on."""
-        self._effects = self._of(policy, keys, message, written)
-        if self._effects.points:
-            self._image.forget(_where(keys[0]), self._effects)
-        return self._effects
+        self.effects = self._of(policy, keys, message, written)
+        if self.effects.points:
+            self._image.forget(_where(keys[0]), self.effects)
+        return self.effects
 
     def _of(self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written) -> Effects:
         found = writes(keys[0].protocol, message, written) if policy.tags and keys else ()
@@ -47,7 +47,7 @@ class Shadow:
         """`change` of an alert: what the last message makes of points, first of the one that is not allowed."""
         if op.target is None:
             return {}
-        found = [effect for effect in self._effects.points if concerns(op.target, effect)]
+        found = [effect for effect in self.effects.points if concerns(op.target, effect)]
         if verdict.kind == "value":
             found.sort(key=lambda effect: _fits(policy, op, effect, ts_ns))
         if not found:

@@ -85,7 +85,7 @@ def accept(
 def _questions(record: Mapping[str, Any], policy: Policy, dangerous: bool) -> list[Asked]:
     """What the policy is to permit. Refused: none of it is for a row to permit, or not without being told so."""
     name = record["id"]
-    found = asked_of(record)
+    found = asked_of(record, policy.tags)
     if not found:
         what = (record.get("finding") or record.get("operation") or {}).get("reason") or record["row"] or record["kind"]
         raise Refused(

@@ -1,15 +1,19 @@
 """Named points in the texts of a policy: operations, differences, explanations, edits."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from otmon.policy.axes import Axes
 from otmon.policy.difference import difference
-from otmon.policy.edit import Asked, permits, smallest
+from otmon.policy.edit import Asked, measured, permits, smallest
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_bytes, load_policy
 from otmon.policy.optext import TextError, operation_text, parse_operation
+from otmon.policy.permitted import permitted
 from otmon.policy.phrases import Phrases, joined
+from otmon.policy.space import uncovered
 from otmon.policy.why import Explainer
 from tests.policy.policy_kit import NOON
 
@@ -136,3 +140,14 @@ def test_never_may_name_points(folder: Path) -> None:
     assert not permits(policy, asked(policy, "hmi -> plc-1 modbus unit 1 write_single_register 41 = 3"))
     assert permits(policy, asked(policy, "hmi -> plc-1 modbus unit 1 write_single_register 42 = 3"))
     assert permits(policy, asked(policy, "hmi -> plc-2 modbus unit 1 write_single_register 41 = 3"))
+
+
+def test_boxes_and_verdicts_agree(folder: Path) -> None:
+    policy = load(folder)
+    axes = Axes([policy])
+    boxes = permitted(policy, axes)
+    for before, value in product((None, 20, 74, 79), (19.9, 20, 25, 79.5, 80, 81, float("nan"))):
+        text = f"plc1.T1 = {value}" if before is None else f"plc1.T1 = {before} -> {value}"
+        question = asked(policy, f"hmi -> plc-1 modbus write_multiple_registers {text}")
+        box = axes.box(question.key, NOON, *measured(policy, question))
+        assert permits(policy, question) is (uncovered(box, [permit.box for permit in boxes.permits]) is None), text
