@@ -80,7 +80,7 @@ class Image:
         bits = []
         touched: dict[str, tuple[Tag, list[int]]] = {}
         for write in writes:
-            known = [tag for tag in tags.of(*where, write.space) if tag.start <= write.position < tag.start + tag.size]
+            known = tags.of(*where, write.space).get(write.position, ())
             place = write.space, write.position
             for tag in known:
                 if write.mask & tag.mask(write.position):
@@ -112,7 +112,7 @@ class Image:
         """The device was told so."""
         device = _device(where)
         for write in writes:
-            if any(tag.start <= write.position < tag.start + tag.size for tag in tags.of(*where, write.space)):
+            if write.position in tags.of(*where, write.space):
                 key = device, write.space, write.position
                 _keep(self._cells, key, _put(*self._cells.get(key, (0, 0)), write))
         for effect in effects.points:

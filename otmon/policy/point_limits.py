@@ -39,6 +39,8 @@ def exceeded(
             beyond = _of_point(effect, permits, written, ts_ns)
             if beyond is not None:
                 return beyond
+    if not any(row.points.bits for row, _ in pointed if row.points is not None):
+        return None
     for space, position, bits in effects.bits:
         place = Target(space, position, position)
         low, high = span(target)
@@ -46,11 +48,9 @@ def exceeded(
             continue
         rows = [row for row, _ in pointed if _covers(permits, row, place)]
         named = {name for row in rows if row.points for name in row.points.names}
-        known = tags.of(op.realm, op.server, op.protocol, op.unit, space)
         own = 0
-        for tag in known:
-            if tag.name in named and tag.start <= position < tag.start + tag.size:
-                own |= tag.mask(position)
+        for tag in tags.of(op.realm, op.server, op.protocol, op.unit, space).get(position, ()):
+            own |= tag.mask(position) if tag.name in named else 0
         if rows and bits & ~own & (1 << cell_bits(space)) - 1:
             return Beyond(rows[0], f"Row {rows[0].title} allows {_bits_text(own)} to change there, and no others.")
     return None

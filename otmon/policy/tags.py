@@ -147,21 +147,25 @@ class TagMap:
             self._at.setdefault((tag.protocol, tag.space), []).append(tag)
         for found in self._at.values():
             found.sort(key=_start)
-        self._found: dict[tuple[str, str, str, Unit, str], list[Tag]] = {}
+        self._found: dict[tuple[str, str, str, Unit, str], dict[int, list[Tag]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.by_name)
 
-    def of(self, realm: str, server: str, protocol: str, unit: Unit, space: str) -> Sequence[Tag]:
-        """Points of a device in one address space, by position."""
+    def of(self, realm: str, server: str, protocol: str, unit: Unit, space: str) -> Mapping[int, Sequence[Tag]]:
+        """Points of a device at each position of one address space."""
         every = self._at.get((protocol, space))
         if not every:
-            return ()
+            return {}
         key = realm, server, protocol, unit, space
         found = self._found.get(key)
         if found is None:
             at, number = number_of(server), unit[1] if isinstance(unit, tuple) else unit
-            found = [tag for tag in every if tag.unit in (None, number) and tag.hosts.holds(realm, at)]
+            found = {}
+            for tag in every:
+                if tag.unit in (None, number) and tag.hosts.holds(realm, at):
+                    for position in range(tag.start, tag.start + tag.size):
+                        found.setdefault(position, []).append(tag)
             if len(self._found) >= _MAX_PLACES:
                 self._found.clear()
             self._found[key] = found
@@ -174,7 +178,8 @@ class TagMap:
             return ()
         low, high = span(target)
         known = self.of(op.realm, op.server, op.protocol, op.unit, target.space)
-        return [tag for tag in known if tag.start <= high and low < tag.start + tag.size]
+        near = range(low, high + 1) if high - low < len(known) else [at for at in known if low <= at <= high]
+        return list({tag.name: tag for at in near for tag in known.get(at, ())}.values())
 
 
 _MAX_PLACES: Final = 4096

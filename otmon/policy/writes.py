@@ -43,7 +43,7 @@ def _dnp3(message: Message, written: Sequence[tuple[Op, float]]) -> Iterator[Wri
         for point in header.get("points", ()):
             value = _switched(point) if "control_code" in point else point.get("value")
             if value is not None and point.get("index") is not None:
-                yield Write(f"g{header['group']}", point["index"], value, WHOLE)
+                yield Write(f"g{header['group']}", point["index"], float(value), WHOLE)
 
 
 def _switched(point: Mapping[str, object]) -> int | None:

@@ -292,3 +292,19 @@ def test_outputs_of_dnp3_are_numbers_and_switches(tmp_path: Any) -> None:
 
 def test_a_map_of_nothing_is_no_work() -> None:
     assert not TagMap()
+
+
+def test_a_dnp3_output_that_is_no_number_is_outside_every_limit(tmp_path: Any) -> None:
+    (tmp_path / "tags.csv").write_text("point,asset,protocol,address,scale\nSP,10.0.1.1,dnp3,g41 3,0.5\n")
+    text = "otmon: 1\ntags: tags.csv\nzones: {z: {hosts: [10.0.0.0/16]}}\nconduits:\n"
+    text += "  - {id: c, from: any, to: any, allow: [{protocol: dnp3, points: [SP], values: -1000..1000}]}\n"
+    policy, decoder = load_bytes(text.encode(), str(tmp_path / "policy.yaml")), PROTOCOL["dnp3"]
+    for value, permit in ((float("nan"), False), (float("inf"), False), (1999.0, True)):
+        objects = b"\x29\x04\x28\x01\x00\x03\x00" + struct.pack("<dB", value, 0)
+        message = decoder.decode(dnp3_corpus.request(5, objects), True, None)
+        written, op = decoder.written(message), message.ops[0]
+        sets = writes("dnp3", message, written)
+        effects = Image().effects(policy.tags, ("default", "10.0.1.1", "dnp3", op.unit), sets)
+        key = OperationKey("default", "10.0.2.1", "10.0.1.1", "tcp", 20000, "dnp3", op.unit, *op[:3], op.target)
+        assert policy.judge_values(key, written, 1, effects).permit is permit
+        assert effects.points[0].text()
