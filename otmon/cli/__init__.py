@@ -18,6 +18,7 @@ from otmon.cli.deliver import deliver
 from otmon.cli.doctor import doctor
 from otmon.cli.elastic import elastic
 from otmon.cli.export import export
+from otmon.cli.hunt import hunt
 from otmon.cli.learn import learn
 from otmon.cli.policy import policy
 from otmon.cli.second_opinion import second_opinion
@@ -56,6 +57,7 @@ for command in (
     policy,
     assets,
     operations,
+    hunt,
     blocks,
     graph,
     alerts,

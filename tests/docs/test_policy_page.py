@@ -42,3 +42,8 @@ def test_the_rules_of_the_page_are_those_of_the_program() -> None:
 @pytest.mark.parametrize("command", ["check", "coverage", "diff", "explain", "test", "replay", "compile"])
 def test_every_command_of_the_page_is_shown(command: str) -> None:
     assert f"`otmon policy {command}`\n" in PAGE
+
+
+@pytest.mark.parametrize("command", ["hunt"])
+def test_the_questions_of_the_page_are_shown(command: str) -> None:
+    assert f"`otmon {command}`\n" in PAGE
