@@ -4,6 +4,7 @@ import click
 
 from otmon.cli.policy_check import check
 from otmon.cli.policy_coverage import coverage
+from otmon.cli.policy_absent import absent
 from otmon.cli.policy_compile import compile_policy
 from otmon.cli.policy_diff import diff
 from otmon.cli.policy_explain import explain
@@ -16,5 +17,5 @@ def policy() -> None:
     """Work with policy files."""
 
 
-for command in (check, coverage, diff, explain, run_tests, replay, compile_policy):
+for command in (check, coverage, diff, explain, run_tests, replay, compile_policy, absent):
     policy.add_command(command)

@@ -28,6 +28,7 @@ from otmon.site.evidence import Place
 from otmon.site.part import Part
 from otmon.site.site import Site
 from otmon.store import decisions, spool
+from otmon.store.absence import Absence, absence
 from otmon.store.errors import StoreError, StoreFull
 from otmon.store.hunt import Found, facts_of, hosts_of, hunt, remembered
 from otmon.store.migrate import migrate, schema_of
@@ -178,6 +179,10 @@ class SiteDatabase:
     def hunt(self, pattern: Pattern) -> list[Found]:
         """Stored operations that fit a pattern, those alike together."""
         return hunt(self._db, pattern)
+
+    def absence(self, pattern: Pattern, start_ns: int, end_ns: int) -> Absence:
+        """What of a pattern was seen within a time, and what could not be seen."""
+        return absence(self._db, pattern, start_ns, end_ns)
 
     def hosts_of(self, hosts: Hosts) -> list[HostRecord]:
         """Addresses that have sent something."""

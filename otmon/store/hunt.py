@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
 def hunt(db: sqlite3.Connection, pattern: Pattern) -> list[Found]:
     """Everything that fits, in the order of keys."""
-    where, values = _conditions(db, pattern)
+    where, values = conditions(db, pattern)
     query = f"SELECT {', '.join(_KEY)}, {_SUMS} FROM operation_rows WHERE {where} GROUP BY {', '.join(_KEY)}"
     groups: dict[tuple[Any, ...], list[Any]] = {}
     for row in db.execute(query, values):
@@ -119,7 +119,8 @@ def _swept(found: list[Found]) -> list[Found]:
 
 
 # --- conditions ------------------------------------------------------------------------------------------------------
-def _conditions(db: sqlite3.Connection, pattern: Pattern) -> tuple[str, list[Any]]:
+def conditions(db: sqlite3.Connection, pattern: Pattern) -> tuple[str, list[Any]]:
+    """(what a row of `operation_rows` has to be, its values)."""
     parts = list(_parts(db, pattern))
     return " AND ".join(text for text, _ in parts) or "1", [value for _, values in parts for value in values]
 
