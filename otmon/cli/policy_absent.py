@@ -46,7 +46,7 @@ def absent(policy: Path, words: str, data: Path, start: str, end: str, as_json: 
     if end_ns <= start_ns:
         raise Stop(f"--until: {end!r} is not after {start!r}")
     with open_results(data) as results:
-        pattern = read_pattern(words, asset_names(results) | _names(loaded))
+        pattern = read_pattern(words, asset_names(results) | names_of(loaded))
         found = results.absence(pattern, start_ns, end_ns)
     if as_json:
         emit_json([_record(found, words, start_ns, end_ns)])
@@ -64,7 +64,7 @@ def _moment(option: str, text: str, policy: "Policy") -> int:
         raise Stop(f"{option}: {text!r} is not a time; write 2026-03-02T03:00") from None
 
 
-def _names(policy: "Policy") -> "dict[str, Intervals]":
+def names_of(policy: "Policy") -> "dict[str, Intervals]":
     """Whom a policy has a name for."""
     sites = policy.sites
     named = {zone.name: zone.hosts.ranges for zone in sites.zones}

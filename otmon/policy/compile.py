@@ -221,7 +221,7 @@ class Compiler:
             if model.allow:
                 hosts = (self._zone_hosts[name],)
                 rows = self._rows(model.allow, ("zones", name, "allow"), name, None)
-                out.append(Rule(hosts, hosts, name, name, rows))
+                out.append(Rule(hosts, hosts, name, name, rows, name))
         return out
 
     def _conduits(self) -> list[Rule]:
@@ -237,7 +237,7 @@ class Compiler:
             from_hosts, from_text = self._selected(model.from_, (*at, "from"), realm)
             to_hosts, to_text = self._selected(model.to, (*at, "to"), realm)
             rows = self._rows(model.allow, (*at, "allow"), model.id, self._window(model.during))
-            out.append(Rule(from_hosts, to_hosts, from_text, to_text, rows))
+            out.append(Rule(from_hosts, to_hosts, from_text, to_text, rows, model.id))
         return out
 
     def _never(self) -> list[Rule]:

@@ -4,7 +4,7 @@ What a verdict hangs on besides the target (hosts, protocol, port, unit, functio
 as a `Cover`; a new target of a known function then costs one lookup and a search in sorted ranges.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -49,6 +49,8 @@ class Rule(NamedTuple):
     from_text: str
     to_text: str
     rows: tuple[Row, ...]
+    name: str = ""
+    """Id of the conduit, or the zone whose own rows these are."""
 
 
 class Rules:
@@ -144,6 +146,21 @@ class Policy:
         # Never used again: a party may outlive the clearing of a cache within one verdict.
         self._numbers = count()
         self._covers: dict[Any, Cover] = {}
+
+    def without(self, names: Collection[str]) -> "Policy":
+        """The same policy with these conduits (or a zone's own rows) closed."""
+        conduits = Rules([rule for rule in self.conduits.rules if rule.name not in names])
+        return Policy(
+            path=self.path,
+            sha256=self.sha256,
+            site=self.site,
+            realms=self.realms,
+            sites=self.sites,
+            chatter=self.chatter,
+            conduits=conduits,
+            never=self.never,
+            review=self.review,
+        )
 
     # --- who is who ---------------------------------------------------------------------------------------------------
     def zone_of(self, realm: str, address: str) -> str:

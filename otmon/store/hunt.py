@@ -132,11 +132,11 @@ def _parts(db: sqlite3.Connection, pattern: Pattern) -> Iterator[tuple[str, list
     if pattern.client != ANYBODY:
         yield _in("client", _clients(db, realms, pattern.client))
     if pattern.server != ANYBODY:
-        yield _in("server", _servers(db, pattern.server))
+        yield _in("server", _servers(db, realms, pattern.server))
     if pattern.either is not None:
         clients, servers = (
             _in("client", _clients(db, realms, pattern.either)),
-            _in("server", _servers(db, pattern.either)),
+            _in("server", _servers(db, realms, pattern.either)),
         )
         yield f"({clients[0]} OR {servers[0]})", [*clients[1], *servers[1]]
     for column, wanted in (
@@ -172,10 +172,13 @@ def _clients(db: sqlite3.Connection, realms: list[str], hosts: Hosts) -> list[st
     return sorted(filter(hosts.has, found))
 
 
-def _servers(db: sqlite3.Connection, hosts: Hosts) -> list[str]:
-    return sorted(
-        address for (address,) in db.execute("SELECT DISTINCT server FROM operation_rows") if hosts.has(address)
-    )
+def _servers(db: sqlite3.Connection, realms: list[str], hosts: Hosts) -> list[str]:
+    """Servers there are that are meant."""
+    found: set[str] = set()
+    for realm in realms:
+        for client in _leading(db, "client", "realm = ? AND", [realm]):
+            found.update(_leading(db, "server", "realm = ? AND client = ? AND", [realm, client]))
+    return sorted(filter(hosts.has, found))
 
 
 def _leading(db: sqlite3.Connection, column: str, before: str, values: list[str]) -> list[str]:
