@@ -19,10 +19,10 @@ SWEEP: Final = 16
 """Units, link addresses or ports that one client asked at one server: no device of a plant has as many as a sweep."""
 _KEY: Final = KEYS["operation_rows"][:13]
 _SUMS: Final = (
-    "count(*), sum(attempted), sum(accepted), sum(rejected), sum(verdict IS 'deny'), min(first_ts_ns),"
-    " max(last_ts_ns), min(nullif(target_start, -1)), max(max(target_start, target_end)),"
-    " min(nullif(target_name, -1)), max(nullif(target_name, -1))"
+    "count(*), sum(attempted), sum(accepted), sum(rejected), sum(verdict = 'deny'), min(first_ts_ns), max(last_ts_ns),"
+    " min(nullif(target_start, -1)), max(max(target_start, target_end)), min(target_name), max(target_name)"
 )
+"""Of names: a number, which is none, comes before all text."""
 
 
 class Found(NamedTuple):
@@ -91,19 +91,16 @@ def facts_of(db: sqlite3.Connection, name: str, value: str) -> Iterator[Fact]:
 def _found(key: tuple[Any, ...], parts: list[Any]) -> Found:
     sums = list(zip(*(sums for _, sums in parts), strict=True))
     port, space = key[4], key[8]
-    start, first_name = _known(min, sums[7]), _known(min, sums[9])
+    start = min((value for value in sums[7] if value is not None), default=None)
+    names = [name for name in (*sums[9], *sums[10]) if isinstance(name, str)]
     return Found._make(
         (
             *(*key[:4], None if port == -1 else port, *key[5:8], space or None),
             *(merge((at, at) for at in {link[n] for link, _ in parts} - {-1}) for n in (0, 1)),
-            *(*map(sum, sums[:5]), min(sums[5]), max(sums[6])),
-            *(start, None if start is None else max(sums[8]), first_name, _known(max, sums[10])),
+            *(*map(sum, sums[:4]), sum(filter(None, sums[4])), min(sums[5]), max(sums[6])),
+            *(start, None if start is None else max(sums[8]), min(names, default=None), max(names, default=None)),
         )
     )
-
-
-def _known(choose: Any, values: tuple[Any, ...]) -> Any:
-    return choose((value for value in values if value is not None), default=None)
 
 
 def _swept(found: list[Found]) -> list[Found]:

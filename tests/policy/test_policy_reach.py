@@ -121,7 +121,7 @@ def separated(policy, source, target):
 def test_the_cut_is_the_smallest_that_trying_all_finds():
     choose = random.Random(11)
     sizes, proven = Counter(), 0
-    for _ in range(35):
+    for _ in range(25):
         policy = small_policy(choose)
         names = [rule.name for rule in policy.conduits.rules]
         source, target = choose.sample(["10.0.0.", "10.0.1.", "10.0.2."], 2)
@@ -139,7 +139,7 @@ def test_the_cut_is_the_smallest_that_trying_all_finds():
             assert len(cut.conduits) == len(best)
             proven += 1
         sizes[len(best)] += 1
-    assert proven > 20
+    assert proven > 15
     assert {0, 1, 2} <= sizes.keys()
 
 

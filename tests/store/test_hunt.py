@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -104,7 +104,7 @@ def test_the_database_finds_what_a_look_at_each_operation_finds(stored):
     choose = random.Random(1)
     kinds = Counter()
     with SiteDatabase(path) as results:
-        for _ in range(400):
+        for _ in range(150):
             words = text(choose)
             pattern = parse_pattern(words, NAMES)
             found = results.hunt(pattern._replace(sweep=False))
@@ -119,15 +119,16 @@ def test_the_database_finds_what_a_look_at_each_operation_finds(stored):
             if right:
                 assert min(one.first_ts_ns for one in found) == min(op.first_ts_ns for op in right)
                 assert max(one.last_ts_ns for one in found) == max(op.last_ts_ns for op in right)
+            places = defaultdict(list)
+            for key in keys:
+                places[*key[:5], key.function, key.target and key.target.space].append(key)
             for one in found:
-                place = (*one[:5], one.function, one.space)
-                keys = [op.key for op in right]
-                same = [k for k in keys if (*k[:5], k.function, k.target and k.target.space) == place]
+                same = places[*one[:5], one.function, one.space]
                 units = {k.unit[1] if isinstance(k.unit, tuple) else k.unit for k in same} - {None}
                 assert units == {at for low, high in one.units for at in range(low, high + 1)}
                 starts = [k.target.start for k in same if k.target and k.target.start is not None]
                 assert one.start == min(starts, default=None)
-    assert kinds[True] > 100
+    assert kinds[True] > 60
     assert kinds[False] > 10
 
 
