@@ -73,12 +73,12 @@ def asset_names(results: "SiteDatabase") -> "dict[str, Intervals]":
     from otmon.policy.addresses import point
     from otmon.policy.intervals import merge
 
-    return {
-        name: merge((at, at) for endpoint in asset.endpoints if (at := point(endpoint.address)) >= 0)
-        for asset in results.assets
-        for name in (asset.id, asset.name)
-        if name
-    }
+    found: dict[str, list[tuple[int, int]]] = {}
+    for asset in results.assets:
+        for name in filter(None, (asset.id, asset.name)):
+            places = (point(endpoint.address) for endpoint in asset.endpoints)
+            found.setdefault(name, []).extend((at, at) for at in places if at >= 0)
+    return {name: merge(places) for name, places in found.items() if places}
 
 
 def read_pattern(text: str, names: "dict[str, Intervals]") -> "Pattern":

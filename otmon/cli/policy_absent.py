@@ -135,6 +135,7 @@ def _record(found: "Absence", words: str, start_ns: int, end_ns: int) -> dict[st
         "coverage": found.coverage,
         "blind_ns": found.blind_ns,
         "resolution": found.resolution,
+        "operations": found.operations,
         "seen": [seen(one) for one in found.seen],
         "perhaps": [seen(one) for one in found.perhaps],
         "blind": [spell._asdict() for spell in found.blind],

@@ -206,13 +206,17 @@ class _Parser:
             self._found["either"] = self._host("a host")
 
     def _is_host(self, word: str) -> bool:
-        if _unquoted(word) in self._names or point(word) >= 0:
+        if point(word) >= 0:
             return True
+        if _unquoted(word) in self._names:
+            # Devices name themselves: what has a meaning of its own keeps it.
+            return word not in (ANY, "sweep", *PROTOCOLS, *_NUMBERS, *get_args(Access), *functions_of(PROTOCOLS))
         return _item(word) is None and _HOSTS.match(word) is not None
 
     def _host(self, what: str) -> Hosts:
         word = _unquoted(self._next(what))
-        if word in self._names:
+        # Addresses first: devices name themselves.
+        if point(word) < 0 and word != ANY and word in self._names:
             return Hosts(ranges=self._names[word])
         if "*" in word:
             return Hosts(glob=_glob(word))

@@ -21,8 +21,8 @@ from otmon.store.tables import read_counters
 
 LOST_FRAMES: Final = ("internal", "malformed", "shed", "truncated", "unsupported")
 """Buckets of frames that may have held an operation (docs/engine.md)."""
-MAX_BLIND: Final = 10_000
-"""Spells of blindness that are listed; the others count all the same."""
+MAX_LISTED: Final = 10_000
+"""Operations and spells of blindness that are listed; the others count all the same."""
 
 
 class Seen(NamedTuple):
@@ -51,6 +51,8 @@ class Absence(NamedTuple):
 
     seen: list[Seen]
     perhaps: list[Seen]
+    operations: int
+    """All that were or may have been there, those that are not listed too."""
     blind: list[Blind]
     blind_ns: int
     asked_ns: int
@@ -71,7 +73,14 @@ def absence(db: sqlite3.Connection, pattern: Pattern, start_ns: int, end_ns: int
     """What of the pattern was seen from `start_ns` until before `end_ns`."""
     totals = read_counters(db)
     connections = _Connections(db, pattern, start_ns, end_ns, totals)
-    found = list(_operations(db, pattern, start_ns, end_ns, connections))
+    seen: list[Seen] = []
+    perhaps: list[Seen] = []
+    count = 0
+    for one in _operations(db, pattern, start_ns, end_ns, connections):
+        count += 1
+        listed = seen if one.why_unsure is None else perhaps
+        if len(listed) < MAX_LISTED:
+            listed.append(one)
     records = [orjson.loads(record) for (record,) in db.execute("SELECT record FROM health ORDER BY n")]
     spells = list(_accounts(records, db, totals, start_ns, end_ns)) + list(connections.blind(records))
     if pattern.limits_target and totals.get("totals", {}).get("folded"):
@@ -83,9 +92,8 @@ def absence(db: sqlite3.Connection, pattern: Pattern, start_ns: int, end_ns: int
     ]
     time = merge((first, last - 1) for first, last, _ in spells)
     return Absence(
-        [one for one in found if one.why_unsure is None],
-        [one for one in found if one.why_unsure is not None],
-        sorted(spells)[:MAX_BLIND],
+        *(seen, perhaps, count),
+        sorted(spells)[:MAX_LISTED],
         sum(high - low + 1 for low, high in time),
         end_ns - start_ns,
         "by records of health" if records else "a capture is taken to be whole from its first frame to its last",

@@ -186,3 +186,12 @@ def test_hunting_in_a_result_folder(tmp_path, capsys):
     assert "V3.2.6" in hunt("fact firmware V3*")[1]
     assert hunt("10.9.9.9")[1].startswith("Never seen: nothing of 49 operations that are remembered fits, from 2026-11")
     assert hunt("fact")[0] == hunt("bloc OB1")[0] == 2
+
+
+def test_a_device_that_names_itself_takes_no_word_away():
+    elsewhere = ((point("10.6.6.6"),) * 2,)
+    names = dict.fromkeys(["10.0.1.3", "write", "modbus", "*", "->", "sweep", "my plc"], elsewhere)
+    assert parse_pattern("10.0.1.3 -> * write", names) == parse_pattern("10.0.1.3 -> * write", {})
+    assert parse_pattern("modbus write", names) == parse_pattern("modbus write", {})
+    assert parse_pattern("* sweep", names) == parse_pattern("* sweep", {})
+    assert parse_pattern('"my plc"', names).either.ranges == elsewhere
