@@ -143,6 +143,18 @@ def test_the_cut_is_the_smallest_that_trying_all_finds():
     assert {0, 1, 2} <= sizes.keys()
 
 
+@pytest.mark.parametrize(
+    ("row", "cut"), [({"protocol": "tcp", "ports": 22}, ("a",)), ({"protocol": "modbus", "access": "read"}, ())]
+)
+def test_reading_a_host_is_no_step_through_it(row, cut):
+    zones = {f"z{n}": {"hosts": f"10.0.{n}.0/30"} for n in range(3)}
+    ways = [("a", "z0", "z1", row), ("b", "z1", "z2", {"protocol": "modbus"}), ("c", "z1", "z2", {"protocol": "icmp"})]
+    conduits = [{"id": name, "from": one, "to": other, "allow": [rows]} for name, one, other, rows in ways]
+    policy = load_bytes(json.dumps({"otmon": 1, "zones": zones, "conduits": conduits}).encode(), "p")
+    hosts = {zone.name: zone.hosts.ranges for zone in policy.sites.zones}
+    assert Ways(Map(policy), hosts["z0"], hosts["z2"]).cut() == (cut, True)
+
+
 def test_hosts_that_were_entered_lead_on():
     entered = [("a", "b"), ("b", "c"), ("x", "c"), ("b", "d"), ("z", "y"), ("c", "a")]
     assert seen_steps(entered, {"c", "nobody"}) == [[("b", "c"), ("x", "c")], [("a", "b")]]

@@ -85,6 +85,12 @@ def test_what_was_there_is_never_said_to_be_absent(tmp_path):
     assert min(answers[name] for name in ("seen", "perhaps", "none")) > 40
 
 
+@pytest.mark.parametrize(("times", "answer"), [((10, 200), "none"), ((10, 100, 200), "perhaps"), ((10, 95), "seen")])
+def test_what_was_seen_before_and_after(tmp_path, times, answer):
+    with stored(tmp_path / "site.db", [operation(times)], [connection(0, 1), connection(5, 300)]) as results:
+        assert results.absence(parse_pattern("* -> * write", {}), 90 * S, 110 * S).answer == answer
+
+
 def health(first, last, **more):
     return {
         "first_ts_ns": first * S,
