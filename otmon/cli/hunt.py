@@ -45,7 +45,7 @@ def hunt(words: str, data: Path, as_json: bool) -> int:
 
     \b
     [realm NAME] [CLIENT -> SERVER | HOST] [PROTOCOL] [udp] [port N] [unit N]
-    [FUNCTION | ACCESS] [TARGET] [sweep]
+    [master N] [outstation N] [FUNCTION | ACCESS] [TARGET] [sweep]
     """
     with open_results(data) as results:
         if words.split()[:1] == ["fact"]:

@@ -5,6 +5,7 @@ as a `Cover`; a new target of a known function then costs one lookup and a searc
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, tzinfo
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -125,6 +126,7 @@ class Policy:
         conduits: Rules,
         never: Rules,
         review: Rules,
+        zone: tzinfo = UTC,
     ) -> None:
         self.path = path
         self.sha256 = sha256
@@ -135,6 +137,8 @@ class Policy:
         self.conduits = conduits
         self.never = never
         self.review = review
+        self.zone = zone
+        """Of all times in the file."""
         rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
         self.windows: tuple[Window, ...] = tuple(dict.fromkeys(row.window for row in rows if row.window is not None))
         self.windowed = frozenset(row.id for row in rows if row.window is not None)
@@ -160,6 +164,7 @@ class Policy:
             conduits=conduits,
             never=self.never,
             review=self.review,
+            zone=self.zone,
         )
 
     # --- who is who ---------------------------------------------------------------------------------------------------

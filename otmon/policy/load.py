@@ -66,6 +66,7 @@ def load_source(raw: bytes, path: str) -> Source:
         conduits=Rules(compiler.conduits),
         never=Rules(compiler.never),
         review=Rules(compiler.review),
+        zone=zone or UTC,
     )
     if problems:
         raise PolicyError(path, problems)

@@ -165,9 +165,9 @@ def test_the_command_and_its_exit_codes(tmp_path, capsys):
         asked = ["--data", str(folder), "--from", start, "--until", end]
         return run(["policy", "absent", PLANT, words, *asked, *more]), *capsys.readouterr()
 
-    inside = "2026-11-22T01:58:55", "2026-11-22T01:59:15"
+    inside = "2026-11-22T02:58:55", "2026-11-22T02:59:15"
     assert absent("* -> plc-3 program", *inside)[0] == 0
-    code, out, _ = absent("* -> control program", "2026-11-22T01:50", "2026-11-22T01:59:15", "--json")
+    code, out, _ = absent("* -> control program", "2026-11-22T02:50", "2026-11-22T02:59:15", "--json")
     (record,) = json.loads(out)
     assert (code, record["answer"], record["blind"][0]["why"]) == (1, "blind", "not in the capture")
     code, out, _ = absent("{role} -> plc-3 write".replace("{role}", "operator-panel"), *inside)
