@@ -1,13 +1,8 @@
 """The commands around policies at the size they promise: `python -m benchmarks.policies [--rows N]`.
 
-<<<<<<< HEAD
-Two policies of 10,000 rows that differ in every row are loaded, checked and compared, denials are explained, and a
-million stored operations are replayed. Prints JSON, in seconds of this process's own time; nothing is asserted.
-=======
-Two policies of 10,000 rows that differ in every row are loaded and compared, denials are explained, a policy is written
-for other devices and asked who can reach what, and a million stored operations are hunted in and replayed. Prints
+Two policies of 10,000 rows that differ in every row are loaded, checked and compared, denials are explained, a policy is
+written for other devices and asked who can reach what, and a million stored operations are hunted in and replayed. Prints
 JSON, in seconds of this process's own time; nothing is asserted.
->>>>>>> 10635d5 (otmon policy reach: who can get at an asset, what separates two zones, and what closing a conduit breaks)
 """
 
 import argparse
@@ -28,12 +23,9 @@ from otmon.policy.judge import Policy
 from otmon.policy.lint import look
 from otmon.policy.load import load_policy, load_source
 from otmon.policy.optext import parse_operation
-<<<<<<< HEAD
-from otmon.policy.reader import read_bytes
-=======
 from otmon.policy.pattern import parse_pattern
 from otmon.policy.reach import Map
->>>>>>> 10635d5 (otmon policy reach: who can get at an asset, what separates two zones, and what closing a conduit breaks)
+from otmon.policy.reader import read_bytes
 from otmon.policy.replay import Replay
 from otmon.policy.separate import Ways
 from otmon.policy.targets import TARGETS, writer

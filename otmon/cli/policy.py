@@ -2,10 +2,10 @@
 
 import click
 
-from otmon.cli.policy_check import check
-from otmon.cli.policy_coverage import coverage
 from otmon.cli.policy_absent import absent
+from otmon.cli.policy_check import check
 from otmon.cli.policy_compile import compile_policy
+from otmon.cli.policy_coverage import coverage
 from otmon.cli.policy_diff import diff
 from otmon.cli.policy_explain import explain
 from otmon.cli.policy_reach import reach

@@ -39,7 +39,9 @@ def test_the_rules_of_the_page_are_those_of_the_program() -> None:
     assert table == rules
 
 
-@pytest.mark.parametrize("command", ["check", "coverage", "diff", "explain", "test", "replay", "compile", "absent", "reach"])
+@pytest.mark.parametrize(
+    "command", ["check", "coverage", "diff", "explain", "test", "replay", "compile", "absent", "reach"]
+)
 def test_every_command_of_the_page_is_shown(command: str) -> None:
     assert f"`otmon policy {command}`\n" in PAGE
 
