@@ -1,8 +1,8 @@
 """The commands around policies at the size they promise: `python -m benchmarks.policies [--rows N]`.
 
-Two policies of 10,000 rows that differ in every row are loaded, checked and compared, denials are explained, a policy is
-written for other devices and asked who can reach what, and a million stored operations are hunted in and replayed. Prints
-JSON, in seconds of this process's own time; nothing is asserted.
+Two policies of 10,000 rows that differ in every row are loaded, checked and compared, denials are explained, a policy
+is written for other devices and asked who can reach what, and a million stored operations are hunted in and replayed.
+Prints JSON, in seconds of this process's own time; nothing is asserted.
 """
 
 import argparse
