@@ -237,7 +237,7 @@ class Compiler:
             if model.allow:
                 hosts = (self._zone_hosts[name],)
                 rows = self._rows(model.allow, ("zones", name, "allow"), name, None)
-                out.append(Rule(hosts, hosts, name, name, rows))
+                out.append(Rule(hosts, hosts, name, name, rows, name))
         return out
 
     def _conduits(self) -> list[Rule]:
@@ -255,7 +255,7 @@ class Compiler:
             window = self._window(model.during, at)
             rows = self._rows(model.allow, (*at, "allow"), model.id, window)
             who = from_hosts, to_hosts, from_text, to_text
-            out += [Rule(*who, found) for found in self._opened(model, rows, window)]
+            out += [Rule(*who, found, model.id) for found in self._opened(model, rows, window)]
         return out
 
     def _opened(self, model: ConduitModel, rows: tuple[Row, ...], window: Window | None) -> Iterator[tuple[Row, ...]]:

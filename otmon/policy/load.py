@@ -73,6 +73,7 @@ def load_source(raw: bytes, path: str, permits: Sequence[WorkPermit] = ()) -> So
         review=Rules(compiler.review),
         permits=tuple(permits),
         with_permit=compiler.with_permit,
+        zone=zone or UTC,
     )
     if problems:
         raise PolicyError(path, problems)
