@@ -220,7 +220,8 @@ class Judge:
             if not episode.frames:
                 message = message or self.decode(event)
                 if message is not None:
-                    episode.written = tuple(self.protocol(shape).written(message))[:64]
+                    if "malformed" not in message.flags:  # else they are bounds, no values
+                        episode.written = tuple(self.protocol(shape).written(message))[:64]
                     episode.flags = message.flags
             place = self._numbers[id(episode)]
             hit = self._hit(event, place, episode, members, verdict)

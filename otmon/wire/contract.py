@@ -89,6 +89,8 @@ FLAG_INSPECT: Final = 4
 FLAG_IDENTITY: Final = 8
 """May tell who its sender is: handed to `identity` once per connection and shape, without a shape (KIND_LINK) once per
 connection and direction."""
+FLAG_DAMAGED: Final = 16
+"""Malformed, but its function can be read and somebody may obey it: judged, its bytes are malformed."""
 FLAG_TRANSFER: Final = 32
 """It is part of a transfer of logic or of a file: every one is handed to `transfer`. The same bit as EVF_TRANSFER."""
 OUT_UNIT: Final = 7
