@@ -111,6 +111,16 @@ class Step(NamedTuple):
     """Bytes of all parts, as announced at the beginning."""
 
 
+class Piece(NamedTuple):
+    """Which part of a message that comes in several PDUs a PDU is."""
+
+    handle: str
+    """Tells messages of one connection and direction apart that come at the same time."""
+    first: bool | None
+    """None: that cannot be told."""
+    last: bool
+
+
 class OperationKey(NamedTuple):
     """An operation with its endpoints: what baseline, policy, replay and graph speak of. Addresses are text."""
 

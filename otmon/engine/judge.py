@@ -200,10 +200,11 @@ class Judge:
         """The protocol an event's connection is of."""
         return PROTOCOLS[int(self._state.conns[event[c.E_CONN], c.C_PROTO])]
 
-    def decode(self, event: list[int]) -> Message | None:
-        """The message of an event, None if it is malformed."""
+    def decode(self, event: list[int], pdu: bytes | None = None) -> Message | None:
+        """The message of an event (`pdu`: in place of its own), None if it is malformed."""
+        pdu = pdu_of(self._state, event) if pdu is None else pdu
         try:
-            return self.protocol_of(event).decode(pdu_of(self._state, event), event[c.E_FROM_CLIENT] == 1, None)
+            return self.protocol_of(event).decode(pdu, event[c.E_FROM_CLIENT] == 1, None)
         except Malformed:
             return None
 
