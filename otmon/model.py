@@ -109,6 +109,8 @@ class Step(NamedTuple):
     failed: bool = False
     length: int | None = None
     """Bytes of all parts, as announced at the beginning."""
+    parts: int | None = None
+    """Their number, as said at the end; None: nothing is said, or the parts themselves say which is the last."""
 
 
 class Piece(NamedTuple):

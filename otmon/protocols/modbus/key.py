@@ -29,7 +29,10 @@ from otmon.protocols.modbus.tables import (
     MEI_DEVICE_ID,
     TARGET_SILENT,
     UMAS,
+    UMAS_DATA,
     UMAS_ERROR,
+    UMAS_FIRST_MOVE,
+    UMAS_LAST_MOVE,
     UMAS_PROJECT_INFO,
     make_op,
     untargeted,
@@ -39,6 +42,7 @@ from otmon.wire.contract import (
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
     FLAG_INSPECT,
+    FLAG_TRANSFER,
     KIND_REQUEST,
     KIND_RESPONSE,
     LATER,
@@ -64,7 +68,7 @@ from otmon.wire.contract import (
     STATUS_REJECTED,
     UNWRAP_WHOLE,
 )
-from otmon.wire.loads import be16, be32, be64, jit, u8
+from otmon.wire.loads import be16, be32, be64, jit, le16, u8
 from otmon.wire.slots import widen
 
 VERSION: Final = 3
@@ -145,6 +149,18 @@ def _bound(buf: Any, at: int, end: int, coils: int, out: Any) -> None:
 
 
 @jit
+def _moves(buf: Any, start: int, end: int) -> int:
+    """FLAG_TRANSFER if an accepted response of UMAS may be one of a transfer: only its request says which it is.
+
+    It has the size of all, or a block and its length.
+    """
+    size = end - start - UMAS_DATA
+    if size == 6:
+        return FLAG_TRANSFER
+    return FLAG_TRANSFER if size > 4 and le16(buf, start + UMAS_DATA + 2) == size - 4 else 0
+
+
+@jit
 def _other_words(buf: Any, start: int, end: int, code: int, asking: bool, out: Any) -> int:
     """What key does for the functions marked _OTHER; the number of words."""
     if code == 17:
@@ -170,9 +186,12 @@ def _other_words(buf: Any, start: int, end: int, code: int, asking: bool, out: A
         if not asking:
             if word == UMAS_ERROR:
                 out[OUT_STATUS] = STATUS_REJECTED
+                out[OUT_FLAGS] = FLAG_TRANSFER
             else:
-                out[OUT_FLAGS] = FLAG_IDENTITY
+                out[OUT_FLAGS] = FLAG_IDENTITY | _moves(buf, start, end)
             return 1
+        if UMAS_FIRST_MOVE <= word <= UMAS_LAST_MOVE:
+            out[OUT_FLAGS] = FLAG_TRANSFER
         if word == UMAS_PROJECT_INFO and start + 10 < end:
             word |= u8(buf, start + 10) << 8  # which part of it
     elif code == 8:
