@@ -272,3 +272,17 @@ def test_flags_of_the_key() -> None:
     assert key(43, "0e 01 01 00 00 00", 0)[0][OUT_FLAGS] == 8
     assert key(17, "01 41", 0)[0][OUT_FLAGS] == 8
     assert key(0x85, "05", 0)[0][OUT_FLAGS] == 1
+
+
+def test_umas_reads_coils_and_registers_by_place() -> None:
+    # A %M and a %MW, as a programming tool's animation table asks for them.
+    asked = adu(90, bytes.fromhex("0024 02 02 02 0400 0100 02 03 2d00 0100"))
+    places = [
+        {"space": "coil", "address": 4, "quantity": 1},
+        {"space": "holding_register", "address": 45, "quantity": 1},
+    ]
+    assert MODBUS.decode(asked, True, None).body["places"] == places
+    assert decode(90, "00fe 02 0000 01 0000 5203", False, asked).body["values"] == [1, 850]
+    for odd in ("00fe 02 0000 01 0000 52", "00fe 01 0000 01", "00fe", "00fe 02 0100 01 0000 5203"):
+        assert "values" not in decode(90, odd, False, asked).body
+    assert "places" not in MODBUS.decode(adu(90, bytes.fromhex("0024 02 02 02 0400 0100")), True, None).body
