@@ -25,7 +25,7 @@ from otmon.protocols.s7comm.tables import (
 from otmon.protocols.s7comm.tables import FUNCTIONS as S7_FUNCTIONS
 from tests.protocols.dnp3_corpus import request, response
 from tests.protocols.modbus_corpus import adu
-from tests.protocols.s7_streams import cotp, s7
+from tests.protocols.s7_streams import s7
 
 QUALIFIERS = (b"\0\0\1", b"\1\0\0\1\0", b"\6", b"\7\2", b"\x08\2\0", b"\x17\2", b"\x28\2\0", b"\x5b\1\x08\0")
 """A range, all, counts, indexes in front, a size in front."""
@@ -66,14 +66,10 @@ def dnp3() -> Iterator[bytes]:
             yield request(25, objects)
 
 
-def _pdu(rosctr: int, param: bytes, data: bytes = b"") -> bytes:
-    return cotp(s7(rosctr, param, data))
-
-
 def _userdata(kind: int, group: int, sub: int, payload: bytes) -> bytes:
     tail = b"\0\0\0\0" if kind != TYPE_REQUEST else b""
     param = b"\0\1\x12" + bytes([4 + len(tail), 0x11 if not tail else 0x12, kind << 4 | group, sub, 1]) + tail
-    return _pdu(7, param, b"\xff\x09" + struct.pack(">H", len(payload)) + payload)
+    return s7(7, param, b"\xff\x09" + struct.pack(">H", len(payload)) + payload)
 
 
 def s7comm() -> Iterator[bytes]:
@@ -83,17 +79,17 @@ def s7comm() -> Iterator[bytes]:
         yield bytes([17, code, 0, 0, 0, 1, 0, 0xC0, 1, 10, 0xC1, 2, 1, 0, 0xC2, 2, 1, 2])
     for code in filter(None, S7_FUNCTIONS):
         for data in (b"\0\1" + dice.randbytes(6) + b"\x09_0A00010P\x0d1" + b"0" * 12, dice.randbytes(8)):
-            yield _pdu(1, bytes([code]) + data)
-            yield _pdu(3, bytes([code]) + data, b"\xff\4\0\x20" + dice.randbytes(8))
+            yield s7(1, bytes([code]) + data)
+            yield s7(3, bytes([code]) + data, b"\xff\4\0\x20" + dice.randbytes(8))
     for syntax in SYNTAX:
         for size in (9, 13, 21):
             item = bytes([0x12, size + 1, syntax]) + dice.randbytes(size)
-            yield _pdu(1, b"\4\1" + item)
-            yield _pdu(1, b"\5\1" + item, b"\0\4\0\x20" + dice.randbytes(4))
+            yield s7(1, b"\4\1" + item)
+            yield s7(1, b"\5\1" + item, b"\0\4\0\x20" + dice.randbytes(4))
     for name in PI_SERVICES:
         text = name.encode()
         for argument in (b"", b"C ", b"\1\x000800001A"):
-            yield _pdu(
+            yield s7(
                 1,
                 b"\x28" + bytes(6) + b"\xfd" + struct.pack(">H", len(argument)) + argument + bytes([len(text)]) + text,
             )
