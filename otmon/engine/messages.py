@@ -19,6 +19,8 @@ KINDS = {1: "request", 2: "response", 3: "unsolicited", 4: "link"}
 _PAIRED: Final = {c.EVF_ORDER: "paired_by_order", c.EVF_LATE: "late_reply"}
 RAW_BYTES: Final = 512
 """Of a malformed PDU, in its record."""
+OWN: Final = ("pdu_reference", "data_unit", "last_data_unit")
+"""Of the last part of a longer message, not of all of it."""
 _SORTED = orjson.OPT_SORT_KEYS
 
 
@@ -45,7 +47,8 @@ class MessageWriter:
             whole = protocol.decode(joined.pdu, event[c.E_FROM_CLIENT] == 1, joined.request)
         except Malformed:
             return message
-        body = {**whole.body, "parts": joined.parts}
+        own = {name: message.body[name] for name in OWN if name in message.body}
+        body = {**whole.body, **own, "parts": joined.parts}
         return whole._replace(kind=message.kind, flags=(*whole.flags, "joined"), body=body, ops=message.ops)
 
     def write(self, event: list[int]) -> None:

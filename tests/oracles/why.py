@@ -90,7 +90,7 @@ WHY: dict[str, Why] = {
     ),
     "parts": Why(
         "both",
-        "an answer in several messages: tshark shows all of it with the last one, otmon each part with its message",
+        "an answer in several messages: both show all of it with the last one, otmon also what it read of the first",
         UNPUBLISHED,
     ),
     "variant": Why(
