@@ -47,7 +47,7 @@ class MessageWriter:
             whole = protocol.decode(joined.pdu, event[c.E_FROM_CLIENT] == 1, joined.request)
         except Malformed:
             return message
-        own = {name: message.body[name] for name in OWN if name in message.body}
+        own: dict[str, Any] = {name: message.body[name] for name in OWN if name in message.body}
         body = {**whole.body, **own, "parts": joined.parts}
         return whole._replace(kind=message.kind, flags=(*whole.flags, "joined"), body=body, ops=message.ops)
 
