@@ -12,10 +12,10 @@ from otmon.wire import columns as c
 class _Open:
     """A message of which parts are still to come."""
 
-    __slots__ = ("gaps", "pdus", "request", "room")
+    __slots__ = ("pdus", "request", "room")
 
-    def __init__(self, request: bytes | None, gaps: int) -> None:
-        self.request, self.gaps = request, gaps
+    def __init__(self, request: bytes | None) -> None:
+        self.request = request
         self.pdus: list[bytes] = []
         self.room = MAX_JOINED_BYTES
 
@@ -51,18 +51,18 @@ class Joins:
         piece = protocol.piece(pdu, request)
         if piece is None:
             return None
-        key, gaps = (int(row[c.C_NUMBER]), event[c.E_FROM_CLIENT], piece.handle), int(row[c.C_GAPS])
+        key = int(row[c.C_NUMBER]), event[c.E_FROM_CLIENT], piece.handle
         if piece.first or (piece.first is None and key not in self._open):
             if len(self._open) >= MAX_JOINS and key not in self._open:
                 self._open.popitem(last=False)
-            self._open[key] = _Open(request, gaps)
+            self._open[key] = _Open(request)
         found = self._open.get(key)
         if found is None:
             return None
         self._open.move_to_end(key)
         found.pdus.append(pdu)
         found.room -= len(pdu)
-        if found.room < 0 or found.gaps != gaps:
+        if found.room < 0:
             del self._open[key]
             return None
         if not piece.last:
