@@ -201,10 +201,11 @@ class Judge:
         """The protocol an event's connection is of."""
         return PROTOCOLS[int(self._state.conns[event[c.E_CONN], c.C_PROTO])]
 
-    def decode(self, event: list[int]) -> Message | None:
-        """The message of an event, None if it is malformed."""
+    def decode(self, event: list[int], pdu: bytes | None = None) -> Message | None:
+        """The message of an event (`pdu`: in place of its own), None if it is malformed."""
+        pdu = pdu_of(self._state, event) if pdu is None else pdu
         try:
-            return self.protocol_of(event).decode(pdu_of(self._state, event), event[c.E_FROM_CLIENT] == 1, None)
+            return self.protocol_of(event).decode(pdu, event[c.E_FROM_CLIENT] == 1, None)
         except Malformed:
             return None
 
@@ -221,7 +222,8 @@ class Judge:
             if not episode.frames:
                 message = message or self.decode(event)
                 if message is not None:
-                    episode.written = tuple(self.protocol(shape).written(message))[:64]
+                    if "malformed" not in message.flags:  # else they are bounds, no values
+                        episode.written = tuple(self.protocol(shape).written(message))[:64]
                     episode.flags = message.flags
             place = self._numbers[id(episode)]
             hit = self._hit(event, place, episode, members, verdict)
