@@ -127,6 +127,7 @@ RECIPES = {
     "tiny": Recipe(mixed, 100),
     "mixed": Recipe(mixed, 1_000_000),
     "many": Recipe(many, 1_000_000),
+    "decoded": Recipe(mixed, 60_000),
     "novel": Recipe(novel, 200_000),
     "alerts": Recipe(alerts, 10**9),
     "flat1": Recipe(mixed, 1_000_000),

@@ -1,7 +1,8 @@
 """The commands around policies at the size they promise: `python -m benchmarks.policies [--rows N]`.
 
-Two policies of 10,000 rows that differ in every row are loaded, checked and compared, denials are explained, and a
-million stored operations are replayed. Prints JSON, in seconds of this process's own time; nothing is asserted.
+Two policies of 10,000 rows that differ in every row are loaded, checked and compared, denials are explained, a policy
+is written for other devices and asked who can reach what, and a million stored operations are hunted in and replayed.
+Prints JSON, in seconds of this process's own time; nothing is asserted.
 """
 
 import argparse
@@ -17,12 +18,17 @@ from typing import Any
 from otmon.model import Counts, OperationKey, OperationRecord, Target
 from otmon.policy.difference import difference
 from otmon.policy.edit import Asked
+from otmon.policy.flows import flow_rows
 from otmon.policy.judge import Policy
 from otmon.policy.lint import look
 from otmon.policy.load import load_policy, load_source
 from otmon.policy.optext import parse_operation
+from otmon.policy.pattern import parse_pattern
+from otmon.policy.reach import Map
 from otmon.policy.reader import read_bytes
 from otmon.policy.replay import Replay
+from otmon.policy.separate import Ways
+from otmon.policy.targets import TARGETS, writer
 from otmon.policy.why import Explainer
 from otmon.site.part import Part
 from otmon.site.site import Site
@@ -79,6 +85,33 @@ def explained(policy: Policy, times: int = 200) -> dict[str, float]:
     return {"ready_s": ready_s, "explanation_ms": round(1000 * each_s / times, 3)}
 
 
+def compiled(policy: Policy) -> dict[str, float]:
+    flows_s, found = timed(lambda: flow_rows(policy))
+    return {"flows_s": flows_s} | {f"{name}_s": timed(lambda: writer(name)(policy, found))[0] for name in TARGETS}  # noqa: B023
+
+
+def reached(policy: Policy) -> dict[str, float]:
+    map_s, found = timed(lambda: Map(policy))
+    who_s, _ = timed(lambda: found.reached(found.box(parse_pattern("* -> 10.1.0.7 read", {}))))
+    panels, control = (policy.sites.zones[n].hosts.ranges for n in (1, 0))
+    cut_s, _ = timed(lambda: Ways(found, panels, control).cut())
+    return {"map_s": map_s, "who_s": who_s, "cut_s": cut_s}
+
+
+HUNTS = (
+    "10.2.0.10 -> * modbus unit 1 read* 100-150",
+    "* -> 10.1.0.7 write",
+    "10.1.0.7",
+    "read* 40-50",
+    "block OB1",
+    "*",
+)
+
+
+def hunted(results: SiteDatabase) -> dict[str, float]:
+    return {words: timed(lambda: results.hunt(parse_pattern(words, {})))[0] for words in HUNTS}  # noqa: B023
+
+
 def main() -> None:
     gc.disable()  # as the command line does
     parser = argparse.ArgumentParser()
@@ -96,13 +129,16 @@ def main() -> None:
         new = load_policy(paths[1])
         out["diff_s"], found = timed(lambda: difference(old, new))
         out["changes"] = len(found.changes)
-        out |= explained(old)
+        out |= explained(old) | compiled(old) | reached(old)
         site_db = Path(folder) / "site.db"
         pairs = max(1, chosen.rows // PER_CONDUIT)
         part = Part(operations=list(operations(chosen.operations, pairs)))
         write_database(site_db, Site(part), [])
         with SiteDatabase(site_db) as results:
             replay = Replay(old)
+            out["hunt_s"] = hunted(results)
+            question = parse_pattern("* -> 10.1.0.7 write", {})
+            out["absent_s"], _ = timed(lambda: results.absence(question, NOON, NOON + 10**9))
             out["replay_s"], _ = timed(lambda: replay.run(results.groups()))
         out["denied"] = sum(tally.operations for tally in replay.denied.values())
     print(json.dumps(out))

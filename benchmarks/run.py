@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.decoding import rates as rates_of_decoding
 from benchmarks.make import DATA, RECIPES, make
 
 POLICY = Path(__file__).with_name("policy.yaml")
@@ -126,6 +127,20 @@ def beside_tshark(rate: float) -> None:
     row("ratio", f"{rate / theirs:,.1f}", "wanted: 75")
 
 
+def decoding() -> None:
+    """All fields of every message."""
+    found = rates_of_decoding()
+    for name, (messages, cpu_s) in found.items():
+        row(
+            f"decode(), {name}: messages per CPU second", f"{messages / cpu_s:,.0f}", "wanted: 40,000" * (name == "all")
+        )
+    if shutil.which("tshark"):
+        command = ("tshark", "-n", "-T", "json", "-J", "mbtcp modbus dnp3 cotp s7comm", "-r")
+        start, done = (min(measure((*command, str(make(name)))) for _ in range(2)) for name in ("tiny", "decoded"))
+        theirs = found["all"][0] / (done.cpu_s - start.cpu_s)
+        row("tshark -T json: messages per CPU second", f"{theirs:,.0f}")
+
+
 def novelty() -> None:
     """New shapes and new alerts."""
     done, cpu_s = beside_start("novel", 2)
@@ -158,6 +173,7 @@ def main() -> None:
     tiny = analyze(make("tiny"))
     row("warm analyze of 100 frames", f"{tiny.usage.wall_s:.2f} s", "wanted: under 1 s")
     beside_tshark(rates())
+    decoding()
     novelty()
     if args.long:
         flat()

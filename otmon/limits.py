@@ -183,6 +183,12 @@ MAX_BLOCKS: Final = 20_000
 KEEP_BLOCKS: Final = 100_000
 """Different contents of blocks that a sensor remembers, those seen last the longest ago go first."""
 
+# --- messages in several PDUs ---------------------------------------------------------------------------------------
+MAX_JOINS: Final = 64
+"""Answers in several parts that are put together at once; of more, the one that rests for longest is left in parts."""
+MAX_JOINED_BYTES: Final = 60_000
+"""Of one of them; what it is put together as has a length of 16 bits."""
+
 # --- habits of clients -----------------------------------------------------------------------------------------------
 MAX_SIGNATURES: Final = 8
 """Of one habit of one client; who shows more has none."""

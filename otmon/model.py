@@ -109,6 +109,18 @@ class Step(NamedTuple):
     failed: bool = False
     length: int | None = None
     """Bytes of all parts, as announced at the beginning."""
+    parts: int | None = None
+    """Their number, as said at the end; None: nothing is said, or the parts themselves say which is the last."""
+
+
+class Piece(NamedTuple):
+    """Which part of a message that comes in several PDUs a PDU is."""
+
+    handle: str
+    """Tells messages of one connection and direction apart that come at the same time."""
+    first: bool | None
+    """None: that cannot be told."""
+    last: bool
 
 
 class OperationKey(NamedTuple):

@@ -19,6 +19,7 @@ from otmon.cli.deliver import deliver
 from otmon.cli.doctor import doctor
 from otmon.cli.elastic import elastic
 from otmon.cli.export import export
+from otmon.cli.hunt import hunt
 from otmon.cli.learn import learn
 from otmon.cli.permit import permit
 from otmon.cli.policy import policy
@@ -59,6 +60,7 @@ for command in (
     permit,
     assets,
     operations,
+    hunt,
     blocks,
     graph,
     alerts,

@@ -58,7 +58,7 @@ def _moment(text: str, policy: "Policy") -> int:
     from otmon.policy.windows import moment_ns
 
     try:
-        return moment_ns(text, policy.windows)
+        return moment_ns(text, policy.zone)
     except ValueError:
         raise Stop(f"--at: {text!r} is not a time; write 2026-03-02T03:00") from None
 

@@ -9,6 +9,7 @@ from otmon.engine.conversations import MOST, Conversations
 from otmon.engine.events import frames_of
 from otmon.engine.growth import COUNTED, growth, record_of
 from otmon.engine.habits import Habits
+from otmon.engine.joins import Joins
 from otmon.engine.judge import Judge
 from otmon.engine.names import Names, frame_ref, mac_text
 from otmon.engine.permitted import Permitted
@@ -38,6 +39,7 @@ class Collector:
         self._connects = Connects(judge)
         self.transfers, self.habits = Transfers(state, names), Habits(state, names)
         self.permitted = Permitted(state, judge)
+        self._joins = Joins(state)
         self._early: list[OperationRecord] = []
         """Operations of connections that were judged before the harvest."""
         self._bindings: list[Binding] = []
@@ -63,9 +65,16 @@ class Collector:
         frame = frame_ref(event[c.E_FRAME])
         self._bindings.append(Binding(realm, mac_text(mac), text, ethertype, bool(kind & 1), event[c.E_TS], frame))
 
-    def identity(self, event: list[int]) -> None:
-        """A message that may tell who its sender is."""
-        shape, message = event[c.E_SHAPE], self._judge.decode(event)
+    def transfer(self, event: list[int]) -> None:
+        """A part of a transfer, or of a message in several PDUs, which together may tell who their sender is."""
+        self.transfers.take(event)
+        joined = self._joins.take(event, None)
+        if joined is not None:
+            self.identity(event, joined.pdu)
+
+    def identity(self, event: list[int], pdu: bytes | None = None) -> None:
+        """A message that may tell who its sender is; `pdu`: in place of the event's."""
+        shape, message = event[c.E_SHAPE], self._judge.decode(event, pdu)
         if message is None:
             return
         protocol = self._judge.protocol_of(event)

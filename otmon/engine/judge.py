@@ -181,12 +181,11 @@ class Judge:
     def _judge_values(self, shape: int, event: list[int], message: Message | None) -> list[Judged]:
         """Denied operations of one message, its values considered."""
         assert self.policy is not None
-        ts_ns = event[c.E_TS]
         if message is None:  # read by key but not by the decoder: no values, so the operations alone decide
-            return self._denials((key, self.policy.judge(key, ts_ns)) for key in self.operations(shape))
+            return self._denials((key, self.policy.judge(key, event[c.E_TS])) for key in self.operations(shape))
         written = self.protocol(shape).written(message)
         keys = [self.key(shape, op) for op in message.ops]
-        return self._denials(self.shadow.judged(self.policy, keys, message, written, ts_ns))
+        return self._denials(self.shadow.judged(self.policy, keys, message, written, event[c.E_TS]))
 
     @staticmethod
     def _denials(judged: Iterable[tuple[OperationKey, Verdict]]) -> list[Judged]:
@@ -200,10 +199,11 @@ class Judge:
         """The protocol an event's connection is of."""
         return PROTOCOLS[int(self._state.conns[event[c.E_CONN], c.C_PROTO])]
 
-    def decode(self, event: list[int]) -> Message | None:
-        """The message of an event, None if it is malformed."""
+    def decode(self, event: list[int], pdu: bytes | None = None) -> Message | None:
+        """The message of an event (`pdu`: in place of its own), None if it is malformed."""
+        pdu = pdu_of(self._state, event) if pdu is None else pdu
         try:
-            return self.protocol_of(event).decode(pdu_of(self._state, event), event[c.E_FROM_CLIENT] == 1, None)
+            return self.protocol_of(event).decode(pdu, event[c.E_FROM_CLIENT] == 1, None)
         except Malformed:
             return None
 
@@ -211,8 +211,7 @@ class Judge:
         self, event: list[int], shape: int, denied: Sequence[Judged], message: Message | None, verdict: int
     ) -> None:
         """Count a denied message into its episodes."""
-        state, ts_ns, policy = self._state, event[c.E_TS], self.policy
-        assert policy is not None
+        state, ts_ns = self._state, event[c.E_TS]
         by_key: dict[EpisodeKey, list[Judged]] = {}
         for d in denied:
             by_key.setdefault(EpisodeKey.of(d.op, d.verdict), []).append(d)
@@ -221,11 +220,12 @@ class Judge:
             if not episode.frames:
                 message = message or self.decode(event)
                 if message is not None:
-                    episode.written = tuple(self.protocol(shape).written(message))[:64]
+                    if "malformed" not in message.flags:  # else they are bounds, no values
+                        episode.written = tuple(self.protocol(shape).written(message))[:64]
                     episode.flags = message.flags
                     if verdict == c.VERDICT_ALERT:  # those that follow are counted, not looked at
-                        self.shadow.lost(policy, [d.op for d in denied], message, episode.written)
-                    episode.detail |= self.shadow.told(policy, members[0].op, members[0].verdict, ts_ns)
+                        self.shadow.lost(self.policy, [d.op for d in denied], message, episode.written)
+                    episode.detail |= self.shadow.told(self.policy, members[0].op, members[0].verdict, ts_ns)
             place = self._numbers[id(episode)]
             hit = self._hit(event, place, episode, members, verdict)
             state.hits[hit, c.H_COUNT] += 1

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from otmon.engine.events import OUTCOMES, frames_of, pdu_of
+from otmon.engine.joins import Joins
 from otmon.engine.names import Names
 from otmon.limits import MAX_PENDING
 from otmon.model import Malformed, Message
@@ -18,6 +19,8 @@ KINDS = {1: "request", 2: "response", 3: "unsolicited", 4: "link"}
 _PAIRED: Final = {c.EVF_ORDER: "paired_by_order", c.EVF_LATE: "late_reply"}
 RAW_BYTES: Final = 512
 """Of a malformed PDU, in its record."""
+OWN: Final = ("pdu_reference", "data_unit", "last_data_unit")
+"""Of the last part of a longer message, not of all of it."""
 _SORTED = orjson.OPT_SORT_KEYS
 
 
@@ -28,10 +31,25 @@ class MessageWriter:
         self._file = path.open("wb")
         self._state, self._names = state, names
         self._requests: OrderedDict[int, bytes] = OrderedDict()
+        self._joins = Joins(state)
 
     def close(self) -> None:
         """All was written."""
         self._file.close()
+
+    def _joined(self, event: list[int], message: Message, request: bytes | None) -> Message:
+        """The last part of a message in several PDUs shows all of it."""
+        joined = self._joins.take(event, request)
+        if joined is None:
+            return message
+        protocol = PROTOCOLS[int(self._state.conns[event[c.E_CONN], c.C_PROTO])]
+        try:
+            whole = protocol.decode(joined.pdu, event[c.E_FROM_CLIENT] == 1, joined.request)
+        except Malformed:
+            return message
+        own: dict[str, Any] = {name: message.body[name] for name in OWN if name in message.body}
+        body = {**whole.body, **own, "parts": joined.parts}
+        return whole._replace(kind=message.kind, flags=(*whole.flags, "joined"), body=body, ops=message.ops)
 
     def write(self, event: list[int]) -> None:
         """One PDU."""
@@ -49,6 +67,8 @@ class MessageWriter:
             message = protocol.decode(pdu, from_client, request)
         except Malformed as error:
             message = _malformed(event, error, pdu)
+        if protocol.piece is not None:
+            message = self._joined(event, message, request)
         if request_n and request is not None and "exception" in message.flags:
             self._requests[request_n] = request  # of a gateway's exception the device's own response may still come
         pair = self._names.flow(2 * conn + (client if from_client else 1 - client))

@@ -217,7 +217,7 @@ class Run:
                 if flags & c.EVF_IDENTITY:
                     self._collector.identity(event)
                 if flags & c.EVF_TRANSFER:
-                    self._collector.transfers.take(event)
+                    self._collector.transfer(event)
                 if flags & c.EVF_MESSAGE and self._messages is not None:
                     self._messages.write(event)
                 if flags & (c.EVF_SAMPLE | c.EVF_BESIDE) and self.points is not None:

@@ -23,7 +23,7 @@ class _Open:
 
     def __init__(self, first: Step, block: Block, ts_ns: int, frame: FrameRef) -> None:
         self.first, self.block = first, block
-        self.hash, self.length = hashlib.sha256(), 0
+        self.hash, self.length, self.parts = hashlib.sha256(), 0, 0
         self.first_ts_ns = self.last_ts_ns = ts_ns
         self.frames = frame, frame
         self.lost = first.phase != "begin"
@@ -102,9 +102,12 @@ class Transfers:
         elif step.phase == "part":
             transfer.hash.update(step.data)
             transfer.length += len(step.data)
+            transfer.parts += not step.failed
             transfer.asked, transfer.more = False, step.more
             transfer.lost |= step.lost
         elif step.phase == "end":
+            if step.parts is not None:
+                transfer.more, transfer.lost = False, transfer.lost or step.parts != transfer.parts
             self._close(key, True)
 
     def _close(self, key: _Key, ended: bool) -> None:

@@ -46,8 +46,21 @@ def _unit(rtu: bool) -> Callable[[Record], list[int]]:
     return read
 
 
+def _file_places(record: Record) -> list[int]:
+    """modbus.records[]: file << 16 | record."""
+    if record["function_code"] == 20 and record["kind"] == "response":
+        return []  # they are those of the request
+    return [one["file"] << 16 | one["record"] for one in record["modbus"].get("records", ())]
+
+
+def _delimiter(record: Record) -> list[int]:
+    """the first byte of modbus.data."""
+    body = record["modbus"]
+    return [int(body["data"][:2], 16)] if body.get("sub_function") == 3 and body.get("data") else []
+
+
 def _data(record: Record) -> list[str]:
-    """modbus.values, write_values, raw or data as they stand in the PDU."""
+    """modbus.values (also of records), write_values, raw or data as they stand in the PDU."""
     body, code, asked = record["modbus"], record["function_code"], record["kind"] == "request"
     if "exception_code" in body or "malformed" in record["flags"]:
         return []
@@ -68,9 +81,11 @@ def _data(record: Record) -> list[str]:
     if code == 7 and not asked:
         return [f"{body['exception_status']:02x}"]
     if code == 8:
-        elsewhere = (0, 1) if asked else (0, 1, *_REGISTERS)
+        elsewhere = (0, 1, 3) if asked else (0, 1, 3, *_REGISTERS)
         return [body["data"]] if body["data"] and body["sub_function"] not in elsewhere else []
-    if code in (11, 12, 20, 21, 24):
+    if code in (20, 21):
+        return [_words(one["values"]) for one in body["records"] if "values" in one]
+    if code in (11, 12, 24):
         return []
     if "mei_type" in body:
         return [f"{body['mei_type']:02x}{body['data']}"] if "data" in body else []
@@ -101,7 +116,11 @@ ROWS: Final = (
         "[function_code=16].modbus.quantity",
         "[kind=request function_code=3,4].modbus.quantity",
         "modbus.fifo_count",
+        "[function_code=21].modbus.records[].quantity",
+        "[kind=request function_code=20].modbus.records[].quantity",
     ),
+    Row("modbus.reference_type", "modbus.records[].reference_type"),
+    Row("modbus.reference_num_32", _file_places),
     Row("modbus.regnum16", _register_numbers),
     Row(
         "modbus.regval_uint16",
@@ -129,6 +148,7 @@ ROWS: Final = (
         as_theirs=octets,
     ),
     Row("modbus.diagnostic.restart_communication_option", "[function_code=8].modbus[sub_function=1].values[]"),
+    Row("modbus.diagnostic.ascii_input_delimiter", _delimiter),
     *(
         Row(f"modbus.diagnostic.{name}", f"[function_code=8 kind=response].modbus[sub_function={sub}].values[]")
         for sub, name in _REGISTERS.items()

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -29,6 +29,8 @@ DISSECTOR: Final = {
 }
 KNOWN: Final = {("mbtcp", 502), ("mbudp", 502), ("dnp3", 20000), ("tpkt", 102)}
 """Where tshark looks for these dissectors by itself."""
+SIDED: Final = {"mbtcp": "mbtcp.tcp.port", "mbudp": "mbudp.udp.port", "mbrtu": "mbrtu.tcp.port"}
+"""Dissectors that tell a request from a response by the ports in this preference alone."""
 PREFIXES: Final = ("mbtcp.", "mbudp.", "mbrtu.", "modbus.", "dnp3.", "cotp.", "s7comm.")
 MALFORMED: Final = "_ws.malformed"
 _LAYERS: Final = "frame mbtcp mbudp mbrtu modbus dnp3 cotp s7comm"
@@ -66,10 +68,16 @@ def version() -> str:
 def decode_as(servers: Iterable[tuple[str, str, int]]) -> list[str]:
     """Options for servers (protocol, transport, port) on ports where tshark would not look."""
     options: list[str] = []
+    sides: defaultdict[str, list[int]] = defaultdict(list)
     for protocol, transport, port in sorted(set(servers)):
         dissector = DISSECTOR.get((protocol, transport))
         if dissector is not None and (dissector, port) not in KNOWN:
             options += ["-d", f"{transport}.port=={port},{dissector}"]
+            if dissector in SIDED:
+                sides[dissector].append(port)
+    for dissector, ports in sides.items():
+        by_itself = [port for name, port in KNOWN if name == dissector]
+        options += ["-o", f"{SIDED[dissector]}:{','.join(map(str, [*by_itself, *ports]))}"]
     return options
 
 

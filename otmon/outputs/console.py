@@ -100,11 +100,19 @@ def _protocols(summary: Mapping[str, Any]) -> Fitted | Text:
     return table
 
 
+CUT: Final = {"gap": "with bytes that were not captured", "aborted": "refused or not seen to the end"}
+"""States of transfers whose block is not known whole."""
+
+
 def _moved(blocks: Sequence[BlockRecord]) -> Text:
     """How much controller logic was moved."""
     controllers = {(block.realm, block.server) for block in blocks}
     times = sum(block.transfers for block in blocks)
-    text = f"{plural(times, 'transfer')} of blocks, {plural(len(controllers), 'controller')}: `otmon blocks` lists them"
+    text = f"{plural(times, 'transfer')} of blocks, {plural(len(controllers), 'controller')}"
+    cut = [(word, sum(one.transfers for one in blocks if one.state == state)) for state, word in CUT.items()]
+    if any(number for _, number in cut):
+        text += f" ({', '.join(f'{number} {word}' for word, number in cut if number)})"
+    text += ": `otmon blocks` lists them"
     return Text("\nController logic: ", style="bold") + cell(text)
 
 

@@ -246,7 +246,7 @@ class Compiler:
         for name, model in self._model.zones.items():
             if model.allow:
                 hosts = (self._zone_hosts[name],)
-                who = Rule(hosts, hosts, name, name, ())
+                who = Rule(hosts, hosts, name, name, (), name)
                 out += self._rules(who, model.allow, ("zones", name, "allow"), name, None)
         return out
 
@@ -263,7 +263,7 @@ class Compiler:
             from_hosts, from_text = self._selected(model.from_, (*at, "from"), realm)
             to_hosts, to_text = self._selected(model.to, (*at, "to"), realm)
             window = self._window(model.during, at)
-            who = Rule(from_hosts, to_hosts, from_text, to_text, ())
+            who = Rule(from_hosts, to_hosts, from_text, to_text, (), model.id)
             for rule in self._rules(who, model.allow, (*at, "allow"), model.id, window):
                 out += [rule._replace(rows=found) for found in self._opened(model, rule.rows, window)]
         return out

@@ -89,7 +89,8 @@ class Image:
                 value, mask = after.get(place) or self._cells.get((device, *place), (0, 0))
                 after[place] = _put(value, mask, write)
                 if cell_bits(write.space) > 1:
-                    bits.append((*place, write.mask & (~mask | (int(value) ^ int(write.value)))))
+                    same = 0 if write.value is None else mask & ~(int(value) ^ int(write.value))
+                    bits.append((*place, write.mask & ~same))
         effects = []
         for tag, positions in touched.values():
             every = range(tag.start, tag.start + tag.size)
@@ -151,6 +152,8 @@ def _device(where: tuple[str, str, str, Unit]) -> _Device:
 
 
 def _put(value: int | float, known: int, write: Write) -> tuple[int | float, int]:
+    if write.value is None:
+        return value, known & ~write.mask
     if write.mask == WHOLE:
         return write.value, WHOLE
     return int(value) & ~write.mask | int(write.value) & write.mask, known | write.mask

@@ -158,7 +158,7 @@ def _moment(text: str | None, policy: Policy) -> int | str:
     if text is None:
         return "missing: the policy has windows of time" if policy.windows else 0
     try:
-        return moment_ns(text, policy.windows)
+        return moment_ns(text, policy.zone)
     except ValueError:
         return f"{quoted(text)} is not a time"
 

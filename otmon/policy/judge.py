@@ -4,7 +4,8 @@ What a verdict hangs on besides the target (hosts, protocol, port, unit, functio
 as a `Cover`; a new target of a known function then costs one lookup and a search in sorted ranges.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, tzinfo
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -53,6 +54,8 @@ class Rule(NamedTuple):
     from_text: str
     to_text: str
     rows: tuple[Row, ...]
+    name: str = ""
+    """Id of the conduit, or the zone whose own rows these are."""
 
 
 class Rules:
@@ -140,6 +143,7 @@ class Policy:
         tags: TagMap = NO_TAGS,
         permits: tuple[WorkPermit, ...] = (),
         with_permit: tuple[str, ...] = (),
+        zone: tzinfo = UTC,
     ) -> None:
         self.path = path
         self.sha256 = sha256
@@ -155,6 +159,8 @@ class Policy:
         """Those that were opened and looked at."""
         self.with_permit = with_permit
         """Conduits that nothing but a permit opens."""
+        self.zone = zone
+        """Of all times in the file."""
         rows = [row for rules in (conduits, never, review) for rule in rules.rules for row in rule.rows]
         self.tickets = any(window.ticket is not None for window in {row.window for row in rows if row.window})
         """Some row holds under a ticket."""
@@ -172,6 +178,24 @@ class Policy:
         # Never used again: a party may outlive the clearing of a cache within one verdict.
         self._numbers = count()
         self._covers: dict[Any, Cover] = {}
+
+    def without(self, names: Collection[str]) -> "Policy":
+        """The same policy with these conduits (or a zone's own rows) closed."""
+        conduits = Rules([rule for rule in self.conduits.rules if rule.name not in names])
+        return Policy(
+            path=self.path,
+            sha256=self.sha256,
+            site=self.site,
+            realms=self.realms,
+            sites=self.sites,
+            chatter=self.chatter,
+            conduits=conduits,
+            never=self.never,
+            review=self.review,
+            permits=self.permits,
+            with_permit=self.with_permit,
+            zone=self.zone,
+        )
 
     # --- who is who ---------------------------------------------------------------------------------------------------
     def zone_of(self, realm: str, address: str) -> str:

@@ -86,6 +86,7 @@ def load_source(raw: bytes, path: str, permits: Sequence[WorkPermit] = ()) -> So
         tags=compiler.tags,
         permits=tuple(permits),
         with_permit=compiler.with_permit,
+        zone=zone or UTC,
     )
     if problems:
         raise PolicyError(path, problems)

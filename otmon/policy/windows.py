@@ -221,9 +221,8 @@ def _offset(ts_s: int, zone: tzinfo) -> timedelta | None:
     return _local(ts_s * _SECOND_NS, zone).utcoffset()
 
 
-def moment_ns(text: str, windows: Sequence[Window]) -> int:
-    """A time in ISO 8601; without an offset it is one of the windows' clock. Raises ValueError."""
-    zone = windows[0].zone if windows else UTC
+def moment_ns(text: str, zone: tzinfo) -> int:
+    """A time in ISO 8601; without an offset it is one of this zone's clock. Raises ValueError."""
     try:
         found = datetime.fromisoformat(text)
         found = found if found.tzinfo is not None else found.replace(tzinfo=zone)

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from otmon.model import Message, Op
+from otmon.policy.rows import WRITING, span
 from otmon.policy.tags import cell_bits
 from otmon.protocols.s7comm.tables import BIT, ELEMENT_AREAS
 from otmon.protocols.s7comm.targets import area_name
 
+_MOST: Final = 4096
+"""Positions that one item of a damaged request is taken to write."""
 WHOLE: Final = (1 << 64) - 1
 """Mask of a number that is written at once (DNP3)."""
 
@@ -17,13 +20,26 @@ class Write(NamedTuple):
 
     space: str
     position: int
-    value: int | float
+    value: int | float | None
+    """None: nobody knows which."""
     mask: int
 
 
 def writes(protocol: str, message: Message, written: Sequence[tuple[Op, float]]) -> list[Write]:
     """The positions that a request sets, in the order of the message. `written`: what the protocol says it writes."""
-    return list(_WRITES[protocol](message, written)) if message.kind == "request" and protocol in _WRITES else []
+    if message.kind != "request" or protocol not in _WRITES:
+        return []
+    return list(_anything(message) if "malformed" in message.flags else _WRITES[protocol](message, written))
+
+
+def _anything(message: Message) -> Iterator[Write]:
+    """Of a request whose length contradicts it: all that it claims to write, whatever that became."""
+    for op in message.ops:
+        if op.access in WRITING and op.target is not None and op.target.start is not None:
+            low, high = span(op.target)
+            mask = (1 << (cell_bits(op.target.space) or 64)) - 1
+            for position in range(low, min(high, low + _MOST) + 1):
+                yield Write(op.target.space, position, None, mask)
 
 
 def _modbus(message: Message, written: Sequence[tuple[Op, float]]) -> Iterator[Write]:

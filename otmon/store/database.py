@@ -20,8 +20,9 @@ from otmon import __version__
 from otmon.alerts.decisions import Signed
 from otmon.alerts.keep import restore
 from otmon.alerts.permits import PermitOrder
-from otmon.model import BlockRecord, ConnectionRecord, OperationKey, OperationRecord
+from otmon.model import BlockRecord, ConnectionRecord, Fact, HostRecord, OperationKey, OperationRecord
 from otmon.policy.functions import Triple
+from otmon.policy.pattern import Hosts, Pattern
 from otmon.policy.permits import WorkPermit
 from otmon.policy.replay import Seen
 from otmon.site.assets import Asset, by_place
@@ -29,7 +30,9 @@ from otmon.site.evidence import Place
 from otmon.site.part import Part
 from otmon.site.site import Site
 from otmon.store import audit, decisions, permits, spool
+from otmon.store.absence import Absence, absence
 from otmon.store.errors import StoreError, StoreFull
+from otmon.store.hunt import Found, facts_of, hosts_of, hunt, remembered
 from otmon.store.migrate import migrate, schema_of
 from otmon.store.schema import MIGRATIONS, SCHEMA, TABLES
 from otmon.store.tables import (
@@ -175,6 +178,26 @@ class SiteDatabase:
         """(protocol, (code, name, access class)) of every operation."""
         query = "SELECT DISTINCT protocol, function_code, function, access FROM operations"
         return {(row[0], (row[1], row[2], row[3])) for row in self._db.execute(query)}
+
+    def hunt(self, pattern: Pattern) -> list[Found]:
+        """Stored operations that fit a pattern, those alike together."""
+        return hunt(self._db, pattern)
+
+    def absence(self, pattern: Pattern, start_ns: int, end_ns: int) -> Absence:
+        """What of a pattern was seen within a time, and what could not be seen."""
+        return absence(self._db, pattern, start_ns, end_ns)
+
+    def hosts_of(self, hosts: Hosts) -> list[HostRecord]:
+        """Addresses that have sent something."""
+        return list(hosts_of(self._db, hosts))
+
+    def facts_of(self, name: str, value: str) -> list[Fact]:
+        """What was learnt about devices, by globs over name and value."""
+        return list(facts_of(self._db, name, value))
+
+    def remembered(self) -> tuple[int, int | None, int | None]:
+        """(operations, first time, last time) of all that is stored."""
+        return remembered(self._db)
 
     @cached_property
     def connections(self) -> list[ConnectionRecord]:

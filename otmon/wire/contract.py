@@ -22,7 +22,7 @@ Compiled, called for every unit of a stream or datagram (`buf` is uint8, offsets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from otmon.model import Message, Op, Step, Value
+from otmon.model import Message, Op, Piece, Step, Value
 
 # --- unwrap statuses -----------------------------------------------------------------------------------------------
 UNWRAP_BAD: Final = 0
@@ -89,8 +89,11 @@ FLAG_INSPECT: Final = 4
 FLAG_IDENTITY: Final = 8
 """May tell who its sender is: handed to `identity` once per connection and shape, without a shape (KIND_LINK) once per
 connection and direction."""
+FLAG_DAMAGED: Final = 16
+"""Malformed, but its function can be read and somebody may obey it: judged, its bytes are malformed."""
 FLAG_TRANSFER: Final = 32
-"""It is part of a transfer of logic or of a file: every one is handed to `transfer`. The same bit as EVF_TRANSFER."""
+"""It is part of a transfer of logic or of a file, or of a longer message: every one is handed to `transfer` and
+`piece`. The same bit as EVF_TRANSFER."""
 OUT_UNIT: Final = 7
 """Sub-address as one word, for the cap on shapes per function."""
 OUT_VMIN: Final = 8
@@ -116,6 +119,11 @@ NOT_THIS: Final = -1
 
 def no_transfer(pdu: bytes, request: bytes | None) -> Step | None:
     """Of a protocol that moves no logic and no files."""
+    return None
+
+
+def _not_joined(pdus: Sequence[bytes]) -> bytes | None:
+    """Of a protocol whose messages are one PDU each."""
     return None
 
 
@@ -152,5 +160,9 @@ class Protocol(NamedTuple):
     """Registered TCP ports of the same inside TLS."""
     transfer: Callable[[bytes, bytes | None], Step | None] = no_transfer
     """(canonical PDU, that of the request it answers or None) -> what it does to a transfer. Never raises."""
+    piece: Callable[[bytes, bytes | None], Piece | None] | None = None
+    """(canonical PDU, that of the request it answers or None) -> which part of a longer message it is. Never raises."""
+    whole: Callable[[Sequence[bytes]], bytes | None] = _not_joined
+    """Canonical PDUs of all parts -> the canonical PDU that they would have been in one, or None. Never raises."""
     declares_direction: bool = False
     """A PDU itself says who is the client (DNP3's DIR bit, S7's setup): OUT_FROM_CLIENT outranks SYN and ports."""

@@ -7,9 +7,11 @@ from otmon.wire.accounts import bad
 from otmon.wire.columns import (
     BB_DECODED,
     BB_ENCRYPTED,
+    BB_MALFORMED,
     BB_SHED,
     C_CLIENT,
     C_ENCRYPTED,
+    C_MALFORMED,
     C_REFERENCE,
     C_SAMPLED,
     C_TOLD,
@@ -35,6 +37,7 @@ from otmon.wire.columns import (
 )
 from otmon.wire.contract import (
     CONTINUES,
+    FLAG_DAMAGED,
     FLAG_ENCRYPTED,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
@@ -147,9 +150,13 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
             return
         wanted |= out[OUT_FLAGS] & FLAG_TRANSFER
         bucket = BB_DECODED
-        if out[OUT_FLAGS] & FLAG_ENCRYPTED:
-            bucket = BB_ENCRYPTED
-            state.conns[conn, C_ENCRYPTED] += wire
+        if out[OUT_FLAGS] & (FLAG_ENCRYPTED | FLAG_DAMAGED):
+            if out[OUT_FLAGS] & FLAG_DAMAGED:
+                bucket = BB_MALFORMED
+                state.conns[conn, C_MALFORMED] += wire
+            else:
+                bucket = BB_ENCRYPTED
+                state.conns[conn, C_ENCRYPTED] += wire
         state.bytes[bucket] += wire
         if kind == KIND_LINK:
             wanted |= _link_identity(state, conn, flow)
@@ -179,7 +186,7 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
                     )
                 return
         elif kind == KIND_REQUEST:
-            _tally(state, proto, 0)
+            _tally(state, proto, 3 if out[OUT_FLAGS] & FLAG_DAMAGED else 0)
             outcome = 0
             if not out[OUT_EXPECT]:
                 outcome = OUTCOME_ACCEPTED if out[OUT_STATUS] else OUTCOME_UNSEEN

@@ -112,7 +112,9 @@ def test_tshark_is_told_where_a_protocol_was_found(
 ) -> None:
     servers = [("modbus", "tcp", 503), ("modbus rtu", "tcp", 4001), ("s7comm", "tcp", 102), ("dnp3", "udp", 20001)]
     options = tshark.decode_as([*servers, *servers])
-    assert options == ["-d", "udp.port==20001,dnp3", "-d", "tcp.port==503,mbtcp", "-d", "tcp.port==4001,mbrtu"]
+    ports = ["-d", "udp.port==20001,dnp3", "-d", "tcp.port==503,mbtcp", "-d", "tcp.port==4001,mbrtu"]
+    # Modbus alone tells a request from a response by what its preferences say.
+    assert options == [*ports, "-o", "mbtcp.tcp.port:502,503", "-o", "mbrtu.tcp.port:4001"]
     asked = fake(tmp_path, monkeypatch, [])
     run(["second-opinion", str(SMALL)])
     assert "-d" not in asked.read_text().split(), "where it looks by itself it is told nothing"

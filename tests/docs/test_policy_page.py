@@ -39,11 +39,13 @@ def test_the_rules_of_the_page_are_those_of_the_program() -> None:
     assert table == rules
 
 
-@pytest.mark.parametrize("command", ["check", "coverage", "diff", "explain", "test", "replay"])
+@pytest.mark.parametrize(
+    "command", ["check", "coverage", "diff", "explain", "test", "replay", "compile", "absent", "reach"]
+)
 def test_every_command_of_the_page_is_shown(command: str) -> None:
     assert f"`otmon policy {command}`\n" in PAGE
 
 
-@pytest.mark.parametrize("words", ["alerts accept", "permit receipt", "audit"])
+@pytest.mark.parametrize("words", ["alerts accept", "permit receipt", "audit", "hunt"])
 def test_every_other_command_of_the_page_is_shown(words: str) -> None:
     assert f"`otmon {words}`\n" in PAGE

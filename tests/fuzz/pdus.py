@@ -17,6 +17,7 @@ import orjson
 
 from otmon.model import Malformed
 from otmon.protocols import PROTOCOLS
+from tests.fuzz.every import EVERY
 from tests.protocols import test_dnp3_fuzz, test_modbus_fuzz, test_s7comm_fuzz
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -48,12 +49,14 @@ def corpus() -> Iterator[bytes]:
 
 
 def seeds() -> Iterator[bytes]:
-    """Well-formed PDUs, as requests and beside one."""
+    """Well-formed PDUs, as requests and beside one, and a small one of everything that has a name."""
     for number, protocol in enumerate(PROTOCOLS):
         known = CHECKS[protocol.name].CORPUS[:400]
         for n, pdu in enumerate(known):
             before = known[n - 1][:255] if n % 2 else b""
             yield bytes([number << 1 | n // 2 & 1, len(before)]) + before + pdu
+        for n, pdu in enumerate(EVERY[protocol.name]()):
+            yield bytes([number << 1 | n & 1, 0]) + pdu
 
 
 def keep(folder: Path) -> None:

@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 
+from tests.fuzz.every import EVERY
 from tests.fuzz.frames import one
 from tests.fuzz.pdus import CHECKS, MOST_BYTES, corpus, seeds, try_one
 
@@ -16,6 +17,12 @@ def test_the_corpus() -> None:
     assert {data[0] >> 1 for data in inputs} >= set(range(len(CHECKS)))
     for data in inputs:
         try_one(data)
+
+
+def test_everything_with_a_name() -> None:
+    for name, made in EVERY.items():
+        for pdu in made():
+            CHECKS[name].check(pdu)
 
 
 def test_new_frames() -> None:

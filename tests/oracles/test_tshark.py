@@ -18,15 +18,9 @@ PLUS = {"S7-1200-Uploading-OB1-TIAV12.pcap", "modbusBig.pcap", "s7comm_plus.pcap
 """Captures of S7comm-plus."""
 
 
-UNREASONED = {"modbus_rtu.pcap", "modbus_tcp.pcap", "modbus_udp.pcap"}
-"""Differences that nobody has gone through yet: file records and diagnostics, and RTU without its preference."""
-
-
 @pytest.mark.parametrize("name", EVERY)
 def test_capture_is_decoded_as_by_tshark(name: str) -> None:
     """One test a capture, so that each is read once."""
-    if name in UNREASONED:
-        pytest.skip("no reasons yet; tests/verify/test_modbus_values.py compares it with its stack")
     found = compared(name)
     table = {field: row for field, (row, _) in known().get(name, {}).items()}
     assert rows(found.differences) == table, "fix otmon, or say why: python -m tests.oracles.differences"

@@ -12,6 +12,7 @@ class Why(NamedTuple):
 
 MODBUS = "Modbus Application Protocol V1.1b3"
 MESSAGING = "Modbus Messaging on TCP/IP V1.0b"
+SERIAL = "Modbus over Serial Line V1.02"
 DNP3 = "IEEE 1815-2012"
 UNPUBLISHED = "S7 communication has no published specification"
 
@@ -44,6 +45,21 @@ WHY: dict[str, Why] = {
         "the capture begins behind the request: otmon gives no addresses to the values, tshark counts from 0",
         f"{MODBUS}, 6.1 and 6.3 (a response carries no address)",
     ),
+    "records": Why(
+        "otmon",
+        "tshark shows the data of a file sub-response as all that follows, the next ones included",
+        f"{MODBUS}, 6.14 (each has a length of its own)",
+    ),
+    "quoted": Why(
+        "otmon",
+        "an ICMP error quotes the datagram that nobody took: tshark dissects it again, and it was sent once",
+        "RFC 792 (internet header + 64 bits of data of the original datagram)",
+    ),
+    "short frame": Why(
+        "otmon",
+        "RTU requests without data have four octets; tshark takes none of less than five, so pairs nothing with them",
+        f"{SERIAL}, 2.5.1 (address, function code, 0 to 252 octets of data, CRC)",
+    ),
     "stop": Why(
         "otmon",
         "tshark shows no objects of a stop application request; they name the application",
@@ -74,7 +90,7 @@ WHY: dict[str, Why] = {
     ),
     "parts": Why(
         "both",
-        "an answer in several messages: tshark shows all of it with the last one, otmon each part with its message",
+        "an answer in several messages: both show all of it with the last one, otmon also what it read of the first",
         UNPUBLISHED,
     ),
     "variant": Why(

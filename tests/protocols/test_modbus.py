@@ -6,7 +6,16 @@ import pytest
 from otmon.model import Function, Malformed, Message, Op, Target
 from otmon.protocols.modbus import MODBUS
 from otmon.protocols.modbus.tables import function_of
-from otmon.wire.contract import OUT_EVIDENCE, OUT_EXPECT, OUT_FLAGS, OUT_FROM_CLIENT, OUT_SIZE, OUT_WORDS, PERHAPS
+from otmon.wire.contract import (
+    FLAG_DAMAGED,
+    OUT_EVIDENCE,
+    OUT_EXPECT,
+    OUT_FLAGS,
+    OUT_FROM_CLIENT,
+    OUT_SIZE,
+    OUT_WORDS,
+    PERHAPS,
+)
 from tests.protocols.modbus_corpus import adu
 
 
@@ -117,12 +126,7 @@ def test_claimed_range_is_judged_whatever_the_specification_says_of_it() -> None
         (3, "0000 00", True),
         (3, "04 0001", False),
         (3, "03 000102", False),
-        (15, "0000 0008 02 ff", True),
-        (16, "0000 0001 02 0007 00", True),
         (20, "08 06 0004 0001 0002 06", True),
-        # A record length that would wrap a 16-bit count of bytes: CVE-2022-20685.
-        (21, "0e 06 0004 0007 ffff 00000000000000", True),
-        (21, "07 06 0004 0007 ffff", True),
         (20, "02 00 06", False),
         (43, "0e 01 01 00 00 01 00 05 41", False),
         (0x83, "02", True),
@@ -135,6 +139,37 @@ def test_length_that_contradicts_the_function_is_malformed(code: int, data: str,
     out, ops = key(code, data, int(from_client))
     assert ops == ()
     assert out[4] == code & 127
+
+
+@pytest.mark.parametrize(
+    ("code", "data", "targets"),
+    [
+        (5, "0013", [Target("coil", 19, 19)]),
+        (6, "0001 0003 00", [Target("holding_register", 1, 1)]),
+        (6, "00", [Target("holding_register")]),
+        (15, "0000 0008 02 ff", [Target("coil", 0, 7)]),
+        (16, "0000 0001 02 0007 00", [Target("holding_register", 0, 0)]),
+        (16, "ffff ffff 00 0007", [Target("holding_register", 65535, 65535)]),
+        (16, "0000 00", [Target("holding_register")]),
+        # A record length that would wrap a 16-bit count of bytes: CVE-2022-20685.
+        (21, "0e 06 0004 0007 ffff 00000000000000", [Target("file_record", 7, 65535, "4")]),
+        (21, "07 06 0004 0007 ffff", [Target("file_record", 7, 65535, "4")]),
+        (21, "", [Target("file_record")]),
+        (22, "0004 00f2", [Target("holding_register", 4, 4)]),
+        (23, "0003 0006 000e 0003 06", [Target("holding_register", 3, 8), Target("holding_register", 14, 16)]),
+        (23, "0003 0006 000e", [Target("holding_register"), Target("holding_register")]),
+    ],
+)
+def test_write_of_a_wrong_length_is_judged_by_what_it_claims(code: int, data: str, targets: list[Target]) -> None:
+    message = decode(code, data)
+    assert "malformed" in message.flags
+    assert message.body["raw"] == adu(code, bytes.fromhex(data)).hex()
+    assert [op.target for op in message.ops] == targets
+    out, ops = key(code, data)
+    assert ops == message.ops
+    assert out[OUT_FLAGS] & FLAG_DAMAGED
+    assert {value for _, value in MODBUS.written(message)} == {0, 65535}
+    assert not list(MODBUS.points(message))
 
 
 def test_response_takes_its_range_from_the_request() -> None:
@@ -237,3 +272,17 @@ def test_flags_of_the_key() -> None:
     assert key(43, "0e 01 01 00 00 00", 0)[0][OUT_FLAGS] == 8
     assert key(17, "01 41", 0)[0][OUT_FLAGS] == 8
     assert key(0x85, "05", 0)[0][OUT_FLAGS] == 1
+
+
+def test_umas_reads_coils_and_registers_by_place() -> None:
+    # A %M and a %MW, as a programming tool's animation table asks for them.
+    asked = adu(90, bytes.fromhex("0024 02 02 02 0400 0100 02 03 2d00 0100"))
+    places = [
+        {"space": "coil", "address": 4, "quantity": 1},
+        {"space": "holding_register", "address": 45, "quantity": 1},
+    ]
+    assert MODBUS.decode(asked, True, None).body["places"] == places
+    assert decode(90, "00fe 02 0000 01 0000 5203", False, asked).body["values"] == [1, 850]
+    for odd in ("00fe 02 0000 01 0000 52", "00fe 01 0000 01", "00fe", "00fe 02 0100 01 0000 5203"):
+        assert "values" not in decode(90, odd, False, asked).body
+    assert "places" not in MODBUS.decode(adu(90, bytes.fromhex("0024 02 02 02 0400 0100")), True, None).body

@@ -18,6 +18,7 @@ from otmon.model import Malformed, Message
 from otmon.protocols.modbus import MODBUS
 from otmon.text import safe_text
 from otmon.wire.contract import (
+    FLAG_DAMAGED,
     FLAG_EXCEPTION,
     FLAG_INSPECT,
     KIND_REQUEST,
@@ -68,16 +69,18 @@ def check(pdu: bytes) -> None:
     """All invariants for one byte string, in both directions and in none."""
     buf, out = np.frombuffer(pdu, np.uint8), np.zeros(OUT_SIZE, np.int64)
     messages = {way: attempt(pdu, way == 1) for way in (1, 0)}
+    sound = {way: message for way, message in messages.items() if message is None or "malformed" not in message.flags}
+    sound = {1: None, **sound}
     for way in (1, 0, -1):
         words = MODBUS.key(buf, 0, len(buf), way, out)
         assert words <= MAX_KEY_WORDS
-        known = [message for message in (messages[1], messages[0]) if message] if way == -1 else [messages[way]]
+        known = [sound[1] or sound[0] or messages[1]] if way == -1 else [messages[way]]
         assert (words == -1) == (not any(known))
-        if messages[1] or messages[0]:
-            only = -1 if messages[1] and messages[0] else 1 if messages[1] else 0
+        if any(sound.values()):
+            only = -1 if all(sound.values()) else 1 if sound[1] else 0
             assert out[OUT_FROM_CLIENT] == only
             assert out[OUT_EVIDENCE] in (1, 2)
-            assert "unknown_function" not in (messages[1] or messages[0]).flags or out[OUT_EVIDENCE] == 1
+            assert "unknown_function" not in (sound[1] or sound[0]).flags or out[OUT_EVIDENCE] == 1
         if words == -1:
             continue
         message = next(filter(None, known))
@@ -93,7 +96,9 @@ def check(pdu: bytes) -> None:
         status = STATUS_NONE if message.kind == "request" else STATUS_REJECTED if refused else STATUS_ACCEPTED
         assert out[OUT_STATUS] == status
         values = [value for _, value in MODBUS.written(message)]
-        if message.function_code == 22 and message.kind == "request":
+        damaged = "malformed" in message.flags
+        assert bool(out[OUT_FLAGS] & FLAG_DAMAGED) == damaged
+        if message.function_code == 22 and message.kind == "request" and not damaged:
             assert out[OUT_FLAGS] & FLAG_INSPECT
             values = []
         bounds = (min(values), max(values)) if values else (1, 0)

@@ -34,7 +34,14 @@ def attempt(pdu: bytes, from_client: bool) -> Message | None:
 
 
 PDUS = [pdu for pdu in corpus(7, 3000) if pdu[6] < 248 and len(pdu) <= 260]
-SOUND = [pdu for pdu in PDUS if attempt(pdu, True) or attempt(pdu, False)]
+
+
+def sound(pdu: bytes) -> bool:
+    """In one direction at least. A write of a wrong length has none on a serial line."""
+    return any(one and "malformed" not in one.flags for one in (attempt(pdu, True), attempt(pdu, False)))
+
+
+SOUND = [pdu for pdu in PDUS if sound(pdu)]
 
 
 def lengthy(pdu: bytes) -> bool:
@@ -67,7 +74,7 @@ def test_every_sound_pdu_is_framed_and_decoded_as_in_modbus_tcp() -> None:
         assert built == bytes(2) + pdu[2:]
         framed += 1
         for way in (True, False):
-            there = attempt(pdu, way)
+            there = attempt(built, way)
             if there is None:
                 with pytest.raises(Malformed):
                     MODBUS_RTU.decode(built, way, None)

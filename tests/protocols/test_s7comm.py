@@ -11,6 +11,7 @@ from otmon.wire.contract import (
     FLAG_ENCRYPTED,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
+    FLAG_TRANSFER,
     KIND_LINK,
     KIND_REQUEST,
     KIND_RESPONSE,
@@ -311,7 +312,7 @@ def test_identity_from_szl() -> None:
     pdu = bytearray(szl(0x1C, *parts))
     pdu[3 + 10 + 8] = 0xD5
     assert S7COMM.identity(decode(bytes(pdu), False)) == ()
-    assert key(bytes(pdu))[1][OUT_FLAGS] == 0
+    assert key(bytes(pdu))[1][OUT_FLAGS] == FLAG_TRANSFER, "handed up, to be put together"
     assert key(bytes(pdu))[1][OUT_EXPECT] == 2
 
 

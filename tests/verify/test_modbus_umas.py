@@ -4,10 +4,12 @@ No other decoder here reads UMAS. What the session says of itself twice is compa
 blocks that come, lengths with data, the blocks it closes with the blocks it asked for.
 """
 
+import hashlib
 from collections import Counter
 from typing import Any
 
-from tests.verify.captures import seen
+from otmon.engine import analyze
+from tests.verify.captures import find, seen
 
 CAPTURE = "modicon_test.pcap"
 
@@ -66,3 +68,11 @@ def test_the_controller_is_known() -> None:
         ("vendor", "Schneider Electric"), ("model", "140 CPU 311 10"), ("firmware", "2.70"), ("hardware", "0.09"),
         ("project", "Project"), ("project_revision", "0.0.8"),
     }  # fmt: skip
+
+
+def test_the_ledger_has_the_project() -> None:
+    """Joined here from the records: the bytes behind the four octets of each block."""
+    (row,) = analyze([str(find(CAPTURE))]).part.blocks
+    parts = [r["modbus"]["data"][8:] for r in records("umas_download_block", "response")]
+    assert (row.direction, row.state, row.block.kind, row.length) == ("upload", "complete", "project", 12343)
+    assert row.sha256 == hashlib.sha256(bytes.fromhex("".join(parts))).hexdigest()

@@ -8,7 +8,9 @@ operations end: virtual_addresses. Where not all is shown: too_many_points, obje
 authentication object shorter than its fields), relative_time_alone (no common time of occurrence before it).
 """
 
+import struct
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from otmon.model import Kind, Malformed, Message, Op, Target
@@ -16,7 +18,7 @@ from otmon.protocols.dnp3.attributes import IDENTITY
 from otmon.protocols.dnp3.files import FILE, FILE_BLOCK_STATUS, FILE_STATUS_OBJECT
 from otmon.protocols.dnp3.fragment import Objects
 from otmon.protocols.dnp3.link import APPLICATION, DIR, LINK_BYTES, PRM, TRANSPORT
-from otmon.protocols.dnp3.operations import ops_of
+from otmon.protocols.dnp3.operations import Run, ops_of
 from otmon.protocols.dnp3.readers import shown
 from otmon.protocols.dnp3.tables import (
     BROADCASTS,
@@ -41,14 +43,13 @@ COMMANDED: Final = (2, 3, 4, 5, 6)
 """Functions that set what controls and analog outputs carry (select arms it)."""
 
 
-def _link(pdu: bytes) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """(extra, body, flags) of the link header."""
-    if len(pdu) < LINK_BYTES or pdu[:2] != b"\x05\x64":
-        raise Malformed("no DNP3 link header")
-    control, destination, source = pdu[3], int.from_bytes(pdu[4:6], "little"), int.from_bytes(pdu[6:8], "little")
+@lru_cache(maxsize=4_096)
+def _link(header: bytes, data: bool) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
+    """(extra, link, flags) of a link header, with or without data behind it; not to be changed: headers repeat."""
+    control, destination, source = header[3], *struct.unpack("<HH", header[4:8])
     primary, code = bool(control & PRM), control & 15
     link: dict[str, Any] = {
-        "length": pdu[2],
+        "length": header[2],
         "control": control,
         "from_master": bool(control & DIR),
         "primary": primary,
@@ -62,7 +63,7 @@ def _link(pdu: bytes) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         link["dfc"] = bool(control & 0x10)
     checks = {
         "link_function_reserved": code not in (LINK_PRIMARY if primary else LINK_SECONDARY),
-        "data_in_link_function": len(pdu) > LINK_BYTES and not (primary and code in USER_DATA),
+        "data_in_link_function": data and not (primary and code in USER_DATA),
         "frame_count_mismatch": primary and code in LINK_PRIMARY and bool(control & 0x10) != (code in COUNTED),
         "broadcast": destination > SELF_ADDRESS,
         "self_address": destination == SELF_ADDRESS,
@@ -70,7 +71,27 @@ def _link(pdu: bytes) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         "source_is_destination": source == destination,
     }
     extra = {"link_source": source, "link_destination": destination, "link_function": link_function(control)}
-    return extra, {"link": link}, [name for name, odd in checks.items() if odd]
+    return extra, link, tuple(name for name, odd in checks.items() if odd)
+
+
+_TRANSPORT: Final = [
+    {"fin": bool(octet & 0x80), "fir": bool(octet & 0x40), "sequence": octet & 0x3F} for octet in range(256)
+]
+_CONTROL: Final = [
+    {
+        "fir": bool(octet & 0x80),
+        "fin": bool(octet & 0x40),
+        "confirm": bool(octet & 0x20),
+        "unsolicited": bool(octet & 0x10),
+        "sequence": octet & 15,
+    }
+    for octet in range(256)
+]
+_IIN: Final = [
+    [[name for bit, name in enumerate(names) if octet >> bit & 1] for octet in range(256)]
+    for names in (INDICATIONS[:8], INDICATIONS[8:])
+]
+"""What each octet says: transport header, application control, indications."""
 
 
 _COMMANDS: Final = tuple((group, variation) for group in (12, 41) for variation in range(1, 5))
@@ -90,9 +111,13 @@ def _refusals(headers: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
     """Everything a canonical PDU says; who asks is told by its DIR bit and function alone. Raises Malformed."""
-    extra, body, flags = _link(pdu)
+    if len(pdu) < LINK_BYTES or pdu[:2] != b"\x05\x64":
+        raise Malformed("no DNP3 link header")
+    known, link, odd = _link(pdu[:LINK_BYTES], len(pdu) > LINK_BYTES)
+    extra, flags = known.copy(), list(odd)
+    body: dict[str, Any] = {"link": link.copy()}
     destination, source = extra["link_destination"], extra["link_source"]
-    from_master = body["link"]["from_master"]
+    from_master = link["from_master"]
     master, outstation = (source, destination) if from_master else (destination, source)
     unit = (master, outstation)
     if len(pdu) == LINK_BYTES:
@@ -100,14 +125,7 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
     if len(pdu) < APPLICATION + 2:
         raise Malformed("no application header")
     segment, control, code = pdu[TRANSPORT : APPLICATION + 2]
-    body["transport"] = {"fin": bool(segment & 0x80), "fir": bool(segment & 0x40), "sequence": segment & 0x3F}
-    body["application"] = {
-        "fir": bool(control & 0x80),
-        "fin": bool(control & 0x40),
-        "confirm": bool(control & 0x20),
-        "unsolicited": bool(control & 0x10),
-        "sequence": control & 15,
-    }
+    body["transport"], body["application"] = _TRANSPORT[segment].copy(), _CONTROL[control].copy()
     responds = code >= RESPONSE
     at = APPLICATION + 2
     if responds:
@@ -118,7 +136,7 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
             raise Malformed("no indications in a response", short)
         iin = pdu[at] | pdu[at + 1] << 8
         body["iin_raw"] = iin
-        body["iin"] = [name for bit, name in enumerate(INDICATIONS) if iin >> bit & 1]
+        body["iin"] = _IIN[0][pdu[at]] + _IIN[1][pdu[at + 1]]
         at += 2
         if code != UNSOLICITED:
             flags += ["exception"] * bool(iin >> 8 & IIN2_EXCEPTION)
@@ -129,7 +147,8 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
         flags.append("direction_mismatch")
     if code != 0 and bool(control & 0x10) != (code == UNSOLICITED):
         flags.append("unsolicited_bit_mismatch")
-    ops = ops_of(code, master, outstation)
+    runs: Sequence[Run] = ()
+    stopped = False
     if code not in FUNCTIONS:
         flags.append("unknown_function")
         body["data_bytes"] = len(pdu) - at
@@ -141,10 +160,10 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
         if objects.stopped:
             body["raw"] = shown(pdu[at:])
         if not responds:
-            ops = ops_of(code, master, outstation, objects.runs, objects.stopped)
+            runs, stopped = objects.runs, objects.stopped
         elif code == RESPONSE:
             flags += dict.fromkeys(_refusals(objects.headers))
-    function = function_of(code)
+    function, ops = function_of(code), ops_of(code, master, outstation, runs, stopped)
     kind = _KINDS.get(code, "response" if responds else "request")
     return Message(kind, unit, code, function.name, function.access, tuple(flags), body, ops, extra)
 

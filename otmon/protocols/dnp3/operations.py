@@ -1,6 +1,7 @@
 """What a DNP3 request means: one operation for each run of indexes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -46,6 +47,7 @@ def file_name(variation: int, raw: bytes) -> bytes:
     return name if len(name) <= MAX_FILE_NAME else b""
 
 
+@lru_cache(maxsize=4_096)
 def target_of(run: Run) -> Target:
     """`g12` with its indexes; of class data (g60) the class, of an attribute (g0) and a file (g70) it by name."""
     name = None
@@ -58,16 +60,16 @@ def target_of(run: Run) -> Target:
     return Target(f"g{run.group}", run.first, run.last, name)
 
 
-def ops_of(code: int, master: int, outstation: int, runs: Iterable[Run] = (), stopped: bool = False) -> tuple[Op, ...]:
+def ops_of(code: int, master: int, outstation: int, runs: Sequence[Run] = (), stopped: bool = False) -> tuple[Op, ...]:
     """The operations, each once; with no objects the function alone."""
-    function = function_of(code)
-    targets: list[Target | None] = [target_of(run) for run in runs]
+    name, access = function_of(code)
+    unit = master, outstation
+    if not runs and not stopped:
+        return (Op(code, name, access, unit, None),)
+    targets: list[Target] = [target_of(run) for run in runs]
     if stopped:
         targets.append(UNPARSED)
-    return tuple(
-        Op(code, function.name, function.access, (master, outstation), target)
-        for target in dict.fromkeys(targets or [None])
-    )
+    return tuple(Op(code, name, access, unit, target) for target in dict.fromkeys(targets))
 
 
 def operations(words: Sequence[int]) -> tuple[Op, ...]:

@@ -6,6 +6,7 @@ from otmon.protocols.modbus import rtu
 from otmon.protocols.modbus.decode import decode, identity, written
 from otmon.protocols.modbus.key import VERSION, frame, key, operations, unwrap
 from otmon.protocols.modbus.points import points
+from otmon.protocols.modbus.steps import step
 from otmon.protocols.modbus.tables import PORT, SECURE_PORT, class_names, count_names
 from otmon.wire.contract import Protocol
 
@@ -23,6 +24,7 @@ MODBUS: Final = Protocol(
     identity=identity,
     written=written,
     points=points,
+    transfer=step,
     count_names=count_names,
     class_names=class_names,
     version=VERSION,

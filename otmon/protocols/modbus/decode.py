@@ -1,6 +1,7 @@
 """Modbus/TCP decoded in full.
 
-A length that contradicts the function is Malformed; a value the specification forbids is a flag beside the value:
+A length that contradicts the function is Malformed, of a write the flag `malformed` (see damaged.py); a value the
+specification forbids is a flag beside the value:
 quantity_out_of_range, address_overflow, byte_count_mismatch, coil_value_invalid, reference_type_invalid,
 record_out_of_range, sub_function_reserved, device_id_code_invalid, conformity_level_invalid, more_follows_invalid,
 data_invalid (8), exception_code_reserved, echo_mismatch, unit_reserved, unknown_function, status_unknown (11, 12,
@@ -11,9 +12,10 @@ behind a serial gateway do not answer, and `broadcast_disproved` an answer to on
 import struct
 from collections.abc import Sequence
 
-from otmon.model import Malformed, Message, Op
+from otmon.model import Access, Malformed, Message, Op
 from otmon.protocols.modbus import umas
 from otmon.protocols.modbus.bodies import BODIES, opaque
+from otmon.protocols.modbus.damaged import VALUES, WRITES, claims
 from otmon.protocols.modbus.draft import Draft, need
 from otmon.protocols.modbus.tables import (
     BROADCAST,
@@ -106,8 +108,19 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
     try:
         _fill(draft)
     except Malformed as error:
-        raise Malformed(str(error), _message(draft)) from None
+        if not from_client or draft.code not in WRITES or "exception" in draft.flags:
+            raise Malformed(str(error), _message(draft)) from None
+        draft.flag("malformed")
+        draft.body.update(reason=str(error), raw=pdu.hex())
+        draft.ops = _claimed(draft)
     return _message(draft)
+
+
+def _claimed(draft: Draft) -> list[Op]:
+    """The operations of a write whose length contradicts its function."""
+    targets = claims(draft.code, draft.data)
+    halves: tuple[Access | None, ...] = ("read", "write") if draft.code == 23 else (None,) * len(targets)
+    return [make_op(draft.code, None, draft.unit, *pair) for pair in zip(targets, halves, strict=True)]
 
 
 def identity(message: Message) -> Sequence[tuple[str, str, float]]:
@@ -129,7 +142,8 @@ def identity(message: Message) -> Sequence[tuple[str, str, float]]:
 def written(message: Message) -> Sequence[tuple[Op, float]]:
     """Each register or coil a request writes, with its value.
 
-    A masked write leaves bits as they are: the lowest and the highest value that can result stand for it.
+    A masked write leaves bits as they are: the lowest and the highest value that can result stand for it. A malformed
+    one may write anything.
     """
     if (
         message.kind != "request"
@@ -139,6 +153,8 @@ def written(message: Message) -> Sequence[tuple[Op, float]]:
     ):
         return ()
     body, code, unit = message.body, message.function_code or 0, message.unit
+    if "malformed" in message.flags:
+        return [(op, value) for op in message.ops if op.access == "write" for value in VALUES]
 
     def run(space: str, start: int, values: Sequence[int], name: str | None = None) -> list[tuple[Op, float]]:
         places = (span(space, min(start + i, LAST_ADDRESS), 1, name) for i in range(len(values)))

@@ -9,6 +9,7 @@ Words: `[code | unit << 8 | marks]`, then for requests
     20, 21            file << 32 | record << 16 | length, one for each sub-request
     8, 90             sub-function, UMAS code (of 3 also its subcode << 8)
     43                MEI type; for 14 also read code << 8 | object << 16
+    a write whose length is wrong: the ranges it claims, or ANYWHERE
 and for responses (marked) nothing but the sub-function (8) or MEI type (43; 14 with code and first object).
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from otmon.model import Op
+from otmon.protocols.modbus.damaged import claimed, target, writes
 from otmon.protocols.modbus.layout import ANSWERS, ASKS, CERTAIN, frozen, sides
 from otmon.protocols.modbus.tables import (
     ACKNOWLEDGE,
@@ -25,19 +27,22 @@ from otmon.protocols.modbus.tables import (
     MAX_ADU_BYTES,
     MAX_UMAS_BYTES,
     MEI_DEVICE_ID,
-    SPACES,
     TARGET_SILENT,
     UMAS,
+    UMAS_DATA,
     UMAS_ERROR,
+    UMAS_FIRST_MOVE,
+    UMAS_LAST_MOVE,
     UMAS_PROJECT_INFO,
     make_op,
-    span,
     untargeted,
 )
 from otmon.wire.contract import (
+    FLAG_DAMAGED,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
     FLAG_INSPECT,
+    FLAG_TRANSFER,
     KIND_REQUEST,
     KIND_RESPONSE,
     LATER,
@@ -63,10 +68,10 @@ from otmon.wire.contract import (
     STATUS_REJECTED,
     UNWRAP_WHOLE,
 )
-from otmon.wire.loads import be16, be32, be64, jit, u8
+from otmon.wire.loads import be16, be32, be64, jit, le16, u8
 from otmon.wire.slots import widen
 
-VERSION: Final = 2
+VERSION: Final = 3
 RESPONSE_MARK: Final = 1 << 16
 EXCEPTION_MARK: Final = 1 << 17
 _NOTHING, _RANGE, _ONE, _OTHER = range(4)
@@ -144,6 +149,18 @@ def _bound(buf: Any, at: int, end: int, coils: int, out: Any) -> None:
 
 
 @jit
+def _moves(buf: Any, start: int, end: int) -> int:
+    """FLAG_TRANSFER if an accepted response of UMAS may be one of a transfer: only its request says which it is.
+
+    It has the size of all, or a block and its length.
+    """
+    size = end - start - UMAS_DATA
+    if size == 6:
+        return FLAG_TRANSFER
+    return FLAG_TRANSFER if size > 4 and le16(buf, start + UMAS_DATA + 2) == size - 4 else 0
+
+
+@jit
 def _other_words(buf: Any, start: int, end: int, code: int, asking: bool, out: Any) -> int:
     """What key does for the functions marked _OTHER; the number of words."""
     if code == 17:
@@ -169,9 +186,12 @@ def _other_words(buf: Any, start: int, end: int, code: int, asking: bool, out: A
         if not asking:
             if word == UMAS_ERROR:
                 out[OUT_STATUS] = STATUS_REJECTED
+                out[OUT_FLAGS] = FLAG_TRANSFER
             else:
-                out[OUT_FLAGS] = FLAG_IDENTITY
+                out[OUT_FLAGS] = FLAG_IDENTITY | _moves(buf, start, end)
             return 1
+        if UMAS_FIRST_MOVE <= word <= UMAS_LAST_MOVE:
+            out[OUT_FLAGS] = FLAG_TRANSFER
         if word == UMAS_PROJECT_INFO and start + 10 < end:
             word |= u8(buf, start + 10) << 8  # which part of it
     elif code == 8:
@@ -203,6 +223,7 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
 
     -1 means that the length contradicts the function: exactly when `decode` raises Malformed for that direction (or for
     both, if it is unknown). A quantity that the specification forbids is not malformed: the range asked for is judged.
+    Of a write that is, what it claims is judged all the same.
     """
     size = end - start
     head = be64(buf, start) if size >= HEADER_BYTES else -1
@@ -229,7 +250,12 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     out[OUT_EVIDENCE] = 2 if fit & CERTAIN else 1 if sound else 0
     out[OUT_REPLY_KEY] = func if sound else 0
     if not side & (ANSWERS if responding else ASKS):
-        return -1
+        if responding or not sound or not writes(code):
+            return -1
+        out[OUT_EXPECT] = PERHAPS if unit == 0 else 1
+        out[OUT_FLAGS] = FLAG_DAMAGED
+        out[OUT_WORDS] = func | unit << 8
+        return claimed(buf, start, end, code, out)
     word = func | unit << 8
     form = _FORMS[func]
     if responding:
@@ -295,10 +321,7 @@ def operations(words: Sequence[int]) -> tuple[Op, ...]:
     sub = None if not rest else rest[0] if code == 8 else rest[0] & 255 if code in (43, UMAS) else None
     if head & RESPONSE_MARK or not rest or code in (8, 43, UMAS):
         return untargeted(code, sub, unit)
-    if code in (20, 21):
-        files = [span("file_record", word >> 16 & 0xFFFF, word & 0xFFFF, str(word >> 32)) for word in rest]
-        return tuple(dict.fromkeys(make_op(code, None, unit, target) for target in files))
-    targets = [span(SPACES.get(code, "address"), word >> 16, word & 0xFFFF) for word in rest]
+    targets = [target(code, word) for word in rest]
     if code == 23:
         return make_op(code, None, unit, targets[0], "read"), make_op(code, None, unit, targets[-1], "write")
-    return (make_op(code, None, unit, targets[0]),)
+    return tuple(make_op(code, None, unit, target) for target in dict.fromkeys(targets))

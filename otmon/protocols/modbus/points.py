@@ -22,7 +22,7 @@ def points(message: Message) -> Iterator[Value]:
             quantity = min(body["quantity"], LAST_ADDRESS + 1 - first)
             for place, value in enumerate(body["values"][:quantity], first):
                 yield Value("read", span(SPACES[code], place, 1), value)
-    elif code != 22 or not body["and_mask"]:
+    elif "malformed" not in message.flags and (code != 22 or not body["and_mask"]):
         for op, value in written(message):
             if op.target is not None:
                 yield Value("write", op.target, value)

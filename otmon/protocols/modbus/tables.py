@@ -158,6 +158,11 @@ CONFIDENCE_SERVER_ID: Final = 0.4
 UMAS_OK: Final = 0xFE
 UMAS_ERROR: Final = 0xFD
 UMAS_PROJECT_INFO: Final = 0x03
+UMAS_FIRST_MOVE: Final = 0x30
+UMAS_LAST_MOVE: Final = 0x35
+"""Codes that move the project, 0x30 to 0x35."""
+UMAS_DATA: Final = HEADER_BYTES + 2
+"""Where the data of a UMAS message begin: behind reservation and code, or status."""
 UMAS_FUNCTIONS: Final[dict[int, Function]] = {
     0x01: Function("umas_init_comm", "identify"),
     0x02: Function("umas_read_id", "identify"),

@@ -8,6 +8,7 @@ layout stay as hexadecimal `data`, which every message has: a guess is no reason
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from otmon.protocols.modbus.draft import Draft, need
@@ -19,6 +20,8 @@ _TO_PLC, _FROM_PLC = "to_plc", "from_plc"
 _REPEAT: Final = 0x0A
 _VARIABLE_BYTES: Final = {1: 1, 2: 2, 3: 4}
 """Size index of a variable -> bytes."""
+_SPACES: Final = {2: ("coil", 1), 3: ("holding_register", 2)}
+"""Kind of place in 0x24 (%M, %MW) -> address space, bytes of one value."""
 _DATED = struct.Struct("<BBBBBBH")
 """Weekday, second, minute, hour, day, month, year."""
 
@@ -47,7 +50,10 @@ def response(draft: Draft) -> None:
     draft.flag("umas_error", status == UMAS_ERROR)
     repeated = status == UMAS_OK and draft.asked.get("umas_code") == _REPEAT
     draft.flag("echo_mismatch", repeated and draft.asked["data"] != draft.data[2:].hex())
-    layout = RESPONSES.get(draft.body.get("umas_code", -1)) if status == UMAS_OK else None
+    code = draft.body.get("umas_code", -1)
+    layout = RESPONSES.get(code) if status == UMAS_OK else None
+    if status == UMAS_OK and code in ANSWERS:
+        layout = partial(ANSWERS[code], draft.asked)
     _fill(draft, layout, draft.data[2:])
 
 
@@ -141,6 +147,37 @@ def _variables(data: bytes, writing: bool) -> Fields:
     return {"project_crc": f"{crc:08x}", "variables": found}
 
 
+def _places(data: bytes) -> Fields:
+    """Of 0x24: how many, then each place's kind, address and number of elements."""
+    count = data[0] if data else 0
+    if not count or len(data) != 1 + 6 * count:
+        raise _Unlike
+    places = []
+    for kind, space, address, quantity in struct.iter_unpack("<BBHH", data[1:]):
+        if kind != 2 or space not in _SPACES:
+            raise _Unlike
+        places.append({"space": _SPACES[space][0], "address": address, "quantity": quantity})
+    return {"places": places}
+
+
+def _place_values(asked: Fields, data: bytes) -> Fields:
+    """The answer to 0x24: how many, then for each place two zeros and its value, as far as each was one element."""
+    places = asked.get("places", ())
+    if not data or data[0] != len(places) or any(place["quantity"] != 1 for place in places):
+        raise _Unlike
+    sizes = dict(_SPACES.values())
+    at, values = 1, []
+    for place in places:
+        size = sizes[place["space"]]
+        if data[at : at + 2] != b"\0\0" or at + 2 + size > len(data):
+            raise _Unlike
+        values.append(int.from_bytes(data[at + 2 : at + 2 + size], "little"))
+        at += 2 + size
+    if at != len(data):
+        raise _Unlike
+    return {"values": values}
+
+
 def _init(data: bytes) -> Fields:
     size, version, _, code = struct.unpack_from("<HHII", data)
     name, _ = _text(data, 12)
@@ -193,6 +230,7 @@ REQUESTS: Final[dict[int, Callable[[bytes], Fields]]] = {
     0x20: _plain("BHHHH", "range", "block", "offset", "unknown", "length"),
     0x22: lambda data: _variables(data, False),
     0x23: lambda data: _variables(data, True),
+    0x24: _places,
     0x26: _plain("HBIHHxx", "record_type", "index", "hardware_id", "block", "offset"),
     0x30: _plain("xx", direction=_TO_PLC),
     0x31: _block,
@@ -213,6 +251,8 @@ RESPONSES: Final[dict[int, Callable[[bytes], Fields]]] = {
     0x34: _block_answer,
 }
 """UMAS code -> reader of its data. Upload and download are named as research has them; `direction` is plain."""
+ANSWERS: Final[dict[int, Callable[[Fields, bytes], Fields]]] = {0x24: _place_values}
+"""UMAS code -> reader of a response's data, which only its request explains."""
 
 VENDOR: Final = ("vendor", "Schneider Electric", 0.7)
 """Nobody else answers UMAS."""

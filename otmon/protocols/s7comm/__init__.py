@@ -11,6 +11,7 @@ from otmon.model import Message, Op
 from otmon.protocols.s7comm.cotp import frame, unwrap
 from otmon.protocols.s7comm.decode import decode
 from otmon.protocols.s7comm.identity import identity
+from otmon.protocols.s7comm.joined import piece, whole
 from otmon.protocols.s7comm.key import key
 from otmon.protocols.s7comm.operations import operations
 from otmon.protocols.s7comm.points import points
@@ -45,6 +46,8 @@ S7COMM: Final = Protocol(
     count_names=count_names,
     class_names=class_names,
     transfer=step,
+    piece=piece,
+    whole=whole,
     version=2,
     declares_direction=True,
 )

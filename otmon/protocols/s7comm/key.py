@@ -335,14 +335,17 @@ def _userdata(buf: Any, pos: int, data: int, end: int, out: Any) -> int:
         out[OUT_STATUS] = STATUS_REJECTED if refused else STATUS_ACCEPTED
         if refused:
             out[OUT_FLAGS] = FLAG_EXCEPTION
-        elif data - pos >= 10 and u8(buf, pos + 8) != 0 and u8(buf, pos + 9) == 0:
+            return 1
+        if data - pos >= 10 and u8(buf, pos + 8) != 0 and slot == _SZL:
+            out[OUT_FLAGS] = FLAG_TRANSFER  # who the server is may stand in the later parts
+        if data - pos >= 10 and u8(buf, pos + 8) != 0 and u8(buf, pos + 9) == 0:
             # The last of several parts begins in the middle of a record.
             # Each part answers a request of its own; if that was not seen, this is no orphan.
             out[OUT_EXPECT] = CONTINUES
         elif slot == _SZL and size >= 8:
             number = u8(buf, data + 5)
             if number == 0x11 or number == 0x1C:
-                out[OUT_FLAGS] = FLAG_IDENTITY
+                out[OUT_FLAGS] |= FLAG_IDENTITY
             out[OUT_WORDS + 1] = be32(buf, data + 4)
             return 2
         return 1

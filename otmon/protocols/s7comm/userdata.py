@@ -9,6 +9,7 @@ from otmon.protocols.s7comm.alarms import cpu_request, cpu_response
 from otmon.protocols.s7comm.clock import clock
 from otmon.protocols.s7comm.codes import RETURN_CODES, error_name
 from otmon.protocols.s7comm.cyclic import WITH_ITEMS, cyclic_request, cyclic_values, items_of
+from otmon.protocols.s7comm.joined import continues
 from otmon.protocols.s7comm.programmer import programmer
 from otmon.protocols.s7comm.szl import decode_szl
 from otmon.protocols.s7comm.tables import (
@@ -43,7 +44,7 @@ def decode_userdata(
     if len(param) >= 10:
         body |= {"data_unit": param[8], "last_data_unit": param[9] == 0}
         # Snap7's server numbers answers in one piece as well: the request tells, if it is known.
-        middle = param[8] != 0 and param[9] == 0 if request is None else _continues(request)
+        middle = param[8] != 0 and param[9] == 0 if request is None else continues(request)
         if kind == "response" and (middle or param[9]):
             flags.append("part_of_longer_answer")
     error = int.from_bytes(param[10:12], "big") if len(param) >= 12 else 0
@@ -75,11 +76,6 @@ def decode_userdata(
             _response(group, subfunction, payload, body, flags, request)
     ops = ops_of(None, function, targets)
     return Message(kind, None, None, function.name, function.access, tuple(flags), body, ops, extra)
-
-
-def _continues(request: bytes) -> bool:
-    """A request for the next part carries the sequence number of what it goes on with, in a 12-byte parameter."""
-    return len(request) >= 22 and request[1] == 7 and request[6:8] == b"\0\x0c" and request[17] > 0
 
 
 def _request(

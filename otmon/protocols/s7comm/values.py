@@ -2,7 +2,8 @@
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from otmon.model import Malformed, Op, Target
@@ -15,23 +16,16 @@ from otmon.protocols.s7comm.targets import any_target, area_name, db_target, raw
 from otmon.text import safe_text
 
 _FORMATS: Final = {
-    4: ">H",
-    5: ">h",
-    6: ">I",
-    7: ">i",
-    8: ">f",
-    9: ">H",
-    10: ">I",
-    11: ">i",
-    12: ">H",
-    28: ">H",
-    29: ">H",
+    code: (form, struct.calcsize(">" + form))
+    for form, codes in {"H": (4, 9, 12, 28, 29), "h": (5,), "I": (6, 10), "i": (7, 11), "f": (8,)}.items()
+    for code in codes
 }
-"""Transport size of an address -> how one element is stored (big-endian)."""
-_WHOLE: Final = {1: ">B", 2: ">H", 4: ">I"}
-"""Bytes written as one item -> how they read as one number."""
+"""Transport size of an address -> how one element is stored (big-endian), and in how many bytes."""
+_WHOLE: Final = (1, 2, 4)
+"""So many bytes written as one item are one number."""
 
 CHAR: Final = 3
+REAL: Final = 8
 SIGNED: Final = (5, 6)
 """Data transport sizes of signed numbers."""
 SUCCESS: Final = 0xFF
@@ -58,25 +52,33 @@ def parse_items(data: bytes, count: int) -> tuple[list[Item], list[Target]]:
     return items, targets
 
 
+@lru_cache(maxsize=4_096)
+def _any_item(raw: bytes) -> tuple[Item, Target]:
+    """An S7ANY item, which is not to be changed: a plant asks for the same ones again and again."""
+    transport, count, block, area = struct.unpack(">BHHB", raw[3:9])
+    address = int.from_bytes(raw[9:12], "big")
+    target = any_target(area, block, transport, count, address)
+    item = {
+        "syntax": "s7any",
+        "area": AREAS.get(area, area_name(area, block)),
+        "area_raw": area,
+        "db": block,
+        "address": address if area in ELEMENT_AREAS else address >> 3,
+        "bit": None if area in ELEMENT_AREAS else address & 7,
+        "transport": TRANSPORT[transport][0] if transport in TRANSPORT else None,
+        "transport_raw": transport,
+        "count": count,
+        "length": None if target.start is None or target.end is None else target.end - target.start + 1,
+    }
+    return item, target
+
+
 def _item(raw: bytes) -> tuple[Item, list[Target]]:
-    syntax, body = raw[2], raw[3:]
+    syntax = raw[2]
     if raw[0] == 0x12 and syntax == S7ANY and len(raw) == 12:
-        transport, count, block, area = body[0], *struct.unpack(">HHB", body[1:6])
-        address = int.from_bytes(body[6:9], "big")
-        target = any_target(area, block, transport, count, address)
-        item = {
-            "syntax": "s7any",
-            "area": AREAS.get(area, area_name(area, block)),
-            "area_raw": area,
-            "db": block,
-            "address": address if area in ELEMENT_AREAS else address >> 3,
-            "bit": None if area in ELEMENT_AREAS else address & 7,
-            "transport": TRANSPORT[transport][0] if transport in TRANSPORT else None,
-            "transport_raw": transport,
-            "count": count,
-            "length": None if target.start is None or target.end is None else target.end - target.start + 1,
-        }
-        return item, [target]
+        item, target = _any_item(raw)
+        return item.copy(), [target]
+    body = raw[3:]
     if raw[0] == 0x12 and syntax == DBREAD and len(raw) >= 9 and body[0] * 5 == len(body) - 1:
         areas = [struct.unpack(">BHH", body[i : i + 5]) for i in range(1, len(body), 5)]
         listed = [{"db": block, "address": first, "length": size} for size, block, first in areas]
@@ -123,25 +125,31 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def element_values(item: Item, content: bytes) -> list[tuple[Target, float]]:
-    """Each number that an S7ANY item holds, with where it lies; nothing if its bytes do not fit its address.
+def _numbers(item: Item, content: bytes) -> tuple[Sequence[float], int]:
+    """The numbers that an S7ANY item holds, and how many addresses each takes; none if the bytes do not fit.
 
     Bytes and characters are one big-endian number where the item has 1, 2 or 4: many stacks write words like that.
     """
-    if "area_raw" not in item or len(content) > 4096:
-        return []
-    area, block, first, transport = item["area_raw"], item["db"], item["address"], item["transport_raw"]
-    space = area_name(area, block)
+    size = len(content)
+    if "area_raw" not in item or size > 4096:
+        return (), 1
+    transport, count = item["transport_raw"], item["count"]
     if transport == BIT:
-        return [(Target(space, first, first), float(content[0] & 1))] if len(content) == 1 else []
-    if transport in (2, 3) and len(content) == item["count"]:
-        form = _WHOLE.get(len(content))
-        return [(Target(space, first, first + len(content) - 1), struct.unpack(form, content)[0])] if form else []
-    form = _FORMATS.get(transport)
-    if form is None or len(content) != struct.calcsize(form) * item["count"]:
+        return ((float(content[0] & 1),) if size == 1 else ()), 1
+    if transport in (2, 3) and size == count:
+        return ((int.from_bytes(content, "big"),) if size in _WHOLE else ()), size
+    form, step = _FORMATS.get(transport, ("", 0))
+    if not form or size != step * count:
+        return (), 1
+    return struct.unpack(f">{count}{form}", content), 1 if item["area_raw"] in ELEMENT_AREAS else step
+
+
+def element_values(item: Item, content: bytes) -> list[tuple[Target, float]]:
+    """Each number that an S7ANY item holds, with where it lies; nothing if its bytes do not fit its address."""
+    numbers, step = _numbers(item, content)
+    if not numbers:
         return []
-    step = 1 if area in ELEMENT_AREAS else struct.calcsize(form)
-    numbers = [number for (number,) in struct.iter_unpack(form, content)]
+    space, first = area_name(item["area_raw"], item["db"]), item["address"]
     return [
         (Target(space, first + i * step, first + (i + 1) * step - 1), number)
         for i, number in enumerate(numbers)
@@ -165,10 +173,12 @@ def add_values(item: Item, address: Item, content: bytes) -> None:
         if areas:
             item["areas"] = areas
         return
-    values = [value for _, value in element_values(address, content)]
-    if values:
-        item["values"] = values
+    numbers, _ = _numbers(address, content)
     transport = address.get("transport_raw")
+    if numbers:
+        values = [value for value in numbers if math.isfinite(value)] if transport == REAL else list(numbers)
+        if values:
+            item["values"] = values
     if transport == CHAR and content:
         item["text"] = safe_text(content)
     elif transport in _AS_TEXT and content:

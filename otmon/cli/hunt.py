@@ -1,0 +1,178 @@
+"""`otmon hunt`: was this ever here, when, and by whom."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from otmon.cli.common import RAN, Stop, emit, emit_json, emit_rich, open_results
+
+if TYPE_CHECKING:
+    from otmon.model import Fact, HostRecord
+    from otmon.outputs.fitted import Fitted
+    from otmon.policy.intervals import Intervals
+    from otmon.policy.pattern import Pattern
+    from otmon.store.database import SiteDatabase
+    from otmon.store.hunt import Found
+
+ROWS: Final = 200
+"""Of a table for people; --json gives all."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  otmon hunt --data /var/lib/otmon 10.0.2.66                       was this address ever here\n"
+    '  otmon hunt --data /var/lib/otmon "* -> plc-3 write"              who ever wrote to it\n'
+    '  otmon hunt --data /var/lib/otmon "modbus unit 1 write* 40-50"    to these registers\n'
+    '  otmon hunt --data /var/lib/otmon "* -> * s7comm * block OB*"     which blocks were moved\n'
+    "  otmon hunt --data /var/lib/otmon sweep                           who asked many units or ports\n"
+    '  otmon hunt --data /var/lib/otmon "fact rack_slot 0/2"            what devices said of themselves\n'
+)
+@click.argument("words", metavar="WORDS")
+@click.option(
+    "--data",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A result folder, or the data of a sensor, which may be running.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON records.")
+def hunt(words: str, data: Path, as_json: bool) -> int:
+    """Ask everything that is remembered.
+
+    WORDS are an operation, or a part of one, with * for what may be anything:
+
+    \b
+    [realm NAME] [CLIENT -> SERVER | HOST] [PROTOCOL] [udp] [port N] [unit N]
+    [master N] [outstation N] [FUNCTION | ACCESS] [TARGET] [sweep]
+    """
+    with open_results(data) as results:
+        if words.split()[:1] == ["fact"]:
+            facts, hosts, found = _facts(words, results), list["HostRecord"](), list["Found"]()
+        else:
+            pattern = read_pattern(words, asset_names(results))
+            found, facts = results.hunt(pattern), []
+            hosts = results.hosts_of(pattern.either) if _asks_host(pattern) and pattern.either is not None else []
+            if hosts:
+                facts = [
+                    fact for fact in results.facts_of("*", "*") if fact.address in {host.address for host in hosts}
+                ]
+        nothing = "" if found or facts or hosts else _nothing(results)
+    if as_json:
+        emit_json([*map(_host_record, hosts), *map(_fact_record, facts), *map(_record, found)])
+    elif nothing:
+        emit(nothing)
+    else:
+        emit_rich(lambda out: out.print(*_tables(hosts, facts, found)))
+    return RAN
+
+
+def asset_names(results: "SiteDatabase") -> "dict[str, Intervals]":
+    """Names and ids of devices -> their addresses."""
+    from otmon.policy.addresses import point
+    from otmon.policy.intervals import merge
+
+    found: dict[str, list[tuple[int, int]]] = {}
+    for asset in results.assets:
+        for name in filter(None, (asset.id, asset.name)):
+            places = (point(endpoint.address) for endpoint in asset.endpoints)
+            found.setdefault(name, []).extend((at, at) for at in places if at >= 0)
+    return {name: merge(places) for name, places in found.items() if places}
+
+
+def read_pattern(text: str, names: "dict[str, Intervals]") -> "Pattern":
+    """The pattern. Raises Stop."""
+    from otmon.policy.optext import TextError
+    from otmon.policy.pattern import parse_pattern
+
+    try:
+        return parse_pattern(text, names)
+    except TextError as error:
+        raise Stop(f"words:{error}") from None
+
+
+def _asks_host(pattern: "Pattern") -> bool:
+    from otmon.policy.pattern import Pattern
+
+    return pattern == Pattern(either=pattern.either)
+
+
+def _facts(text: str, results: "SiteDatabase") -> "list[Fact]":
+    words = text.split(maxsplit=2)
+    if len(words) == 1:
+        raise Stop("words:5: the name of the fact is missing; write: fact NAME [VALUE], as in: fact firmware V3*")
+    return results.facts_of(words[1], words[2] if len(words) > 2 else "*")
+
+
+def _nothing(results: "SiteDatabase") -> str:
+    from otmon.outputs.tables import moment
+
+    count, first, last = results.remembered()
+    span = f", from {moment(first)} to {moment(last)}" if first is not None and last is not None else ""
+    return f"Never seen: nothing of {count:,} operations that are remembered fits{span}.\n"
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+def _tables(hosts: "list[HostRecord]", facts: "list[Fact]", found: "list[Found]") -> "Iterator[Fitted]":
+    from otmon.outputs.tables import cell, moment, new_table, number
+
+    if hosts:
+        table = new_table("Hosts", "address", "frames", "first seen", "last seen", right=("frames",))
+        for host in hosts[:ROWS]:
+            table.add_row(cell(host.address), number(host.frames), moment(host.first_ts_ns), moment(host.last_ts_ns))
+        yield _capped(table, len(hosts))
+    if facts:
+        table = new_table("Known of them", "address", "what", "value", "by", "when")
+        for fact in facts[:ROWS]:
+            table.add_row(*map(cell, (fact.address, fact.name, fact.value, fact.protocol, moment(fact.ts_ns))))
+        yield _capped(table, len(facts))
+    if found:
+        columns = ("client", "server", "what", "units", "targets", "times", "accepted", "denied", "first", "last")
+        right = ("times", "accepted", "denied")
+        table = new_table("Operations", *columns, right=right, spare=("denied", "accepted", "units"))
+        for one in found[:ROWS]:
+            table.add_row(
+                *(cell(text) for text in (one.client, one.server, f"{one.protocol} {one.function}", _links(one))),
+                cell(_targets(one)),
+                *(number(one.times), number(one.accepted), number(one.denied)),
+                *(cell(moment(ts_ns)) for ts_ns in (one.first_ts_ns, one.last_ts_ns)),
+            )
+        yield _capped(table, len(found))
+
+
+def _capped(table: "Fitted", total: int) -> "Fitted":
+    if total > ROWS:
+        table.caption = f"… and {total - ROWS:,} more (all of them with --json)"
+    return table
+
+
+def _links(one: "Found") -> str:
+    from otmon.policy.wording import ranges_text
+
+    return ", ".join(ranges_text(ranges) for ranges in (one.masters, one.units) if ranges) or (
+        "" if one.port is None or one.function != "connect" else f"port {one.port}"
+    )
+
+
+def _targets(one: "Found") -> str:
+    if one.space is None:
+        return ""
+    names = "" if one.first_name is None else f" {one.first_name}"
+    names += "" if one.first_name == one.last_name else f" … {one.last_name}"
+    numbers = "" if one.start is None else f" {one.start}" + ("" if one.end == one.start else f"-{one.end}")
+    many = "" if one.operations == 1 else f" ({one.operations:,})"
+    return f"{one.space}{names}{numbers}{many}"
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+def _record(one: "Found") -> dict[str, Any]:
+    return {"kind": "operations", **one._asdict()}
+
+
+def _host_record(host: "HostRecord") -> dict[str, Any]:
+    return {"kind": "host", **host._asdict()}
+
+
+def _fact_record(fact: "Fact") -> dict[str, Any]:
+    return {"kind": "fact", **fact._asdict()}

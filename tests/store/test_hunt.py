@@ -1,0 +1,197 @@
+"""`otmon hunt`: what the database finds is what a look at every operation finds; words that mean nothing are errors."""
+
+import json
+import random
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from otmon.cli import run
+from otmon.model import Counts, OperationKey, OperationRecord, Target
+from otmon.policy.addresses import point
+from otmon.policy.optext import TextError
+from otmon.policy.pattern import Pattern, parse_pattern
+from otmon.site.part import Part
+from otmon.site.site import Site
+from otmon.store.database import SiteDatabase, write_database
+
+ROOT = Path(__file__).parents[2]
+NAMES = {"plc-3": ((point("10.0.1.3"),) * 2,), "hmi[1]": ((point("10.0.2.1"),) * 2,)}
+SPOKEN = [
+    ("modbus", 6, "write_single_register", "write", "holding_register", "modbus"),
+    ("modbus", 3, "read_holding_registers", "read", "holding_register", "modbus"),
+    ("modbus", 1, "read_coils", "read", "coil", "modbus"),
+    ("dnp3", 4, "operate", "control", "g12", "dnp3"),
+    ("s7comm", 5, "write_var", "write", "DB1", None),
+    ("s7comm", 26, "request_download", "program", "block", None),
+    ("tcp", None, "connect", "connect", None, None),
+    ("tcp", None, "scan", "connect", None, None),
+]
+
+
+def some_operations(choose, count):
+    found = {}
+    for n in range(count):
+        protocol, code, function, access, space, kind = choose.choice(SPOKEN)
+        first = choose.randrange(30)
+        target = {"block": Target("block", name=choose.choice(["OB1", "OB35", "DB[7]", ""])), None: None}.get(
+            space, Target(space or "", first, choose.choice([None, first, first + 5]))
+        )
+        target = choose.choice([target, target, target, None])
+        unit = {"modbus": choose.randrange(3), "dnp3": (choose.randrange(2), choose.randrange(12)), None: None}[kind]
+        key = OperationKey(
+            *(choose.choice(["default", "east"]), choose.choice(["10.0.2.1", "10.0.2.2", "fd00::5", "no address"])),
+            *(choose.choice(["10.0.1.3", "10.0.1.4", "10.0.2.1"]), choose.choice(["tcp", "udp"])),
+            *(
+                None if function == "scan" else choose.choice([502, 5020]),
+                protocol,
+                unit,
+                code,
+                function,
+                access,
+                target,
+            ),
+        )
+        counts = Counts(attempted=2, accepted=1, rejected=1)
+        found[key] = OperationRecord(
+            key, counts, 60, n, n + 5, (0, n + 1), {}, {}, choose.choice(["permit", "deny"]), None
+        )
+    return list(found.values())
+
+
+HOSTS = ["*", "10.0.2.1", "10.0.2.*", "10.0.2.0/31", "fd00::/64", "plc-3", "hmi[1]", "*::*"]
+WORDS = ["modbus", "modbus unit 1", "modbus unit 1-2 write*", "dnp3 master 1 outstation 3-9", "* port 502", "udp"]
+WORDS += [
+    "write",
+    "*/read",
+    "*_*",
+    "s7comm block OB*",
+    "block",
+    'block "DB[7]"',
+    "holding_register 3-9",
+    "5",
+    "4-6 sweep",
+]
+WORDS += [
+    "DB1.DBB3-9",
+    "DB1.DBB0",
+    "g12 0-4",
+    "modbus * c* 3",
+    "tcp scan",
+    "* sweep",
+    "connect/connect",
+    "* * block",
+    "request*",
+]
+
+
+def text(choose):
+    hosts = choose.choice(["", choose.choice(HOSTS[1:]), f"{choose.choice(HOSTS)} -> {choose.choice(HOSTS)}"])
+    return " ".join(filter(None, [choose.choice(["", "", "realm east"]), hosts, choose.choice(WORDS)]))
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    path = tmp_path_factory.mktemp("hunt") / "site.db"
+    operations = some_operations(random.Random(7), 1500)
+    write_database(path, Site(Part(operations=operations)), [])
+    return path, operations
+
+
+def test_the_database_finds_what_a_look_at_each_operation_finds(stored):
+    path, operations = stored
+    choose = random.Random(1)
+    kinds = Counter()
+    with SiteDatabase(path) as results:
+        for _ in range(150):
+            words = text(choose)
+            pattern = parse_pattern(words, NAMES)
+            found = results.hunt(pattern._replace(sweep=False))
+            right = [op for op in operations if pattern.has(op.key)]
+            kinds[bool(right)] += 1
+            assert sum(one.operations for one in found) == len(right), words
+            assert sum(one.times for one in found) == 2 * len(right)
+            assert sum(one.denied for one in found) == sum(op.verdict == "deny" for op in right)
+            whole = {(one.realm, one.client, one.server, one.protocol, one.function, one.space) for one in found}
+            keys = [op.key for op in right]
+            assert whole == {(*k[:3], k.protocol, k.function, k.target and k.target.space) for k in keys}
+            if right:
+                assert min(one.first_ts_ns for one in found) == min(op.first_ts_ns for op in right)
+                assert max(one.last_ts_ns for one in found) == max(op.last_ts_ns for op in right)
+            places = defaultdict(list)
+            for key in keys:
+                places[*key[:5], key.function, key.target and key.target.space].append(key)
+            for one in found:
+                same = places[*one[:5], one.function, one.space]
+                units = {k.unit[1] if isinstance(k.unit, tuple) else k.unit for k in same} - {None}
+                assert units == {at for low, high in one.units for at in range(low, high + 1)}
+                starts = [k.target.start for k in same if k.target and k.target.start is not None]
+                assert one.start == min(starts, default=None)
+    assert kinds[True] > 60
+    assert kinds[False] > 10
+
+
+def test_a_sweep_over_units_is_found(tmp_path):
+    operations = [op for op in some_operations(random.Random(2), 50) if op.key.protocol != "modbus"]
+    read = ("tcp", 502, "modbus", 1, 3, "read_holding_registers", "read", None)
+    base = OperationKey("default", "10.9.9.9", "10.0.1.3", *read)
+    swept = [
+        OperationRecord(base._replace(unit=unit), Counts(1, 1), 9, 5, 5, (0, 1), {}, {}, None, None)
+        for unit in range(1, 20)
+    ]
+    few = [one._replace(key=one.key._replace(client="10.9.9.8")) for one in swept[:15]]
+    write_database(tmp_path / "site.db", Site(Part(operations=operations + swept + few)), [])
+    with SiteDatabase(tmp_path / "site.db") as results:
+        found = [one for one in results.hunt(Pattern(sweep=True)) if one.function != "scan"]
+    assert [(one.client, one.units, one.operations) for one in found] == [("10.9.9.9", ((1, 19),), 19)]
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        ("", "1: nothing is asked for"),
+        ("plc3 -> * write", "1: 'plc3' is neither an address nor an asset; did you mean 'plc-3'?"),
+        ("* -> plc-3 writ", "12: 'writ' is neither a function, an access class nor a target; did you mean 'write'?"),
+        ("modbus unit 9-1", "13: '9-1' is not a number, or a range, of units; write 1, 1-10 or *"),
+        ("write hmi", "7: 'hmi' is no target"),
+        ("write block OB1 now", "17: 'now' is too much"),
+        ("10.0.0.1/24 -> *", "1: '10.0.0.1/24' is neither an address nor an asset"),
+        ("x" * 1001, "1: longer than 1000 characters"),
+    ],
+)
+def test_words_that_mean_nothing_are_errors(words, wrong):
+    with pytest.raises(TextError) as error:
+        parse_pattern(words, NAMES)
+    assert str(error.value).startswith(wrong)
+
+
+def test_hunting_in_a_result_folder(tmp_path, capsys):
+    folder = tmp_path / "out"
+    policy = str(ROOT / "rules" / "plant.yaml")
+    assert run(["analyze", str(ROOT / "captures" / "plant.pcap"), "--policy", policy, "--out", str(folder)]) == 0
+
+    def hunt(words, *more):
+        capsys.readouterr()
+        code = run(["hunt", words, "--data", str(folder), *more])
+        return code, *capsys.readouterr()
+
+    code, out, _ = hunt("* -> PLC-3 write 45", "--json")
+    (record,) = json.loads(out)
+    assert (code, record["kind"], record["client"], record["function"]) == (
+        *(0, "operations", "10.0.2.11", "write_single_register"),
+    )
+    code, out, _ = hunt("10.0.1.12", "--json")
+    assert {record["kind"] for record in json.loads(out)} == {"host", "fact", "operations"}
+    assert "V3.2.6" in hunt("fact firmware V3*")[1]
+    assert hunt("10.9.9.9")[1].startswith("Never seen: nothing of 49 operations that are remembered fits, from 2026-11")
+    assert hunt("fact")[0] == hunt("bloc OB1")[0] == 2
+
+
+def test_a_device_that_names_itself_takes_no_word_away():
+    elsewhere = ((point("10.6.6.6"),) * 2,)
+    names = dict.fromkeys(["10.0.1.3", "write", "modbus", "*", "->", "sweep", "my plc"], elsewhere)
+    assert parse_pattern("10.0.1.3 -> * write", names) == parse_pattern("10.0.1.3 -> * write", {})
+    assert parse_pattern("modbus write", names) == parse_pattern("modbus write", {})
+    assert parse_pattern("* sweep", names) == parse_pattern("* sweep", {})
+    assert parse_pattern('"my plc"', names).either.ranges == elsewhere
