@@ -107,6 +107,8 @@ def _limits(row: Row) -> Iterator[str]:
         yield limits_text(row.targets, None)
     if row.values is not None:
         yield f"values {values_text(row.values)}"
+    if row.points is not None and row.limited:
+        yield "values, steps and rates of named points"
     if row.ports is not None:
         yield ports_text(row)
 
