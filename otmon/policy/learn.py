@@ -99,7 +99,7 @@ def update(
     because = refusals(everything, min_count, asked or {})
     records = [record for record in everything if _can_be_told(record.key)]
     before = None if memory is None else load_bytes(memory.encode(), f"{path} (what was learned)")
-    memory = memory or MEMORY + blank(records)
+    memory = memory or MEMORY + blank(records).partition("\n")[2]
     text, memory = (_with_realms(file, path, records) for file in (text, memory))
     text, zones = _with_zones(text, path, everything)
     policy = load_bytes(text.encode(), path)

@@ -84,7 +84,8 @@ def _row(row: Learned) -> Iterator[str]:
         yield f"{_PORT_KEYS.get(row.protocol, 'port')}: {_flow(_ranges(row.ports))}"
     yield from _targets(row)
     if row.values is not None:
-        yield f"values: {quote(text([row.values]))}"
+        low, high = row.values
+        yield f"values: {low:.0f}" if low == high else f"values: {quote(text([row.values]))}"
 
 
 def _targets(row: Learned) -> Iterator[str]:
