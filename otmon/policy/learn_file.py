@@ -124,7 +124,7 @@ def annotated(text: str, path: str, seen: Mapping[str, Seen], source: str) -> st
         known = [(n, match[1]) for n in range(first + 1, end) if (match := _SEEN.match(lines[n]))]
         mine = [n for n, name in known if name == source]
         if mine:
-            lines[mine[0]] = comment
+            lines[mine[0]] = " " * _indent(lines[mine[0]]) + comment.strip()
         else:
             later = [n for n in keys.get(at, ()) if n > first]
             lines.insert(known[-1][0] + 1 if known else min(later, default=end), comment)
