@@ -41,7 +41,7 @@ class Input(NamedTuple):
 
     operations: "Sequence[OperationRecord]"
     asked: Mapping[tuple[str, str], int]
-    values: "Mapping[OperationKey, tuple[float, float]]"
+    values: "Mapping[OperationKey, tuple[float, float] | None]"
     source: str
     min_count: int
     site: str
@@ -189,9 +189,11 @@ def _of_data(folder: Path) -> Input:
 
 def _asked(part: "Part") -> dict[tuple[str, str], int]:
     """Devices that asked for the time, and when first."""
+    from otmon.model import NEED_TIME
+
     asked: dict[tuple[str, str], int] = {}
     for fact in part.facts:
-        if fact.name == "need_time":
+        if fact.name == NEED_TIME:
             host = fact.realm, fact.address
             asked[host] = min(fact.ts_ns, asked.get(host, fact.ts_ns))
     return asked

@@ -150,7 +150,7 @@ def is_function(protocol: str, name: str) -> bool:
 def reason_not_learned(key: OperationKey, asked: bool = False) -> str | None:
     """Why a person must permit this operation, None for what learning may permit.
 
-    `asked`: the device had asked for the time (DNP3 IIN1.4, NEED_TIME; IEEE 1815, 4.5.5).
+    `asked`: the device had asked for the time (DNP3 IIN1.4, NEED_TIME).
     """
     if key.function == "scan":
         return REASONS["scan"]

@@ -181,19 +181,20 @@ def _allowed(ranges: Intervals | None, seen: Intervals | None, refused: Interval
 
 
 def bounds_of(
-    values: Mapping[OperationKey, Values], seen: Mapping[Head, Spaces], mode: Mode
+    values: Mapping[OperationKey, Values | None], seen: Mapping[Head, Spaces], mode: Mode
 ) -> dict[Head, Values | None]:
-    """The values that each writing function set, from the least to the greatest; None: not all are known."""
+    """The values that each writing function set, from the least to the greatest; None: not all are numbers known."""
     if mode == "exact":
         return {}
-    found: dict[Head, list[Values]] = {}
+    found: dict[Head, list[Values | None]] = {}
     for key, pair in values.items():
         found.setdefault(head_of(key), []).append(pair)
     out: dict[Head, Values | None] = {}
     for group in _classes({head: spaces for head, spaces in seen.items() if head.access in WRITING}, mode):
         pairs = [pair for head in group for pair in found.get(head, ())]
-        known = all(head in found for head in group)
-        both = (min(low for low, _ in pairs), max(high for _, high in pairs)) if known else None
+        known = [pair for pair in pairs if pair is not None]
+        whole = len(known) == len(pairs) and all(head in found for head in group)
+        both = (min(low for low, _ in known), max(high for _, high in known)) if whole else None
         out |= dict.fromkeys(group, both)
     return out
 

@@ -87,7 +87,7 @@ def update(
     mode: Mode = "exact",
     min_count: int = 1,
     asked: Mapping[Place, int] | None = None,
-    values: Mapping[OperationKey, Values] | None = None,
+    values: Mapping[OperationKey, Values | None] | None = None,
     memory: str | None = None,
 ) -> Draft:
     """The policy with rows for what it says nothing of yet. PolicyError: it cannot be used, or not added to.
@@ -123,8 +123,9 @@ def update(
         for why, group in sorted(sorted_out.refused.items())
         for conduit in conduits(spaces_of(r.key for r in group if placed(policy, r)[0] is None))
     ]
-    for why, conduit in review:
-        text = added(text, path, "review", _lines([conduit], why, realms, _single(policy), taken))
+    names = _single(policy)
+    entries = [line for why, conduit in review for line in _lines([conduit], why, realms, names, taken)]
+    text = added(text, path, "review", entries)
     policy = load_bytes(text.encode(), path) if review else policy
     rows_of = by_row(policy, records)
     text = annotated(text, path, {name: _seen(found) for name, found in rows_of.items()}, source)
@@ -148,7 +149,7 @@ class _Sorted:
             self.refused.setdefault(why, []).append(record)
             self.blocked.append(record.key)
 
-    def spaces(self, mode: Mode, values: Mapping[OperationKey, Values]) -> tuple[dict[Head, Spaces], _Bounds]:
+    def spaces(self, mode: Mode, values: Mapping[OperationKey, Values | None]) -> tuple[dict[Head, Spaces], _Bounds]:
         """What is to be permitted, as `conduits` wants it."""
         refused, seen = spaces_of(self.blocked), spaces_of(record.key for record in self.new)
         whys = {head_of(record.key): why for why, group in self.refused.items() for record in group}

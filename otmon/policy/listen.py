@@ -16,7 +16,7 @@ _EXACT: int = 1 << 53
 
 
 class Listener(Policy):
-    """Engine's policy while learning with bounds. `values` grows with the operations that write."""
+    """Engine's policy while learning with bounds."""
 
     def __init__(self, realms: Realms) -> None:
         nothing = Rules(())
@@ -32,12 +32,8 @@ class Listener(Policy):
             never=nothing,
             review=nothing,
         )
-        self._found: dict[OperationKey, Values | None] = {}
-
-    @property
-    def values(self) -> dict[OperationKey, Values]:
-        """Bounds, as whole numbers around all that was written. An operation that wrote what is no number has none."""
-        return {key: pair for key, pair in self._found.items() if pair is not None}
+        self.values: dict[OperationKey, Values | None] = {}
+        """Bounds, as whole numbers around all that was written; None: something was no number, or too large for it."""
 
     def judge(self, op: OperationKey, ts_ns: int) -> Verdict:
         """Permitted; of what writes, every message is to be looked at."""
@@ -47,7 +43,7 @@ class Listener(Policy):
         """Permitted, and noted."""
         for element, value in written:
             if concerned(op, element):
-                known = self._found.get(op, (value, value))
+                known = self.values.get(op, (value, value))
                 fits = known is not None and isfinite(value) and abs(value) < _EXACT
-                self._found[op] = (min(known[0], floor(value)), max(known[1], ceil(value))) if known and fits else None
+                self.values[op] = (min(known[0], floor(value)), max(known[1], ceil(value))) if known and fits else None
         return Verdict(True)

@@ -213,7 +213,7 @@ def expected(times, mode, min_count):
     return out
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(45), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), st.sampled_from(MODES), st.integers(1, 2))
 def test_a_mode_permits_what_it_says_address_by_address(data, mode, min_count):
     hosts, servers = ("10.0.2.10", "10.0.2.11"), ("10.0.1.11", "10.0.1.12")

@@ -3,16 +3,19 @@
 from io import StringIO
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from otmon.policy.errors import PolicyError
-from otmon.policy.functions import REASONS
+from otmon.policy.functions import REASONS, reason_not_learned
 from otmon.policy.learn import blank, update
 from otmon.policy.learn_file import Seen, added, annotated, ended
 from otmon.policy.load import load_bytes
 from otmon.policy.reader import parse
+from tests.effort import examples
 from tests.policy.policy_kit import NOON, connect, op, registers
-from tests.policy.test_policy_learn import record
+from tests.policy.test_policy_learn import keys, record
 
 HMI, PANEL, PLC, OTHER = "10.0.2.10", "10.0.2.11", "10.0.1.11", "10.0.1.12"
 READ = op(HMI, PLC, target=registers(0, 9), function_code=3)
@@ -201,3 +204,26 @@ def test_realms_of_the_file_are_kept_to():
 def test_a_wrong_entry_under_review_is_told_with_its_place(entry):
     with pytest.raises(PolicyError, match=r"p:3:\d+: review\[0\]"):
         load_bytes(f"otmon: 1\nreview:\n  - {entry}\n".encode(), "p")
+
+
+@settings(max_examples=examples(24), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.dictionaries(keys(), st.integers(1, 3), min_size=1, max_size=12),
+    st.dictionaries(keys(), st.integers(1, 3), min_size=1, max_size=12),
+    st.sampled_from(["exact", "ranges", "functions"]),
+)
+def test_day_by_day_all_is_permitted_that_is_not_for_review(monday, tuesday, mode):
+    days = [[record(key, times) for key, times in day.items()] for day in (monday, tuesday)]
+    draft = learned(blank(days[0]), days[0], mode=mode)
+    again = learned(draft.text, days[1], draft.memory, source="tuesday.pcap", mode=mode)
+    policy = load_bytes(again.text.encode(), "p")
+    for key in {**monday, **tuesday}:
+        verdict = policy.judge(key, NOON)
+        assert verdict.permit or verdict.review in REASONS.values()
+        assert not (verdict.permit and reason_not_learned(key))
+        assert verdict.review != REASONS["removed"]
+    # What was permitted stays so, and nothing changes any more.
+    first = load_bytes(draft.text.encode(), "p")
+    assert all(policy.judge(key, NOON).permit for key in monday if first.judge(key, NOON).permit)
+    assert learned(again.text, days[1], again.memory, source="tuesday.pcap", mode=mode).text == again.text
+    assert learned(again.text, days[0], again.memory, mode=mode).text == again.text
