@@ -77,10 +77,11 @@ def _end(lines: Sequence[str], first: int, indent: int) -> int:
     """The line after an entry that begins in line `first`: what is indented deeper belongs to it, comments too."""
     end = first + 1
     for number in range(first + 1, len(lines)):
-        if lines[number].strip():
-            if _indent(lines[number]) <= indent:
-                break
+        line = lines[number].strip()
+        if line and _indent(lines[number]) > indent:
             end = number + 1
+        elif line and not line.startswith("#"):
+            break
     return end
 
 

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from otmon.policy.edit import Asked, smallest
 from otmon.policy.errors import PolicyError
 from otmon.policy.functions import REASONS, reason_not_learned
 from otmon.policy.learn import blank, update
@@ -120,6 +121,21 @@ def test_comments_survive_a_round_trip_and_are_found_again(first):
         line.strip() for line in first.text.splitlines() if "# seen" in line
     ]
     assert again == out.getvalue()
+
+
+def test_the_edit_that_explain_proposes_leaves_comments_where_they_are(first):
+    policy = load_bytes(first.text.encode(), "plant.yaml")
+    key = READ._replace(target=registers(8, 12))
+    near = next(row for rule in policy.conduits.rules for row in rule.rows if row.id.endswith("/1"))
+    edit = smallest(first.text, "plant.yaml", policy, Asked(key, NOON, None), near, frozenset({"target"}))
+    assert edit is not None
+    assert edit.text == first.text.replace("addresses: [0-9]", "addresses: [0-12]")
+    assert learned(edit.text, MONDAY, first.memory).text == edit.text
+
+
+def test_a_comment_that_moved_to_the_left_is_found(first):
+    moved = first.text.replace("        # seen", "      # seen")
+    assert learned(moved, MONDAY, first.memory).text == moved
 
 
 def test_lines_end_as_they_did(first):
