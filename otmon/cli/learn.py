@@ -21,6 +21,7 @@ from otmon.cli.common import (
     open_results,
     progress_bar,
 )
+from otmon.text import safe_text
 
 if TYPE_CHECKING:
     from otmon.model import OperationKey, OperationRecord
@@ -169,7 +170,7 @@ def _of_captures(paths: Sequence[str], realms: "Realms", mode: "Mode", jobs: int
             result = run_engine(paths, policy=policy, messages_path=None, jobs=jobs, progress=bar, notice=note)
     except CaptureError as error:
         raise Stop(str(error), DAMAGED) from None
-    names = [Path(path).name for path in paths[:NAMED]]
+    names = [safe_text(Path(path).name) for path in paths[:NAMED]]
     source = ", ".join(names) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
     damaged = [line for info in result.inputs if (line := damage(input_record(info))) is not None]
     return Input(
@@ -183,7 +184,7 @@ def _of_data(folder: Path) -> Input:
     with open_results(folder) as results:
         part = results.part()
         count = LIVE_COUNT if results.health else 1
-        source = f"the data of {folder.resolve().name}"
+        source = f"the data of {safe_text(folder.resolve().name)}"
         return Input(list(part.operations), _asked(part), {}, source, count, results.name)
 
 

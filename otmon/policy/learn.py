@@ -97,7 +97,7 @@ def update(
     """
     everything = list(operations)
     because = refusals(everything, min_count, asked or {})
-    records = [record for record in everything if _can_be_told(record.key)]
+    records = _that_can_be_told(everything)
     before = None if memory is None else load_bytes(memory.encode(), f"{path} (what was learned)")
     memory = memory or MEMORY + blank(records).partition("\n")[2]
     text, memory = (_with_realms(file, path, records) for file in (text, memory))
@@ -249,10 +249,17 @@ def _ids(data: Mapping[str, Any]) -> set[str]:
 
 
 # --- hosts -----------------------------------------------------------------------------------------------------------
-def _can_be_told(key: OperationKey) -> bool:
-    """A row can name it."""
-    named = key.function_code is not None or is_function(key.protocol, key.function)
-    return named and point(key.client) >= 0 and point(key.server) >= 0
+def _that_can_be_told(records: Collection[OperationRecord]) -> list[OperationRecord]:
+    """Those that a row can name."""
+    keys = [record.key for record in records]
+    hosts = {address for key in keys for address in (key.client, key.server)}
+    unknown = {address for address in hosts if point(address) < 0}
+    return [
+        record
+        for record, key in zip(records, keys, strict=True)
+        if (key.function_code is not None or is_function(key.protocol, key.function))
+        and not (key.client in unknown or key.server in unknown)
+    ]
 
 
 def _with_realms(text: str, path: str, records: Iterable[OperationRecord]) -> str:

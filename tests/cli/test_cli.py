@@ -269,6 +269,14 @@ def test_learn_adds_to_a_policy(otmon_: Callable[..., Ended], engine: Engine) ->
     assert Path("b.yaml").read_text() == text.removeprefix("# ours\n")
 
 
+def test_a_name_of_a_file_stays_in_its_comment(otmon_: Callable[..., Ended], engine: Engine) -> None:
+    Path("a\n  - id: evil.pcap").write_bytes(b"x")
+    assert otmon_("learn", "a\n  - id: evil.pcap", "-o", "b.yaml")[0] == 0
+    text = Path("b.yaml").read_text()
+    assert "evil" in text
+    assert all("# seen" in line for line in text.splitlines() if "evil" in line)
+
+
 def test_learn_from_results(otmon_: Callable[..., Ended], engine: Engine) -> None:
     otmon_("analyze", "a.pcap")
     asked = engine.asked
@@ -279,6 +287,37 @@ def test_learn_from_results(otmon_: Callable[..., Ended], engine: Engine) -> Non
     assert comments.sub("", Path("b.yaml").read_text()) == comments.sub("", Path("c.yaml").read_text())
     assert "in the data of otmon-out\n" in Path("b.yaml").read_text()
     assert otmon_("learn", "--data", "nowhere", "-o", "d.yaml")[0] == 2
+
+
+def test_learning_ends_by_itself(otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ENOUGH_NS", 0), ("ENOUGH_QUIET", 0), ("ENOUGH_MASS", 1)):
+        monkeypatch.setattr(f"otmon.policy.progress.{name}", value)
+    assert "Learning is complete enough" in otmon_("learn", "a.pcap", "-o", "b.yaml")[1]
+    text = Path("b.yaml").read_text()
+    assert re.search(r"^# Learning ended 2\d{3}-.*Z, complete enough", text, re.MULTILINE)
+    known = engine.part.operations
+    engine.part.operations = [known[0]._replace(key=known[0].key._replace(client="10.99.0.1")), *known]
+    assert (
+        "added 0 rows in 0 conduits, 1 zone; for review, and denied: 1 row\n"
+        in otmon_("learn", "a.pcap", "-o", "b.yaml")[2]
+    )
+    assert "reason: it was first seen after learning had ended" in Path("b.yaml").read_text()
+
+
+def test_a_sensor_must_have_seen_more(
+    otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(*more: str) -> list[dict[str, int]]:
+        return json.loads(otmon_("learn", "--data", "otmon-out", "-o", "b.yaml", "--force", "--json", *more)[1])[0][
+            "added"
+        ]
+
+    otmon_("analyze", "a.pcap")
+    once, thrice = rows(), rows("--min-count", "3")
+    assert once != thrice
+    monkeypatch.setattr("otmon.store.database.SiteDatabase.health", [{}])
+    assert rows() == thrice
+    assert rows("--min-count", "1") == once
 
 
 @pytest.mark.parametrize(
