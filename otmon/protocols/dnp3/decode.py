@@ -170,7 +170,7 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
 
 def identity(message: Message) -> Sequence[tuple[str, str, float]]:
     """Device attributes (group 0) that a response shows, and that the outstation asks for the time."""
-    facts = [(NEED_TIME, "yes", 1.0)] if NEED_TIME in message.body.get("iin", ()) else []
+    facts = [(NEED_TIME, "yes", 0.99)] if NEED_TIME in message.body.get("iin", ()) else []
     if message.kind != "response":
         return facts
     for header in message.body.get("objects", ()):
