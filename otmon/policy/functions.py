@@ -65,6 +65,7 @@ REASONS: Final = {
     "scanner": "it comes from a host that was scanning",
     "few": "it was seen to go well fewer times than learning asks for",
     "removed": "learning had permitted it, and a person took that out of the policy",
+    "window": "the policy permits it at other times only",
     "late": "it was first seen after learning had ended",
 }
 """Why learning does not permit an operation: what stands under `review` in a learned policy, and in its alerts."""

@@ -109,7 +109,8 @@ def update(
         kind, _ = placed(policy, record)
         if kind is None:
             removed = REASONS["removed"] if before is not None and _rows(before, record) else None
-            sorted_out.take(record, because(record) or removed or late)
+            timed = REASONS["window"] if policy.windows and _at_other_times(policy, record.key) else None
+            sorted_out.take(record, because(record) or removed or timed or late)
         elif kind in ("review", "never"):
             sorted_out.blocked.append(record.key)
     new = conduits(*sorted_out.spaces(mode, values or {}))
@@ -202,6 +203,11 @@ def placed(
             return "free", []
     rows = _covering(cover.review, key)
     return ("review" if rows else None), rows
+
+
+def _at_other_times(policy: Policy, key: OperationKey) -> bool:
+    cover = policy.cover_while(key, policy.windows_between(key))
+    return policy.decide(cover, key)[0]
 
 
 def _rows(policy: Policy, record: OperationRecord) -> list[Row]:

@@ -90,6 +90,17 @@ def test_what_people_narrowed_stays_narrow(first):
     assert "[0-4]" in again.text
 
 
+def test_what_people_permit_at_times_is_not_permitted_always(first):
+    at_night = "    during: {hours: 22:00-06:00}\n    allow:\n"
+    edited = first.text.replace("    allow:\n", at_night, 1)
+    again = learned(edited, MONDAY, None)
+    assert judge(again.text, READ).review == REASONS["window"]
+    assert load_bytes(again.text.encode(), "p").judge(READ, NOON + 11 * 3600 * 10**9).permit
+    assert learned(again.text, MONDAY, again.memory).text == again.text
+    night = record(READ, 3, NOON + 11 * 3600 * 10**9, NOON + 11 * 3600 * 10**9)
+    assert learned(edited, [night], None)[2:6] == (0, 0, 0, 0)
+
+
 def test_what_people_forbade_is_left_to_them(first):
     edited = (
         first.text + 'never:\n  - {to: 10.0.1.11, operations: [{protocol: modbus, access: write}], because: "no"}\n'
