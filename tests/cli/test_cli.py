@@ -318,7 +318,7 @@ def test_a_sensor_must_have_seen_more(
     once, never = rows(), rows("--min-count", str(often))
     assert never["rows"] == 0 < once["rows"]
     assert LIVE_COUNT == 3
-    monkeypatch.setattr("otmon.cli.learn.LIVE_COUNT", often)
+    monkeypatch.setattr(sys.modules["otmon.cli.learn"], "LIVE_COUNT", often)
     assert rows() == once
     monkeypatch.setattr("otmon.store.database.SiteDatabase.health", [{}])
     assert rows() == never
