@@ -15,6 +15,10 @@ SESSION: Final = "s7_session"
 """Name of a client's attribute: what kind of session of S7comm-plus it asked for, before that was encrypted."""
 
 
+NEED_TIME: Final = "need_time"
+"""Name of the fact that a device asked for the time; it is none of the device's attributes."""
+
+
 class Malformed(Exception):
     """The bytes are not a PDU of this protocol. The only exception that may leave a decoder."""
 

@@ -165,13 +165,13 @@ def _changed(text: str, document: Document, at: Path, change: Callable[[Any], No
         if block is not None:
             first, last, indent = block
             lines = text.splitlines(keepends=True)
-            item = "".join(line[indent:] if line.strip() else line for line in lines[first:last])
+            # Indented by two, as ruamel writes the items of a list: comments keep their column.
+            item = "".join("  " + line[indent:] if line.strip() else line for line in lines[first:last])
             loaded = _yaml().load(item)
             value = loaded[0]
             for step in at[length:]:
                 value = value[step]
             change(value)
-            # ruamel indents the items of a list by two.
             written = [line[2:] for line in _dumped(loaded).splitlines(keepends=True)]
             new = [" " * indent + line if line.strip() else line for line in written]
             return "".join([*lines[:first], *new, *lines[last:]])

@@ -1,6 +1,7 @@
 """Names, groups and implications of functions: what a row permits besides what it names."""
 
 import re
+from collections.abc import Collection
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -40,14 +41,39 @@ IMPLIED: Final[dict[str, tuple[Implication, ...]]] = {
 }
 """What any conversation of a protocol contains, so that no row need name it. docs/policy.md has this table."""
 
+
+def is_implied(protocol: str, function: str | int, others: Collection[str | int]) -> bool:
+    """A row of some of the other functions permits it too, whatever its targets."""
+    always = {name for rule in IMPLIED.get(protocol, ()) if not rule.named for name in rule.also}
+    for rule in IMPLIED.get(protocol, ()):
+        named = [name for name in others if name not in always]
+        if rule.named:
+            named = [name for name in named if name in rule.codes or any(name == known.name for known in rule.named)]
+        if function in rule.also and named and function not in named:
+            return True
+    return False
+
+
 LEARNABLE: Final = frozenset({"select", "operate", "direct_operate", "direct_operate_no_ack"})
 """DNP3's ordinary outputs: they are to it what write_single_coil is to Modbus."""
 REASONS: Final = {
     "program": "it reads or changes the program or firmware of the device",
     "control": "it stops, starts, restarts or forces the device",
+    "configuration": "it changes how the device is set up",
+    "time": "it sets the clock of the device, which was not seen to ask for the time",
     "scan": "it is a port scan",
+    "scanner": "it comes from a host that was scanning",
+    "few": "it was seen to go well fewer times than learning asks for",
+    "removed": "learning had permitted it, and a person took that out of the policy",
+    "window": "the policy permits it at other times only",
+    "late": "it was first seen after learning had ended",
 }
-"""Why learning does not permit an operation."""
+"""Why learning does not permit an operation: what stands under `review` in a learned policy, and in its alerts."""
+_CONFIGURING: Final = frozenset(
+    {("modbus", "write_file_record"), ("dnp3", "assign_class"), ("dnp3", "write", "g0"), ("dnp3", "write", "g34")}
+)
+"""Modbus file records hold recipes and parameters; DNP3 event classes, device attributes and analog deadbands."""
+_CLOCK: Final = frozenset({("s7comm", "set_clock"), ("s7comm", "set_clock_following"), ("dnp3", "write", "g50")})
 
 TWO_SIDED: Final = frozenset({"read_write_multiple_registers"})
 """Functions with a reading and a writing half: a learned row says which it permits."""
@@ -122,10 +148,18 @@ def is_function(protocol: str, name: str) -> bool:
     return number.isdigit() and group in getattr(_tables(protocol), "USERDATA_GROUPS", {}).values()
 
 
-def reason_not_learned(key: OperationKey) -> str | None:
-    """Why a person must permit this operation, None for what learning may permit."""
+def reason_not_learned(key: OperationKey, asked: bool = False) -> str | None:
+    """Why a person must permit this operation, None for what learning may permit.
+
+    `asked`: the device had asked for the time (DNP3 IIN1.4, NEED_TIME).
+    """
     if key.function == "scan":
         return REASONS["scan"]
+    names = {(key.protocol, key.function), (key.protocol, key.function, key.target.space if key.target else "")}
+    if names & _CLOCK:
+        return None if asked else REASONS["time"]
+    if names & _CONFIGURING:
+        return REASONS["configuration"]
     if key.access == "control" and key.protocol == "dnp3" and key.function in LEARNABLE:
         return None
     return REASONS.get(key.access)

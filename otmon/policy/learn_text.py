@@ -2,19 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
-from otmon.policy.addresses import is_group, network_of, point
-from otmon.policy.intervals import Intervals
+from otmon.policy.generalise import Conduit, Learned
+from otmon.policy.intervals import Intervals, text
+from otmon.policy.propose import Place, Proposal
 from otmon.policy.scalars import plain_value
 from otmon.policy.zones import Realms
 
-if TYPE_CHECKING:
-    from otmon.policy.learn import Learned, Seen
-
-ZONE: Final = "plant"
 _PORT_KEYS: Final = {"tcp": "ports", "udp": "ports", "ip": "numbers"}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*\Z")
 _YAML_1_1: Final = frozenset({"yes", "no", "on", "off", "y", "n"})
@@ -26,67 +23,54 @@ _GROUP: Final = re.compile(r"g\d{1,3}\Z")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Conduit(NamedTuple):
-    """Rows that hold from any of these clients to any of these servers; `reason`: they are for review."""
-
-    realm: str
-    clients: list[str]
-    servers: list[str]
-    reason: str | None
-    rows: "list[tuple[Learned, Seen]]"
-
-
-def write_policy(
-    site: str,
-    timezone: str,
-    hosts: Sequence[tuple[str, str]],
-    names: Mapping[tuple[str, str], str],
-    realms: Realms,
-    conduits: Sequence[Conduit],
-    review: Sequence[Conduit],
-) -> str:
-    """The whole file."""
-    several = len({realm for realm, _ in hosts}) > 1
-    assets = _assets(hosts, names)
+def header(site: str, timezone: str, realms: Realms, seen: Collection[str], names: Mapping[Place, str]) -> str:
+    """A policy in which nothing is permitted yet; `seen`: realms of operations; `names`: of devices."""
     lines = ["# Learned by otmon: it permits what was seen. Read it before you trust it.", "otmon: 1"]
     lines += [f"site: {quote(site)}", f"timezone: {quote(timezone)}"]
-    if realms.names or several:
-        lines += ["realms:", *_realms(realms, {realm for realm, _ in hosts} if several else set())]
-    known = networks(address for _, address in hosts)
-    lines += ["zones:", f"  {ZONE}: {{hosts: {_flow(known)}}}"] if known else ["zones: {}"]
-    if assets:
-        lines.append("assets:")
-    for (realm, address), key in assets.items():
-        within = f", realm: {quote(realm)}" if several else ""
-        lines.append(f"  {key}: {{hosts: [{quote(address)}], name: {quote(names[realm, address])}{within}}}")
-    taken: set[str] = set()
-    for title, key, entries in (("conduits", "allow", conduits), ("review", "operations", review)):
-        lines.append(f"{title}:" if entries else f"{title}: []")
-        for entry in entries:
-            lines += _conduit(entry, key, several, assets, taken)
-    return "\n".join(lines) + "\n"
+    declared = {*realms.names, *(seen if len(seen) > 1 else ())}
+    if declared:
+        lines += ["realms:", *_realms(realms, declared)]
+    lines += ["zones: {}", *(["assets:"] if names else [])]
+    used = {"any", "outside", ""}
+    for (realm, address), name in sorted(names.items()):
+        key = _unique(_SLUG.sub("-", name).strip("-.").lower()[:48] or "asset", used)
+        within = f", realm: {quote(realm)}" if declared else ""
+        lines.append(f"  {key}: {{hosts: [{quote(address)}], name: {quote(name)}{within}}}")
+    return "\n".join([*lines, "conduits: []", "review: []"]) + "\n"
 
 
-def _conduit(
-    entry: Conduit, key: str, several: bool, assets: Mapping[tuple[str, str], str], taken: set[str]
+def zone_lines(zones: Iterable[Proposal], realms: Collection[str]) -> Iterator[str]:
+    """Entries of `zones:`, each with its reason above it."""
+    for zone in zones:
+        yield f"# {zone.reason}"
+        parts = [] if zone.level is None else [f"level: {zone.level}"]
+        parts += [f"hosts: {_flow(zone.hosts)}"] + ([f"realm: {quote(zone.realm)}"] if zone.realm in realms else [])
+        yield f"{quote(zone.name)}: {{{', '.join(parts)}}}"
+
+
+def conduit_lines(
+    conduit: Conduit, reason: str | None, realms: Collection[str], names: Mapping[Place, str], taken: set[str]
 ) -> Iterator[str]:
-    clients, servers = ([assets.get((entry.realm, a), a) for a in side] for side in (entry.clients, entry.servers))
-    name = _id("review-" if entry.reason else "", clients, servers, taken)
-    yield f"  - id: {quote(name)}"
-    if entry.reason:
-        yield f"    reason: {quote(entry.reason)}"
-    if several:
-        yield f"    realm: {quote(entry.realm)}"
-    yield f"    from: {_flow(clients)}"
-    yield f"    to: {_flow(servers)}"
-    yield f"    {key}:"
-    for row, seen in entry.rows:
-        first, *rest = _row(row, seen)
-        yield f"      - {first}"
-        yield from (f"        {line}" for line in rest)
+    """An item of `conduits:`, or with a reason of `review:`; `names`: assets that are one address."""
+    clients, servers = (
+        [names.get((conduit.realm, address), address) for address in side]
+        for side in (conduit.clients, conduit.servers)
+    )
+    yield f"- id: {quote(_id('review-' if reason else '', clients, servers, taken))}"
+    if reason:
+        yield f"  reason: {quote(reason)}"
+    if conduit.realm in realms:
+        yield f"  realm: {quote(conduit.realm)}"
+    yield f"  from: {_flow(clients)}"
+    yield f"  to: {_flow(servers)}"
+    yield f"  {'operations' if reason else 'allow'}:"
+    for row in conduit.rows:
+        first, *rest = _row(row)
+        yield f"    - {first}"
+        yield from (f"      {line}" for line in rest)
 
 
-def _row(row: "Learned", seen: "Seen") -> Iterator[str]:
+def _row(row: Learned) -> Iterator[str]:
     yield f"protocol: {row.protocol}"
     if row.functions is not None:
         yield f"functions: {_flow(row.functions)}"
@@ -99,11 +83,12 @@ def _row(row: "Learned", seen: "Seen") -> Iterator[str]:
     if row.ports is not None:
         yield f"{_PORT_KEYS.get(row.protocol, 'port')}: {_flow(_ranges(row.ports))}"
     yield from _targets(row)
-    first, last = rfc3339(seen.first_ts_ns), rfc3339(seen.last_ts_ns)
-    yield f'seen: {{count: {seen.times}, first: "{first}", last: "{last}"}}'
+    if row.values is not None:
+        low, high = row.values
+        yield f"values: {low:.0f}" if low == high else f"values: {quote(text([row.values]))}"
 
 
-def _targets(row: "Learned") -> Iterator[str]:
+def _targets(row: Learned) -> Iterator[str]:
     """`addresses`, `items` and `objects` where they say it; `targets` for the rest."""
     short: dict[str, list[int | str]] = {}
     full: dict[tuple[str, Intervals | None, bool], list[str]] = {}
@@ -143,21 +128,6 @@ def _realms(realms: Realms, seen: Iterable[str]) -> Iterator[str]:
         yield f"  {quote(name)}: {{{', '.join(parts)}}}"
 
 
-def networks(addresses: Iterable[str]) -> list[str]:
-    """Of all hosts: what the learned zone holds."""
-    return sorted({network_of(address) for address in addresses if not (is_group(at := point(address)) or at == 0)})
-
-
-def _assets(hosts: Sequence[tuple[str, str]], names: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
-    out: dict[tuple[str, str], str] = {}
-    used = {ZONE, "any", "outside", ""}
-    for host in hosts:
-        if host in names:
-            slug = _SLUG.sub("-", names[host]).strip("-.").lower()[:48] or "asset"
-            out[host] = _unique(slug, used)
-    return out
-
-
 def _id(prefix: str, clients: Sequence[str], servers: Sequence[str], taken: set[str]) -> str:
     sides = []
     for side in (clients, servers):
@@ -189,8 +159,6 @@ def quote(text: str) -> str:
     return text if certain else json.dumps(text, ensure_ascii=False)
 
 
-def rfc3339(ts_ns: int) -> str:
-    """UTC, with as many digits as there are."""
-    moment = _EPOCH + timedelta(seconds=ts_ns // 1_000_000_000)
-    fraction = f"{ts_ns % 1_000_000_000:09d}".rstrip("0")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{'.' + fraction if fraction else ''}Z"
+def moment(ts_ns: int) -> str:
+    """UTC, to the second."""
+    return f"{_EPOCH + timedelta(seconds=ts_ns // 1_000_000_000):%Y-%m-%dT%H:%M:%SZ}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 from otmon.limits import MAX_ASSETS, MAX_ENDPOINTS_PER_ASSET
-from otmon.model import SESSION, Fact, FrameRef, Habit
+from otmon.model import NEED_TIME, SESSION, Fact, FrameRef, Habit
 from otmon.site.evidence import Macs, Place, address_order, is_host, parsed, read_macs
 from otmon.site.habits import ESTABLISHED
 from otmon.site.oui import vendor_of
@@ -243,6 +243,8 @@ class _Builder:
                 self.masters[operation.key.realm, operation.key.client].add(operation.key.unit[0])
         self.facts: dict[Place, list[Fact]] = defaultdict(list)
         for fact in part.facts:
+            if fact.name == NEED_TIME:
+                continue
             self.facts[fact.realm, fact.address].append(fact)
         self.habits: dict[Place, list[Habit]] = defaultdict(list)
         for habit in part.habits:

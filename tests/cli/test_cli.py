@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,8 +20,8 @@ import otmon.policy.load
 from otmon.capture.errors import CaptureError
 from otmon.cli import run
 from otmon.cli.common import SEVERITIES
+from otmon.cli.learn import LIVE_COUNT
 from otmon.policy import verdict
-from otmon.policy.learn import Draft
 from otmon.site.part import Part
 from tests.outputs.results import DAMAGED, INPUT, part_with_alerts
 from tests.site.plant import Names
@@ -227,23 +228,109 @@ def test_graph_in_every_form(otmon_: Callable[..., Ended]) -> None:
     assert "Busiest conduits" in otmon_("graph")[1]
 
 
-def test_learn_writes_the_policy(otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub = SimpleNamespace(draft=lambda operations: Draft(f"otmon: 1\noperations: {len(operations)}\n", 1, 2, 1200, 1))
-    monkeypatch.setitem(sys.modules, "otmon.policy.learn", stub)  # type: ignore[arg-type] # a stub
+def test_learn_writes_the_policy(otmon_: Callable[..., Ended], engine: Engine) -> None:
     code, out, err = otmon_("learn", "a.pcap", "-o", "b.yaml")
-    assert (code, out) == (0, "")
-    assert err == (
-        "otmon: note: b.yaml permits what was seen: 1,200 rows in 2 conduits, 1 zone; for review, and denied: 1 row\n"
+    assert code == 0
+    assert "Learning is not complete." in out
+    assert re.fullmatch(
+        r"otmon: note: b.yaml permits what was seen: \d+ rows in \d+ conduits, \d zones; "
+        r"for review, and denied: \d+ rows?\n",
+        err,
     )
-    assert Path("b.yaml").read_text() == "otmon: 1\noperations: 9\n"
+    text = Path("b.yaml").read_text()
+    assert text.startswith("# Learned by otmon")
     code, out, err = otmon_("learn", "a.pcap", "-o", "-")
-    assert (code, out) == (0, "otmon: 1\noperations: 9\n")
+    assert (code, out) == (0, text)
     assert err.startswith("otmon: note: the policy permits")
     assert otmon_("learn", "a.pcap", "-o", "no/b.yaml")[0] == 2
     engine.inputs = [DAMAGED]
     assert otmon_("learn", "a.pcap", "-o", "b.yaml", "--force")[0] == 3
     engine.interrupted = True
     assert otmon_("learn", "a.pcap", "-o", "b.yaml", "--force")[0] == 130
+    assert Path("b.yaml").read_text().startswith("# Partial")
+
+
+def test_learn_adds_to_a_policy(otmon_: Callable[..., Ended], engine: Engine) -> None:
+    otmon_("learn", "a.pcap", "-o", "b.yaml")
+    text = "# ours\n" + Path("b.yaml").read_text()
+    Path("b.yaml").write_text(text)
+    code, out, err = otmon_("learn", "a.pcap", "-o", "b.yaml", "--json")
+    assert (code, Path("b.yaml").read_text()) == (0, text)
+    assert "added 0 rows" in err
+    first, *rest = json.loads(out)
+    assert first == {
+        "added": {"conduits": 0, "review": 0, "rows": 0, "zones": 0},
+        "complete": False,
+        "kind": "policy",
+    }
+    assert {record["kind"] for record in rest} == {"conduit", "todo"}
+    Path("b.learned.yaml").unlink()
+    assert "cannot be told from what is new" in otmon_("learn", "a.pcap", "-o", "b.yaml")[2]
+    assert otmon_("learn", "a.pcap", "-o", "b.yaml", "--force")[0] == 0
+    assert Path("b.yaml").read_text() == text.removeprefix("# ours\n")
+
+
+def test_a_name_of_a_file_stays_in_its_comment(otmon_: Callable[..., Ended], engine: Engine) -> None:
+    Path("a\n  - id: evil.pcap").write_bytes(b"x")
+    assert otmon_("learn", "a\n  - id: evil.pcap", "-o", "b.yaml")[0] == 0
+    text = Path("b.yaml").read_text()
+    assert "evil" in text
+    assert all("# seen" in line for line in text.splitlines() if "evil" in line)
+
+
+def test_learn_from_results(otmon_: Callable[..., Ended], engine: Engine) -> None:
+    otmon_("analyze", "a.pcap")
+    asked = engine.asked
+    assert otmon_("learn", "--data", "otmon-out", "-o", "b.yaml")[0] == 0
+    assert engine.asked is asked
+    otmon_("learn", "a.pcap", "-o", "c.yaml")
+    comments = re.compile(r"^ *# seen .*\n", re.MULTILINE)
+    assert comments.sub("", Path("b.yaml").read_text()) == comments.sub("", Path("c.yaml").read_text())
+    assert "in the data of otmon-out\n" in Path("b.yaml").read_text()
+    assert otmon_("learn", "--data", "nowhere", "-o", "d.yaml")[0] == 2
+
+
+def test_learning_ends_by_itself(otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ENOUGH_NS", 0), ("ENOUGH_QUIET", 0), ("ENOUGH_MASS", 1)):
+        monkeypatch.setattr(f"otmon.policy.progress.{name}", value)
+    assert "Learning is complete enough" in otmon_("learn", "a.pcap", "-o", "b.yaml")[1]
+    text = Path("b.yaml").read_text()
+    assert re.search(r"^# Learning ended 2\d{3}-.*Z, complete enough", text, re.MULTILINE)
+    known = engine.part.operations
+    engine.part.operations = [known[0]._replace(key=known[0].key._replace(client="10.99.0.1")), *known]
+    assert (
+        "added 0 rows in 0 conduits, 1 zone; for review, and denied: 1 row\n"
+        in otmon_("learn", "a.pcap", "-o", "b.yaml")[2]
+    )
+    assert "reason: it was first seen after learning had ended" in Path("b.yaml").read_text()
+
+
+def test_a_sensor_must_have_seen_more(
+    otmon_: Callable[..., Ended], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(*more: str) -> list[dict[str, int]]:
+        return json.loads(otmon_("learn", "--data", "otmon-out", "-o", "b.yaml", "--force", "--json", *more)[1])[0][
+            "added"
+        ]
+
+    otmon_("analyze", "a.pcap")
+    often = 10**9  # so often that nothing here was
+    once, never = rows(), rows("--min-count", str(often))
+    assert never["rows"] == 0 < once["rows"]
+    assert LIVE_COUNT == 3
+    monkeypatch.setattr(sys.modules["otmon.cli.learn"], "LIVE_COUNT", often)
+    assert rows() == once
+    monkeypatch.setattr("otmon.store.database.SiteDatabase.health", [{}])
+    assert rows() == never
+    assert rows("--min-count", "1") == once
+
+
+@pytest.mark.parametrize(
+    "asked", [(), ("a.pcap", "--data", "x"), ("a.pcap", "--min-count", "0"), ("a.pcap", "-o", "-", "--json")]
+)
+def test_learn_wants_one_input(otmon_: Callable[..., Ended], asked: tuple[str, ...]) -> None:
+    assert otmon_("learn", "-o", "b.yaml", *asked)[0] == 2
+    assert not Path("b.yaml").exists()
 
 
 def test_learn_replaces_nothing_but_a_policy(otmon_: Callable[..., Ended], engine: Engine) -> None:
@@ -255,12 +342,10 @@ def test_learn_replaces_nothing_but_a_policy(otmon_: Callable[..., Ended], engin
     code, _, err = otmon_("learn", "a.pcap", "-o", "same.pcap")
     assert (code, Path("a.pcap").read_bytes()) == (2, b"x")
     assert "one of the captures" in err
-    Path("b.yaml").write_text("otmon: 1\n# by hand\n")
+    Path("b.yaml").write_text("otmon: 1\nzone: {}\n# by hand\n")
     code, _, err = otmon_("learn", "a.pcap", "-o", "b.yaml")
-    assert (code, Path("b.yaml").read_text()) == (2, "otmon: 1\n# by hand\n")
-    [line] = err.splitlines()
-    assert "b.yaml: exists" in line
-    assert "--force" in line
+    assert (code, Path("b.yaml").read_text()) == (2, "otmon: 1\nzone: {}\n# by hand\n")
+    assert "b.yaml:2:1: zone:" in err
     assert otmon_("learn", "a.pcap", "-o", "notes.txt", "--force")[0] == 2
     assert engine.asked == {}
 

@@ -7,8 +7,10 @@ import pytest
 
 from otmon.engine import analyze
 from otmon.engine.readings import ANOTHER_READING
-from otmon.policy.learn import learn
+from otmon.policy.learn import blank, learn, update
+from otmon.policy.listen import Listener
 from otmon.policy.load import load_bytes
+from otmon.policy.zones import Realms
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("OTMON_SHARED", ROOT.parent / "shared" / "captures"))
@@ -41,3 +43,26 @@ def test_only_what_is_for_review_is_denied(path):
     assert [alert.key for alert in learned if alert.verdict.review is None] == []
     denied = [record for record in seen if not policy.judge(record.key, record.first_ts_ns).permit]
     assert bool(learned) == bool(denied)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("plant", "ranges"), ("dnp3_points", "functions"), ("modbus_pymodbus", "functions"), ("s7_values", "ranges")],
+)
+def test_bounds_hold_what_was_written_and_no_more(name, mode):
+    path = ROOT / "captures" / f"{name}.pcap"
+    listener = Listener(Realms())
+    seen = run(path, listener).operations
+    assert {record.key: record.counts.as_dict() for record in seen} == {
+        record.key: record.counts.as_dict() for record in run(path, None).operations
+    }
+    draft = update(blank(seen), "p", seen, source="s", mode=mode, values=listener.values)
+    policy = load_bytes(draft.text.encode(), "p")
+    alerts = [alert for alert in policy_alerts(run(path, policy)) if ANOTHER_READING not in alert.flags]
+    assert [alert.key for alert in alerts if alert.verdict.review is None] == []
+    rows = [row for rule in policy.conduits.rules for row in rule.rows if row.values is not None]
+    assert rows or name == "dnp3_points", "there, doubles are written that no whole number bounds"
+    for row in rows:  # A bound that is one narrower would have told.
+        (low, high), *more = row.values
+        assert not more
+        assert {low, high} <= {bound for pair in listener.values.values() for bound in pair or ()}

@@ -154,6 +154,7 @@ def check(pdu: bytes) -> Message | None:
         application = message.body["application"]
         token = application["sequence"] | application["unsolicited"] << 4 | master << 8 | outstation << 24
         assert out[OUT_TOKEN] == token
+        assert "need_time" not in message.body.get("iin", ()) or out[OUT_FLAGS] & FLAG_IDENTITY
         assert bool(out[OUT_FLAGS] & FLAG_EXCEPTION) == ("exception" in message.flags)
         if message.kind == "request":
             silent = message.function_code in (0, 6, 8, 10, 12, 33) or message.extra["link_destination"] >= 0xFFFC
@@ -163,7 +164,7 @@ def check(pdu: bytes) -> Message | None:
             assert out[OUT_EXPECT] == (0 if application["fir"] else CONTINUES) | (0 if application["fin"] else MORE)
             if message.function_code == 129:
                 assert out[OUT_STATUS] == (outcome(message) if application["fir"] else STATUS_NONE)
-            if DNP3.identity(message) and message.body["objects"][0]["group"] == 0:
+            if DNP3.identity(message) and message.body["objects"] and message.body["objects"][0]["group"] == 0:
                 assert out[OUT_FLAGS] & FLAG_IDENTITY
         check_values(message, out)
     orjson.dumps([message.body, message.flags, message.extra])

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from otmon.model import Kind, Malformed, Message, Op, Target
+from otmon.model import NEED_TIME, Kind, Malformed, Message, Op, Target
 from otmon.protocols.dnp3.attributes import IDENTITY
 from otmon.protocols.dnp3.files import FILE, FILE_BLOCK_STATUS, FILE_STATUS_OBJECT
 from otmon.protocols.dnp3.fragment import Objects
@@ -169,10 +169,10 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
 
 
 def identity(message: Message) -> Sequence[tuple[str, str, float]]:
-    """Device attributes (group 0) that a response shows."""
+    """Device attributes (group 0) that a response shows, and that the outstation asks for the time."""
+    facts = [(NEED_TIME, "yes", 0.99)] if NEED_TIME in message.body.get("iin", ()) else []
     if message.kind != "response":
-        return ()
-    facts = []
+        return facts
     for header in message.body.get("objects", ()):
         if header["group"] == 0 and header["variation"] in IDENTITY and header.get("first", 0) == 0:
             name, confidence = IDENTITY[header["variation"]]

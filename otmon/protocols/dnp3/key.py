@@ -37,6 +37,7 @@ from otmon.protocols.dnp3.tables import (
     AUTHENTICATION,
     CONFIRM,
     FREEZE_AT_TIME,
+    IIN1_NEED_TIME,
     IIN2_EXCEPTION,
     IIN2_REFUSED,
     LAST_REQUEST,
@@ -362,6 +363,8 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     out[OUT_WORDS] |= RESPONSE_MARK
     if at + 2 > end:
         return -1
+    if u8(buf, at) & IIN1_NEED_TIME:
+        out[OUT_FLAGS] |= FLAG_IDENTITY
     if code == UNSOLICITED:
         return 1
     iin2 = u8(buf, at + 1)

@@ -119,6 +119,8 @@ INDICATIONS: Final = (
     "reserved_2_7",
 )
 """Bits of IIN1, then of IIN2, lowest first."""
+IIN1_NEED_TIME: Final = 0x10
+"""The outstation asks its master to write the time."""
 IIN2_EXCEPTION: Final = 0x07
 """Function, object or parameter refused."""
 IIN2_REFUSED: Final = 0x17

@@ -1,0 +1,84 @@
+"""The estimators against populations that are known, and the rule by which learning ends."""
+
+import numpy as np
+import pytest
+
+from otmon.model import Target
+from otmon.policy.learn import blank, update
+from otmon.policy.progress import estimate, is_complete, progress, todo
+from otmon.policy.propose import roles
+from otmon.policy.reader import parse
+from tests.policy.policy_kit import NOON, op, registers
+from tests.policy.test_policy_learn import record
+
+DAY = 86400 * 10**9
+
+
+@pytest.mark.parametrize("shape", ["alike", "zipf", "steps"])
+@pytest.mark.parametrize("draws", [100, 400, 1500])
+def test_estimates_of_a_known_population(shape, draws):
+    kinds, runs = 200, 200
+    ranks = np.arange(1, kinds + 1)
+    weights = {"alike": np.ones(kinds), "zipf": 1 / ranks, "steps": np.where(ranks < 100, 10.0, 1.0)}[shape]
+    weights /= weights.sum()
+    counts = np.random.default_rng(5).multinomial(draws, weights, runs)
+    found = [estimate(row.tolist()) for row in counts]
+    unseen = (counts == 0) @ weights
+    masses = np.array([item.unseen_mass for item in found])
+    # Good-Turing is unbiased but for a term of at most 1 / draws; and near in each run, not only on average.
+    assert abs(masses.mean() - unseen.mean()) < 1 / draws + 0.005
+    assert np.abs(masses - unseen).mean() < 2.5 / draws**0.5
+    # Chao1 is a lower bound, and nearer to the truth than what was seen; where all are alike it is about right.
+    seen = np.array([item.operations for item in found])
+    total = seen + np.array([item.unseen for item in found])
+    assert total.mean() < 1.05 * kinds
+    assert abs(kinds - total.mean()) <= abs(kinds - seen.mean())
+    if shape == "alike":
+        assert total.mean() == pytest.approx(kinds, rel=0.05)
+
+
+def test_known_figures():
+    # Chao1 by hand: 4 seen, two of them once, one twice: 2 * 1 / (2 * 2).
+    assert estimate([1, 1, 2, 5]) == (4, 9, 2 / 9, 0.5)
+    assert estimate([]) == (0, 0, 1.0, 0.0)
+
+
+def conduit(*records):
+    draft = update(blank(records), "p", records, source="s")
+    return progress(parse(draft.text.encode(), "p").data, draft.rows_of)
+
+
+def test_when_learning_ends():
+    def reads(times, last, newest=0):
+        return [
+            record(op("10.0.2.10", "10.0.1.11", target=registers(0)), times, NOON, NOON + last),
+            record(op("10.0.2.10", "10.0.1.11", target=registers(9)), times, NOON + newest, NOON + last),
+        ]
+
+    assert is_complete(conduit(*reads(900, DAY)))
+    assert is_complete(conduit(*reads(900, 2 * DAY, DAY)))
+    assert not is_complete(conduit(*reads(900, DAY - 1))), "not a day yet"
+    assert not is_complete(conduit(*reads(900, 2 * DAY, DAY + 2))), "something new in the second half"
+    once = record(op("10.0.2.10", "10.0.1.11", target=registers(20)))
+    assert not is_complete(conduit(*reads(400, DAY), once)), "one in 801 was seen once"
+    assert is_complete(conduit(*reads(600, DAY), once))
+    elsewhere = record(op("10.0.2.10", "10.0.1.12", target=registers(20)))
+    assert not is_complete(conduit(*reads(600, DAY), elsewhere)), "every conduit"
+    assert not is_complete([])
+
+
+def test_what_to_wait_for():
+    stop = op("10.0.2.30", "10.0.1.11", "s7comm", "download_block", "program")
+    poll = op("10.0.2.12", "10.0.1.21", "dnp3", "read", target=Target("g60", name="class 1"))
+    read = op("10.0.2.10", "10.0.1.11", target=registers(0))
+    seen = [record(key, 5, NOON, NOON + 3600 * 10**9) for key in (stop, poll, read)]
+    assert todo(seen, roles(seen)) == [
+        "1.0 hours seen, no whole day yet: shifts and nightly jobs are not in it",
+        "operator panel 10.0.2.10 seen, no write seen yet",
+        "control centre 10.0.2.12 seen, no write or control seen yet",
+        "DNP3 master 10.0.2.12 seen, no integrity poll (class 0) seen yet",
+        "engineering station 10.0.2.30 seen, no upload seen yet",
+    ]
+    upload = record(op("10.0.2.30", "10.0.1.11", "s7comm", "start_upload", "program"), 1, NOON, NOON + 8 * DAY)
+    assert "upload" not in " ".join(todo([*seen, upload], roles([*seen, upload])))
+    assert todo([], {}) == ["nothing was seen yet"]
