@@ -18,7 +18,7 @@ from otmon.policy.permits import WorkPermit
 from otmon.policy.point_limits import exceeded
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
 from otmon.policy.tags import NO_TAGS, TagMap
-from otmon.policy.values import Permit, allowed, bounds, concerned, covering, pieces
+from otmon.policy.values import Permit, bounds, concerned, covering, known, limits, pieces
 from otmon.policy.verdict import AlertKind, Severity, Verdict
 from otmon.policy.windows import NEVER_NS, Window
 from otmon.policy.wording import values_text
@@ -291,19 +291,18 @@ class Policy:
             return verdict
         permits = self.cover(op, ts_ns).permits
         for element, value in written:
-            if not concerned(op, element):
-                continue
-            for rows in pieces(permits, element.target):
-                ranges = allowed(rows)
-                if ranges is None or any(row.points for row in rows) or any(a <= value <= b for a, b in ranges):
-                    continue
-                text = f"Row {rows[0].title} allows {values_text(ranges)} there."
-                return Verdict(False, None, "value", SEVERITY["value", op.access], rows[0].id, text)
+            if concerned(op, element):
+                for row, ranges in limits(permits, element.target):
+                    if not any(a <= value <= b for a, b in ranges):
+                        return _beyond(op, row, f"Row {row.title} allows {values_text(ranges)} there.")
+        if not known(op, written):
+            for row, ranges in limits(permits, op.target):
+                text = f"Row {row.title} allows {values_text(ranges)} there; what was written is no such number."
+                return _beyond(op, row, text)
         beyond = exceeded(op, permits, self.tags, written, effects, ts_ns)
         if beyond is None:
             return verdict
-        row, text = beyond
-        return Verdict(False, None, "value", SEVERITY["value", op.access], row.id, text)
+        return _beyond(op, *beyond)
 
     def cover(self, op: OperationKey, ts_ns: int) -> Cover:
         """What decides about the operation, whatever its target."""
@@ -392,3 +391,7 @@ def _forbidden(row: Row) -> Verdict:
 def _reason(review: list[Permit], op: OperationKey) -> str | None:
     rows = [row for row, _ in review] if op.target is None else covering(review, op.target) or []
     return rows[0].note if rows else None
+
+
+def _beyond(op: OperationKey, row: Row, text: str) -> Verdict:
+    return Verdict(False, None, "value", SEVERITY["value", op.access], row.id, text)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import ceil, floor, isfinite
 
 from otmon.model import Op, OperationKey
+from otmon.policy.effects import NOTHING, Effects
 from otmon.policy.generalise import Values
 from otmon.policy.judge import Policy, Rules
 from otmon.policy.rows import WRITING
@@ -21,7 +22,6 @@ class Listener(Policy):
     def __init__(self, realms: Realms) -> None:
         nothing = Rules(())
         super().__init__(
-            *(),
             path="",
             sha256="",
             site="default",
@@ -39,7 +39,9 @@ class Listener(Policy):
         """Permitted; of what writes, every message is to be looked at."""
         return Verdict(True, inspect=op.access in WRITING)
 
-    def judge_values(self, op: OperationKey, written: Sequence[tuple[Op, float]], ts_ns: int) -> Verdict:
+    def judge_values(
+        self, op: OperationKey, written: Sequence[tuple[Op, float]], ts_ns: int, effects: Effects = NOTHING
+    ) -> Verdict:
         """Permitted, and noted."""
         for element, value in written:
             if concerned(op, element):

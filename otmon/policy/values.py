@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, floor
 
 from otmon.model import Op, OperationKey, Target
-from otmon.policy.intervals import covers, end_at
+from otmon.policy.intervals import covers, end_at, merge
 from otmon.policy.rows import Parts, Row, part, span
 
 ValueRanges = tuple[tuple[float, float], ...]
@@ -102,6 +102,22 @@ def concerned(op: OperationKey, written: Op) -> bool:
     if mine.start is None or its.start is None:
         return mine.start is None
     return span(mine)[0] <= span(its)[0] and span(its)[1] <= span(mine)[1]
+
+
+def limits(permits: Sequence[Permit], target: Target | None) -> Iterator[tuple[Row, ValueRanges]]:
+    """Of each part of a permitted target whose raw values are limited: a row that limits them, and what all allow."""
+    for rows in pieces(permits, target):
+        ranges = allowed(rows)
+        if ranges is not None and not any(row.points for row in rows):
+            yield rows[0], ranges
+
+
+def known(op: OperationKey, written: Sequence[tuple[Op, float]]) -> bool:
+    """Everything that the operation sets is among the values: no texts, times, NaN, or bytes that are no number."""
+    mine = [element.target for element, _ in written if concerned(op, element)]
+    if op.target is None or any(target is None or target.start is None for target in mine):
+        return bool(mine)
+    return op.target.start is not None and covers(merge(span(target) for target in mine if target), *span(op.target))
 
 
 def _reach(item: tuple[int, Row]) -> int:

@@ -350,11 +350,19 @@ def test_judge_is_the_reference(case):
 
 
 def compare_values(policy, spec, key: OperationKey, verdict):
-    for address in addresses_of(key):
-        for value in (*range(LAST + 2), 2.5, float("nan")):
-            expected = value_fits(spec, key, address, value)
-            element = Op(*key[7:10], key.unit, registers(address, None, key.target.space))
-            actual = policy.judge_values(key, [(element, value)], NOON)
+    values = (*range(LAST + 2), 2.5, float("nan"))
+    elements = {a: Op(*key[7:10], key.unit, registers(a, None, key.target.space)) for a in addresses_of(key)}
+    # Everywhere else something that may stand there, if anything may.
+    fitting = {a: next((v for v in values if value_fits(spec, key, a, v)), 0) for a in elements}
+    for address in elements:
+        others = all(value_fits(spec, key, a, fitting[a]) for a in elements if a != address)
+        if not all(value_fits(spec, key, address, value) for value in values):
+            unknown = [(element, fitting[a]) for a, element in elements.items() if a != address]
+            assert not policy.judge_values(key, unknown, NOON).permit
+        for value in values:
+            expected = others and value_fits(spec, key, address, value)
+            written = [(element, value if a == address else fitting[a]) for a, element in elements.items()]
+            actual = policy.judge_values(key, written, NOON)
             assert actual.permit == expected, (address, value)
             if not expected:
                 assert actual.kind == "value"
