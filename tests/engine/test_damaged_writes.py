@@ -24,9 +24,11 @@ conduits:
       - {{protocol: modbus, functions: [write_multiple_registers, write_file_record]{more}}}
 """
 SOUND = struct.pack(">HHB", 40, 2, 4) + struct.pack(">HH", 1, 2)
-SHORT = struct.pack(">HHB", 40, 2, 200) + struct.pack(">HH", 1, 2)
+SHORT = struct.pack(">HHB", 40, 2, 20) + struct.pack(">HH", 1, 2)
 BEYOND = struct.pack(">HHB", 45, 20, 200) + struct.pack(">HH", 1, 2)
 NOTHING = b"\0"
+MORE = struct.pack(">HHB", 40, 2, 200) + bytes(200)
+MORE_CLAIMED, MORE_SENT = MORE[:9], struct.pack(">HHB", 40, 2, 4) + bytes(200)
 
 
 def alerts(folder: Path, more: str, *bodies: bytes, code: int = 16) -> list[dict[str, Any]]:
@@ -49,6 +51,11 @@ def alerts(folder: Path, more: str, *bodies: bytes, code: int = 16) -> list[dict
         (", addresses: [0-65535]", NOTHING, True),
         (", addresses: [40-49], values: [0-1000]", SHORT, True),  # nobody knows what a device takes from it
         (", addresses: [40-49], values: [0-65535]", SHORT, False),
+        # Two registers, says the quantity; a device may write as many as there are bytes.
+        (", addresses: [40-49]", MORE, True),
+        (", addresses: [40-49]", MORE_CLAIMED, True),
+        (", addresses: [40-49]", MORE_SENT, True),
+        (", addresses: [40-139]", MORE, False),
     ],
 )
 def test_it_is_judged_by_what_it_claims(tmp_path: Path, more: str, body: bytes, denied: bool) -> None:

@@ -66,7 +66,7 @@ def _write_multiple(draft: Draft) -> None:
     draft.flag("byte_count_mismatch", len(data) != ((quantity + 7) // 8 if draft.code == 15 else 2 * quantity))
     values = coils(data, quantity) if draft.code == 15 else registers(data)
     draft.body.update(address=address, quantity=quantity, byte_count=len(data), values=values)
-    draft.span(address, quantity, MAX_QUANTITY[draft.code])
+    draft.span(address, quantity, MAX_QUANTITY[draft.code], size=len(data))
 
 
 def _write_multiple_response(draft: Draft) -> None:
@@ -132,7 +132,7 @@ def _read_write(draft: Draft) -> None:
     draft.body.update(address=read, quantity=read_quantity, write_address=write, write_quantity=write_quantity)
     draft.body.update(byte_count=len(data), write_values=registers(data))
     draft.span(read, read_quantity, MAX_READ_23, "read")
-    draft.span(write, write_quantity, MAX_WRITE_23, "write")
+    draft.span(write, write_quantity, MAX_WRITE_23, "write", len(data))
 
 
 def _fifo(draft: Draft) -> None:

@@ -1,7 +1,10 @@
-"""Writes whose length contradicts their function: a forgiving device may carry them out, so they are judged.
+"""Writes that contradict themselves: a forgiving device may carry them out, so they are judged.
 
-They are judged by what they claim to write, as far as that stands in them; else by all of the address space. Which
-values a device would take from them nobody knows: they count as the lowest and the highest there is.
+Of one whose quantity and bytes differ nobody knows which a device goes by: it reaches as far as either.
+
+Those whose length contradicts their function are judged by what they claim to write, as far as that stands in them;
+else by all of the address space. Which values a device would take from them nobody knows: they count as the lowest and
+the highest there is.
 """
 
 import struct
@@ -11,7 +14,7 @@ from otmon.model import Target
 from otmon.protocols.modbus.layout import frozen
 from otmon.protocols.modbus.tables import FUNCTIONS, SPACES, span
 from otmon.wire.contract import OUT_VMAX, OUT_VMIN, OUT_WORDS
-from otmon.wire.loads import be16, be32, jit
+from otmon.wire.loads import be16, be32, jit, u8
 
 FILE_SPACE: Final = "file_record"
 ANYWHERE: Final = 1 << 48
@@ -32,6 +35,22 @@ def writes(code: int) -> bool:
 
 
 @jit
+def reached(word: int, size: int, code: int) -> int:
+    """address << 16 | quantity of a write by 15, 16 or 23, the quantity no less than `size` bytes of values hold."""
+    quantity = word & 0xFFFF
+    if code != 15:
+        return word + max((size >> 1) - quantity, 0)
+    return word + 8 * size - quantity if size > (quantity + 7) >> 3 else word
+
+
+def reach(quantity: int, size: int, code: int) -> int:
+    """The quantity of `reached`."""
+    if code != 15:
+        return max(quantity, size // 2)
+    return 8 * size if size > (quantity + 7) // 8 else quantity
+
+
+@jit
 def claimed(buf: Any, start: int, end: int, code: int, out: Any) -> int:
     """The words behind the first of a damaged write's key, and its bounds; the number of all words."""
     out[OUT_VMIN], out[OUT_VMAX] = _LOW, _HIGH
@@ -48,11 +67,15 @@ def claimed(buf: Any, start: int, end: int, code: int, out: Any) -> int:
             out[n] = be16(buf, at) << 16 | 1
             n += 1
     elif at + (8 if code == 23 else 4) <= end:
-        out[n] = be32(buf, at)
-        n += 1
         if code == 23:
-            out[n] = be32(buf, at + 4)
+            out[n] = be32(buf, at)
             n += 1
+            at += 4
+        size = end - at - 5
+        if size >= 0:
+            size = max(size, u8(buf, at + 4))
+        out[n] = reached(be32(buf, at), max(size, 0), code)
+        n += 1
     if n == OUT_WORDS + 1:
         out[n] = ANYWHERE
         n += 1
@@ -84,6 +107,9 @@ def claims(code: int, data: bytes) -> list[Target]:
     else:
         layout = ">HHHH" if code == 23 else ">HH"
         if len(data) >= struct.calcsize(layout):
-            fields = struct.unpack_from(layout, data)
-            found = [span(space, fields[at], fields[at + 1]) for at in range(0, len(fields), 2)]
+            *read, address, quantity = struct.unpack_from(layout, data)
+            behind = data[struct.calcsize(layout) :]
+            size = max(len(behind) - 1, *behind[:1], 0)
+            found = [span(space, *read)] if read else []
+            found.append(span(space, address, reach(quantity, size, code)))
     return found or [Target(space)] * (2 if code == 23 else 1)

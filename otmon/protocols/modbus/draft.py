@@ -4,6 +4,7 @@ import struct
 from typing import Any
 
 from otmon.model import Access, Malformed, Op, Target
+from otmon.protocols.modbus.damaged import reach
 from otmon.protocols.modbus.tables import LAST_ADDRESS, SPACES, make_op, span
 
 
@@ -34,11 +35,11 @@ class Draft:
         """The request's operation on a target."""
         self.ops.append(make_op(self.code, None, self.unit, target, access))
 
-    def span(self, address: int, quantity: int, most: int, access: Access | None = None) -> None:
-        """The request's operation on a range, of which one request may claim `most` elements."""
+    def span(self, address: int, quantity: int, most: int, access: Access | None = None, size: int = 0) -> None:
+        """The request's operation on a range, of which one request may claim `most` elements; `size`: bytes written."""
         self.flag("quantity_out_of_range", not 1 <= quantity <= most)
         self.flag("address_overflow", address + quantity > LAST_ADDRESS + 1)
-        self.touch(span(SPACES[self.code], address, quantity), access)
+        self.touch(span(SPACES[self.code], address, reach(quantity, size, self.code)), access)
 
     def fields(self, layout: str) -> tuple[int, ...]:
         """All of the data as integers."""

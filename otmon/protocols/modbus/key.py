@@ -3,7 +3,7 @@
 The canonical PDU is the whole ADU: MBAP header (transaction, protocol 0, length, unit), function code, data.
 
 Words: `[code | unit << 8 | marks]`, then for requests
-    1-6, 15, 16, 22   address << 16 | quantity
+    1-6, 15, 16, 22   address << 16 | quantity; of 15, 16 and 23 what is written reaches as far as the bytes do
     23                the same for the range read, then for the range written
     24                address << 16 | 1
     20, 21            file << 32 | record << 16 | length, one for each sub-request
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from otmon.model import Op
-from otmon.protocols.modbus.damaged import claimed, target, writes
+from otmon.protocols.modbus.damaged import claimed, reached, target, writes
 from otmon.protocols.modbus.layout import ANSWERS, ASKS, CERTAIN, frozen, sides
 from otmon.protocols.modbus.tables import (
     ACKNOWLEDGE,
@@ -306,9 +306,10 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
             return 2
     else:
         out[OUT_REPLY_KEY] = func | (1 + (word & _SHAPE)) << 32
+        out[OUT_WORDS + 1] = reached(word, end - start - 13, code)
     words, data = 2, start + 13
     if code == 23:
-        out[OUT_WORDS + 2] = be32(buf, start + 12)
+        out[OUT_WORDS + 2] = reached(be32(buf, start + 12), end - start - 17, code)
         words, data = 3, start + 17
     _bound(buf, data, end, word & 0xFFFF if code == 15 else -1, out)
     return words
