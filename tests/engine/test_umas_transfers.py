@@ -68,5 +68,19 @@ def test_what_is_not_whole_has_no_hash(tmp_path: Path, talk: list[Exchange], sta
     assert (row.state, row.sha256) == (state, None)
 
 
+def test_two_controllers_behind_a_gateway(tmp_path: Path) -> None:
+    other = [(ask[:6] + b"\2" + ask[7:], answer[:6] + b"\2" + answer[7:]) for ask, answer in into(PARTS)]
+    talk = [pair for both in zip(into(PARTS), other, strict=True) for pair in both]
+    rows = moved(tmp_path, talk)
+    whole = hashlib.sha256(PROJECT).hexdigest()
+    assert sorted((row.unit, row.state, row.sha256) for row in rows) == [(1, "complete", whole), (2, "complete", whole)]
+
+
+def test_a_controller_cannot_say_that_somebody_sent_it_a_project(tmp_path: Path) -> None:
+    block = b"\0\1" + struct.pack("<HH", 1, 4)  # the size of an answer, the layout of a request
+    lies = [umas(0x30, bytes(6), 2), umas(0x31, block + bytes(2), 3), umas(0x32, b"\0\0\1\0\0\0", 4)]
+    assert moved(tmp_path, [(umas(0x04, b"", n), lie) for n, lie in enumerate(lies, 2)]) == []
+
+
 def test_its_beginning_not_seen_there_is_no_row_of_what_goes_in(tmp_path: Path) -> None:
     assert moved(tmp_path, into(PARTS)[1:]) == []

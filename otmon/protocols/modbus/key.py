@@ -33,6 +33,7 @@ from otmon.protocols.modbus.tables import (
     UMAS_ERROR,
     UMAS_FIRST_MOVE,
     UMAS_LAST_MOVE,
+    UMAS_OK,
     UMAS_PROJECT_INFO,
     make_op,
     untargeted,
@@ -188,7 +189,8 @@ def _other_words(buf: Any, start: int, end: int, code: int, asking: bool, out: A
                 out[OUT_STATUS] = STATUS_REJECTED
                 out[OUT_FLAGS] = FLAG_TRANSFER
             else:
-                out[OUT_FLAGS] = FLAG_IDENTITY | _moves(buf, start, end)
+                # Any other status would be taken for the code of a request where that was not seen.
+                out[OUT_FLAGS] = FLAG_IDENTITY | (_moves(buf, start, end) if word == UMAS_OK else 0)
             return 1
         if UMAS_FIRST_MOVE <= word <= UMAS_LAST_MOVE:
             out[OUT_FLAGS] = FLAG_TRANSFER

@@ -12,7 +12,6 @@ from otmon.protocols.modbus.tables import UMAS, UMAS_ERROR
 
 PROJECT: Final = Block("project", None, "project", None)
 """UMAS moves all of it at once, and does not name it."""
-_HANDLE: Final = "umas"
 _DIRECTIONS: Final[dict[int, Literal["upload", "download"]]] = {
     **dict.fromkeys((0x30, 0x31, 0x32), "download"),
     **dict.fromkeys((0x33, 0x34, 0x35), "upload"),
@@ -42,7 +41,8 @@ def _message(pdu: bytes, asking: bool, request: bytes | None) -> Message | None:
 
 
 def _make(phase: Literal["begin", "ask", "part", "end"], code: int, message: Message, **more: Any) -> Step:
-    return Step(phase, _DIRECTIONS[code], _HANDLE, PROJECT, message.unit, **more)
+    handle = f"umas {message.unit}"  # behind a gateway there are several on one connection
+    return Step(phase, _DIRECTIONS[code], handle, PROJECT, message.unit, **more)
 
 
 def _request(code: int, message: Message) -> Step | None:
