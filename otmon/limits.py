@@ -186,6 +186,8 @@ KEEP_BLOCKS: Final = 100_000
 # --- messages in several PDUs ---------------------------------------------------------------------------------------
 MAX_JOINS: Final = 64
 """Answers in several parts that are put together at once; of more, the one that rests for longest is left in parts."""
+MAX_JOINS_EACH: Final = 4
+"""The same on one connection, so that one that opens many takes no other's place."""
 MAX_JOINED_BYTES: Final = 60_000
 """Of one of them; what it is put together as has a length of 16 bits."""
 

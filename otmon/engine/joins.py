@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Any
 
 from otmon.engine.events import pdu_of
-from otmon.limits import MAX_JOINED_BYTES, MAX_JOINS
+from otmon.limits import MAX_JOINED_BYTES, MAX_JOINS, MAX_JOINS_EACH
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
 
@@ -53,8 +53,8 @@ class Joins:
             return None
         key = int(row[c.C_NUMBER]), event[c.E_FROM_CLIENT], piece.handle
         if piece.first or (piece.first is None and key not in self._open):
-            if len(self._open) >= MAX_JOINS and key not in self._open:
-                self._open.popitem(last=False)
+            self._open.pop(key, None)
+            self._make_room(key[0])
             self._open[key] = _Open(request)
         found = self._open.get(key)
         if found is None:
@@ -70,3 +70,11 @@ class Joins:
         del self._open[key]
         joined = protocol.whole(found.pdus)
         return None if joined is None else Joined(joined, len(found.pdus), found.request)
+
+    def _make_room(self, connection: int) -> None:
+        """For one more on this connection."""
+        mine = [key for key in self._open if key[0] == connection]
+        if len(mine) >= MAX_JOINS_EACH:
+            del self._open[mine[0]]
+        elif len(self._open) >= MAX_JOINS:
+            self._open.popitem(last=False)

@@ -4,11 +4,12 @@ import struct
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from otmon.engine import analyze
 from otmon.engine.joins import Joins
-from otmon.limits import MAX_JOINED_BYTES, MAX_JOINS
+from otmon.limits import MAX_JOINED_BYTES, MAX_JOINS, MAX_JOINS_EACH
 from otmon.protocols import PROTOCOLS
 from otmon.protocols.s7comm import S7COMM
 from otmon.protocols.s7comm.joined import piece, whole
@@ -54,17 +55,17 @@ def part(reference: int, payload: bytes, *, last: bool, group: int = 4, number: 
 
 
 class Feed:
-    """PDUs of connection 1, without a capture."""
+    """PDUs of connections, without a capture."""
 
     def __init__(self) -> None:
         self.ev_bytes: Any = b""
-        self.conns: Any = {1: [0] * 64}
-        self.conns[1][c.C_PROTO] = PROTOCOLS.index(S7COMM)
+        self.conns = np.zeros((100, 64), np.int64)
+        self.conns[:, c.C_PROTO], self.conns[:, c.C_NUMBER] = PROTOCOLS.index(S7COMM), range(100)
         self.joins = Joins(self)
 
-    def take(self, pdu: bytes) -> bytes | None:
+    def take(self, pdu: bytes, connection: int = 1) -> bytes | None:
         event = [0] * 32
-        event[c.E_CONN], event[c.E_LEN] = 1, len(pdu)
+        event[c.E_CONN], event[c.E_LEN] = connection, len(pdu)
         self.ev_bytes = pdu
         found = self.joins.take(event, None)
         return None if found is None else found.pdu
@@ -100,9 +101,18 @@ def test_parts_without_end_are_bounded() -> None:
     for _ in range(2 * MAX_JOINED_BYTES // 900):
         feed.take(part(7, bytes(900), last=False))
     assert sum(len(pdu) for one in feed.joins._open.values() for pdu in one.pdus) <= MAX_JOINED_BYTES
+    for connection in range(100):
+        feed.take(part(7, LIST[:50], last=False), connection)
+    assert len(feed.joins._open) == MAX_JOINS
+
+
+def test_a_connection_with_many_open_takes_no_place_of_another() -> None:
+    feed = Feed()
+    feed.take(part(7, LIST[:50], last=False), 2)
     for reference in range(1, 256):
         feed.take(part(reference, LIST[:50], last=False))
-    assert len(feed.joins._open) == MAX_JOINS
+    assert len(feed.joins._open) == MAX_JOINS_EACH + 1
+    assert feed.take(part(7, LIST[50:], last=True), 2)
 
 
 @pytest.mark.parametrize("size", range(0, 60, 3))
