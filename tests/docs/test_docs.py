@@ -22,6 +22,7 @@ from otmon.wire.columns import BYTE_BUCKETS, FRAME_BUCKETS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(p for d in ("docs", "rules", "captures", "grafana") for p in
          sorted((ROOT / d).rglob("*.md")))]  # fmt: skip
 MARKED = re.compile(r"^<!-- (runs, exit code|output of:) (.+?) -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -49,14 +50,14 @@ def commands(group: click.Command, path: str = "otmon") -> Iterator[tuple[str, c
     ("path", "command"), list(commands(cli)), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_command_is_documented_and_explains_itself(path: str, command: click.Command) -> None:
-    assert f"| `{path}` |" in README
+    assert f"| `{path}` |" in COMMANDS
     assert command.help
     assert all(option.help for option in command.params if isinstance(option, click.Option))
 
 
 def test_the_readme_names_no_command_that_is_not_there() -> None:
     known = dict(commands(cli))
-    for name in re.findall(r"^\| `(otmon .+?)` \|", README, re.MULTILINE):
+    for name in re.findall(r"^\| `(otmon .+?)` \|", README + COMMANDS, re.MULTILINE):
         assert name in known
 
 
