@@ -67,6 +67,12 @@ def head(db: sqlite3.Connection) -> tuple[int, str]:
     return int(found[0]), str(found[1])
 
 
+def _highest(db: sqlite3.Connection) -> int:
+    """The highest number that was ever given, as SQLite keeps it beside the table."""
+    (highest,) = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone() or (0,)
+    return int(highest)
+
+
 def append(db: sqlite3.Connection, site: str, records: Iterable[Mapping[str, Any]], *, spooled: bool) -> None:
     """Add entries (docs/records/audit.schema.json) in the transaction that is open.
 
@@ -74,6 +80,8 @@ def append(db: sqlite3.Connection, site: str, records: Iterable[Mapping[str, Any
     stands here. Raises AuditFull.
     """
     number, before = head(db)
+    # Where an end was cut off, what follows does not take its numbers: the gap stays, and `verify` finds it.
+    number = max(number, _highest(db))
     for record in records:
         number += 1
         if number > MAX_AUDIT_ENTRIES:
@@ -111,7 +119,7 @@ def verify(db: sqlite3.Connection, kept: str | None = None) -> Looked:
             seen = seen or last == kept
     except sqlite3.DatabaseError as error:
         return Looked(count, last, f"entry {count + 1} cannot be read: the database is damaged ({error})")
-    (highest,) = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone() or (0,)
+    highest = _highest(db)
     if highest > count:
         return Looked(count, last, f"entries {count + 1} to {highest} are gone: the end of the log was cut off")
     if not seen:

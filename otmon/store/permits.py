@@ -39,24 +39,30 @@ _BEFORE: Final = (
 
 
 def every(db: sqlite3.Connection) -> list[WorkPermit]:
-    """All that were ever opened, the oldest first."""
+    """All that were ever opened, the oldest first. What somebody wrote by hand and cannot be read opens nothing."""
     found: list[WorkPermit] = []
     for (entry,) in db.execute(_ENTRIES):
-        record = orjson.loads(entry)
-        detail = record["detail"]
-        if record["action"] == "permit_opened":
-            times = moment_ns(detail["from"]), moment_ns(detail["until"])
-            who = detail["ticket"], detail["conduit"], detail["by"]
-            found.append(WorkPermit(*who, *times, None, detail.get("note", "")))
+        try:
+            found = _followed(found, orjson.loads(entry))
+        except (KeyError, ValueError, TypeError, AttributeError):  # `otmon audit verify` says which it is
             continue
-        now_ns = moment_ns(detail["closed"])
-        found = [
-            permit._replace(until_ns=max(now_ns, permit.since_ns), closed_by=detail["by"])
-            if permit.ticket == detail["ticket"] and now_ns < permit.until_ns
-            else permit
-            for permit in found
-        ]
     return found
+
+
+def _followed(found: list[WorkPermit], record: dict[str, Any]) -> list[WorkPermit]:
+    """The permits after one more entry."""
+    detail = record["detail"]
+    if record["action"] == "permit_opened":
+        times = moment_ns(detail["from"]), moment_ns(detail["until"])
+        who = detail["ticket"], detail["conduit"], detail["by"]
+        return [*found, WorkPermit(*who, *times, None, detail.get("note", ""))]
+    now_ns = moment_ns(detail["closed"])
+    return [
+        permit._replace(until_ns=max(now_ns, permit.since_ns), closed_by=detail["by"])
+        if permit.ticket == detail["ticket"] and now_ns < permit.until_ns
+        else permit
+        for permit in found
+    ]
 
 
 def current(db: sqlite3.Connection) -> tuple[WorkPermit, ...]:

@@ -108,6 +108,26 @@ def test_an_end_that_was_cut_off_is_noticed_as_far_as_can_be(path: Path, tmp_pat
     assert looked(again, head).wrong == f"no entry has the hash {head}: entries were cut off, or this is another log"
 
 
+def test_new_entries_do_not_hide_an_end_that_was_cut_off(path: Path) -> None:
+    tampered(path, f"DELETE FROM audit WHERE n > {ENTRIES - 2}")
+    with SiteStore(path, "site") as store:
+        for number in range(3):
+            store.audit(entry(number))
+    assert looked(path).wrong == f"entry {ENTRIES - 1} is missing: {ENTRIES + 1} comes in its place"
+
+
+@pytest.mark.parametrize("change", ["json_remove(entry, '$.detail.from')", "json_set(entry, '$.detail', 7)", "'{}'"])
+def test_a_permit_that_somebody_wrote_by_hand_opens_nothing(path: Path, change: str) -> None:
+    times = {"from": "2026-01-01T00:00:00.000000Z", "until": "2027-01-01T00:00:00.000000Z"}
+    with SiteStore(path, "site") as store:
+        for ticket in ("CHG-1", "CHG-2"):
+            detail = {"by": "A. Mayer", "conduit": "programming", "ticket": ticket, **times}
+            store.audit({"action": "permit_opened", "detail": detail, "message": "Opened.", "ts_ns": 1})
+    tampered(path, f"UPDATE audit SET entry = {change} WHERE n = {ENTRIES + 1}")
+    with SiteDatabase(path) as results:
+        assert [one.ticket for one in results.permits()] == ["CHG-2"]
+
+
 def test_a_chain_written_anew_is_noticed_by_a_kept_head(path: Path) -> None:
     head = looked(path).head
     with closing(sqlite3.connect(path)) as db:
