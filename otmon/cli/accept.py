@@ -1,6 +1,8 @@
 """`otmon alerts accept`: what an alert is about is permitted until a day, in the policy and in its tests."""
 
+import errno
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +47,9 @@ def accept(
         raise Stop(f"{path}: of site {loaded.site}, the alert is of site {site}")
     from otmon.policy.accept import Approval, Refused
     from otmon.policy.accept import accept as work_out
+    from otmon.text import safe_text
 
+    ticket, by = safe_text(ticket), safe_text(by)  # as the audit log has them: they come to stand in the policy
     try:
         text = path.read_bytes().decode("utf-8-sig")
         found = work_out(record, path, text, loaded, Approval(until, ticket, by), dangerous=dangerous)
@@ -76,9 +80,13 @@ def _note(found: "Accepted", path: Path) -> str:
 def _write(files: "Sequence[tuple[Path, str | None, str | None]]") -> None:
     """All of them (path, before, after; None: no file), or none. Raises Stop."""
     done: list[tuple[Path, str | None]] = []
+    beside: list[Path | None] = []
     try:
-        beside = [(path, _beside(path, after)) for path, _, after in files]
-        for (path, before, _), (_, new) in zip(files, beside, strict=True):
+        for path, _, after in files:
+            beside.append(_beside(path, after))
+        for (path, before, _), new in zip(files, beside, strict=True):
+            if _text(path) != before:
+                raise OSError(errno.ESTALE, "was changed meanwhile", str(path))
             if new is None:
                 path.unlink()
             else:
@@ -90,23 +98,32 @@ def _write(files: "Sequence[tuple[Path, str | None, str | None]]") -> None:
                 path.unlink()
             elif (old := _beside(path, before)) is not None:
                 old.replace(path)
-        for path, _, _ in files:
-            path.with_name(f".{path.name}.new").unlink(missing_ok=True)
+        for left in filter(None, beside):
+            left.unlink(missing_ok=True)
         raise Stop(f"{error.filename}: {error.strerror}; nothing was accepted") from None
+
+
+def _text(path: Path) -> str | None:
+    return path.read_bytes().decode("utf-8-sig", "replace") if path.exists() else None
 
 
 def _beside(path: Path, text: str | None) -> Path | None:
     """The text in a new file beside, with the rights of the one it replaces."""
     if text is None:
         return None
-    new = path.with_name(f".{path.name}.new")
-    with new.open("wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    if path.exists():
-        status = path.stat()
-        new.chmod(status.st_mode & 0o7777)
-        if os.geteuid() == 0:
-            os.chown(new, status.st_uid, status.st_gid)
+    # A name of its own, and never through a link that somebody laid there.
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    with new.open("xb") as file:
+        try:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+            if path.exists():
+                status = path.stat()
+                if os.geteuid() == 0:
+                    os.fchown(file.fileno(), status.st_uid, status.st_gid)
+                os.fchmod(file.fileno(), status.st_mode & 0o7777)
+        except OSError:
+            new.unlink()
+            raise
     return new

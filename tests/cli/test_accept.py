@@ -1,6 +1,7 @@
 """`otmon alerts accept` end to end on the demo: what was accepted is gone, and nothing else changed."""
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -221,6 +222,37 @@ def test_both_files_or_none(
     assert accept(plant, of(plant, "connect")) == 2
     assert "No space left on device; nothing was accepted" in capsys.readouterr().err
     assert files(plant) == before
+
+
+def test_what_an_editor_saved_meanwhile_is_not_lost(
+    plant: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fsync, policy = os.fsync, plant / "plant.yaml"
+
+    def saved(file: int) -> None:
+        policy.write_text("saved meanwhile")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", saved)
+    before = files(plant)
+    assert accept(plant, of(plant, "connect")) == 2
+    assert "plant.yaml: was changed meanwhile; nothing was accepted" in capsys.readouterr().err
+    assert files(plant) == before | {"plant.yaml": b"saved meanwhile"}
+
+
+def test_a_link_in_the_folder_is_not_written_through(plant: Path) -> None:
+    (plant / "other").write_text("of somebody else")
+    (plant / ".plant.yaml.new").symlink_to("other")
+    assert accept(plant, of(plant, "connect")) == 0
+    assert (plant / "other").read_text() == "of somebody else"
+    assert not (plant / "plant.yaml").is_symlink()
+
+
+def test_what_cannot_be_shown_does_not_come_into_the_policy(plant: Path) -> None:
+    approved = ("--until", "2027-03-01", "--ticket", "OT\n118", "--by", "A. Mayer\u202e")
+    assert accept(plant, of(plant, "connect"), approved=approved) == 0
+    text = (plant / "plant.yaml").read_text()
+    assert "OT\\x0a118" in text and "A. Mayer\\u202e" in text
 
 
 def test_what_the_database_does_not_take_leaves_the_files(plant: Path, monkeypatch: pytest.MonkeyPatch) -> None:
