@@ -51,7 +51,7 @@ def _table(found: list[dict[str, Any]]) -> Any:
     from otmon.outputs.tables import cell, moment, new_table, number
 
     title = "Audit log" if len(found) <= ROWS else f"Audit log: the last {ROWS} of {len(found):,}"
-    table = new_table(title, "number", "time", "action", "what", "note", right=("number",), spare=("what", "note"))
+    table = new_table(title, "number", "time", "action", "what", "note", right=("number",), spare=("note", "action"))
     for entry in found[-ROWS:]:
         detail = entry["detail"]
         notes = [detail[name] for name in ("ticket", "note", "sha256") if name in detail]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from otmon.cli.answer import find_alert
 from otmon.cli.common import RAN, Stop, emit, emit_json, open_results
 from otmon.cli.policy_diff import data_option, load
 
@@ -22,7 +23,7 @@ MAX_TARGETS: Final = 8
     epilog="\b\nExamples:\n"
     '  otmon policy explain policy.yaml "10.0.2.11 -> 10.0.1.13 modbus unit 1 write_single_register 45 = 900"\n'
     '  otmon policy explain policy.yaml "hmi-1 -> plc-2 s7comm plc_stop" --at 2026-03-02T03:00\n'
-    "  otmon policy explain policy.yaml 6d2ea86c2e35f706f87e --data /var/lib/otmon\n"
+    "  otmon policy explain policy.yaml 6d2ea86c --data /var/lib/otmon\n"
 )
 @click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
 @click.argument("what", metavar="OPERATION|ALERT-ID")
@@ -79,9 +80,7 @@ def _of_alert(name: str, data: Path, ts_ns: int | None, policy: "Policy") -> "li
     from otmon.policy.alerted import asked
 
     with open_results(data) as results:
-        record = next((record for record in results.alerts if record["id"] == name), None)
-    if record is None:
-        raise Stop(f"{data}: no alert {name!r}; `otmon alerts list {data}` shows them")
+        record = find_alert(results, data, name)
     found = asked(record, policy.tags)[:MAX_TARGETS]
     if not found:
         raise Stop(f"alert {name} is of kind {record['kind']}: no policy row decides about it")
