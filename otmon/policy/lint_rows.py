@@ -51,7 +51,9 @@ class Lint:
     def _row(self, row: Row, mine: "_Boxes", gone: set[str]) -> Iterator[Found]:
         permits = mine.of.get(row.id, [])
         boxes = [permit.box for permit in permits]
-        named = [permit.box for permit in permits if not permit.implied]
+        # A row may name what each row of its protocol brings with it, and nothing else: then that is what it names.
+        alone = bool(row.functions) and row.functions <= row.implied
+        named = [permit.box for permit in permits if alone or not permit.implied]
         forbids = mine is self._never
         bans = [] if forbids else self._never.meeting(boxes)
         if not named:

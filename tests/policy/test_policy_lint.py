@@ -173,3 +173,10 @@ def test_rows_that_were_never_hit_can_go(case):
             for key in keys
         )  # fmt: skip
         assert not (used and name in named(findings, "never-hit-row")), name
+
+
+def test_a_row_that_names_what_comes_with_every_row_is_not_empty():
+    setup = {"protocol": "s7comm", "functions": ["setup_communication"]}
+    conduit = {"from": "plant", "to": "office", "allow": [setup]}
+    spec = {"cell": True, "office": True, "never": [], "conduits": [conduit]}
+    assert not named(found_in(spec)[1], "empty-row")
