@@ -118,6 +118,22 @@ def folder_argument(function: Any) -> Any:
     return click.argument("folder", metavar="[DIR]", default=DEFAULT_FOLDER, type=click.Path(path_type=Path))(function)
 
 
+def data_option(function: Any, *, required: bool = False) -> Any:
+    """--data DIR of commands that ask a policy, or everything."""
+    return click.option(
+        "--data",
+        metavar="DIR",
+        required=required,
+        type=click.Path(path_type=Path),
+        help="A result folder, or the data of a sensor, which may be running.",
+    )(function)
+
+
+def needed_data_option(function: Any) -> Any:
+    """The same, and nothing is done without it."""
+    return data_option(function, required=True)
+
+
 def out_option(function: Any) -> Any:
     """--out of commands that write a result folder."""
     return click.option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from otmon.cli.common import RAN, Stop, emit, emit_json, emit_rich, open_results
+from otmon.cli.common import RAN, Stop, emit, emit_json, emit_rich, needed_data_option, open_results
 
 if TYPE_CHECKING:
     from otmon.model import Fact, HostRecord
@@ -30,13 +30,7 @@ ROWS: Final = 200
     '  otmon hunt --data /var/lib/otmon "fact rack_slot 0/2"            what devices said of themselves\n'
 )
 @click.argument("words", metavar="WORDS")
-@click.option(
-    "--data",
-    metavar="DIR",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A result folder, or the data of a sensor, which may be running.",
-)
+@needed_data_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON records.")
 def hunt(words: str, data: Path, as_json: bool) -> int:
     """Ask everything that is remembered.
@@ -69,15 +63,16 @@ def hunt(words: str, data: Path, as_json: bool) -> int:
 
 
 def asset_names(results: "SiteDatabase") -> "dict[str, Intervals]":
-    """Names and ids of devices -> their addresses."""
+    """Names and ids of devices -> their addresses; in small letters too, which then mean all that are called so."""
     from otmon.policy.addresses import point
     from otmon.policy.intervals import merge
 
     found: dict[str, list[tuple[int, int]]] = {}
     for asset in results.assets:
+        places = [point(endpoint.address) for endpoint in asset.endpoints]
         for name in filter(None, (asset.id, asset.name)):
-            places = (point(endpoint.address) for endpoint in asset.endpoints)
-            found.setdefault(name, []).extend((at, at) for at in places if at >= 0)
+            for called in {name, name.casefold()}:
+                found.setdefault(called, []).extend((at, at) for at in places if at >= 0)
     return {name: merge(places) for name, places in found.items() if places}
 
 
@@ -130,7 +125,7 @@ def _tables(hosts: "list[HostRecord]", facts: "list[Fact]", found: "list[Found]"
     if found:
         columns = ("client", "server", "what", "units", "targets", "times", "accepted", "denied", "first", "last")
         right = ("times", "accepted", "denied")
-        table = new_table("Operations", *columns, right=right, spare=("denied", "accepted", "units"))
+        table = new_table("Operations", *columns, right=right, spare=("denied", "accepted", "units", "times", "first"))
         for one in found[:ROWS]:
             table.add_row(
                 *(cell(text) for text in (one.client, one.server, f"{one.protocol} {one.function}", _links(one))),

@@ -172,7 +172,8 @@ def _record(one: "WorkPermit", now_ns: int) -> dict[str, Any]:
 def _table(found: list[dict[str, Any]]) -> Any:
     from otmon.outputs.tables import cell, moment, new_table
 
-    table = new_table("Permits", "ticket", "conduit", "state", "from", "until", "opened by", "note", spare=("note",))
+    columns = ("ticket", "conduit", "state", "from", "until", "opened by", "note")
+    table = new_table("Permits", *columns, spare=("note", "from"))
     for one in found:
         state = one["state"] + (f" (closed by {one['closed_by']})" if one["closed_by"] else "")
         times = moment(one["from_ns"]), moment(one["until_ns"])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, emit_json, open_results
+from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, emit_json, needed_data_option, open_results
 from otmon.cli.hunt import asset_names, read_pattern
 from otmon.cli.policy_diff import load
 
@@ -25,13 +25,7 @@ MAX_LISTED: Final = 20
 )
 @click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
 @click.argument("words", metavar="WORDS")
-@click.option(
-    "--data",
-    metavar="DIR",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A result folder, or the data of a sensor, which may be running.",
-)
+@needed_data_option
 @click.option("--from", "start", metavar="TIME", required=True, help="From when, in the policy's time zone.")
 @click.option("--until", "end", metavar="TIME", required=True, help="Until when; that moment is not asked about.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON records.")

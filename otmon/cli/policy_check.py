@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, emit_json, open_results
-from otmon.cli.policy_diff import data_option
+from otmon.cli.common import CHECK_FAILED, RAN, Stop, data_option, emit, emit_json, open_results
 
 if TYPE_CHECKING:
     from otmon.policy.findings import Finding

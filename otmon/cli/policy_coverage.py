@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from otmon.cli.common import RAN, emit, emit_json, emit_rich, open_results
+from otmon.cli.common import RAN, emit, emit_json, emit_rich, needed_data_option, open_results
 from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
@@ -21,13 +21,7 @@ ROWS = 200
     "  otmon policy coverage policy.yaml --data results/plant --json\n"
 )
 @click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
-@click.option(
-    "--data",
-    metavar="DIR",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A result folder, or the data of a sensor, which may be running.",
-)
+@needed_data_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON records.")
 def coverage(policy: Path, data: Path, as_json: bool) -> int:
     """Say how closely a policy holds what was seen.
@@ -54,7 +48,8 @@ def _table(found: Sequence[dict[str, Any]]) -> "Fitted":
     from otmon.policy.coverage import SCORED
 
     right = ("operations", *SCORED, "not needed")
-    table = new_table("Held by rows that limit: share of operations / of traffic", "from", "to", *right, right=right)
+    title = "Held by rows that limit: share of operations / of traffic"
+    table = new_table(title, "from", "to", *right, right=right, spare=("not needed", "operations"))
     for record in (*found[1 : ROWS + 1], found[0]):
         whole = record["from_zone"] is None
         table.add_row(

@@ -2,11 +2,11 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, emit_json, open_results
+from otmon.cli.common import CHECK_FAILED, RAN, Stop, data_option, emit, emit_json, open_results
 
 if TYPE_CHECKING:
     from otmon.policy import Policy
@@ -50,16 +50,6 @@ def load_two(old: Path, new: Path, data: Path | None = None) -> "tuple[Policy, P
     if errors:
         raise Stop("\n".join(errors))
     return found[0], found[1]
-
-
-def data_option(function: Any) -> Any:
-    """--data DIR."""
-    return click.option(
-        "--data",
-        metavar="DIR",
-        type=click.Path(path_type=Path),
-        help="A result folder, or the data of a sensor, which may be running.",
-    )(function)
 
 
 @click.command(

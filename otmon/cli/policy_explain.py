@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otmon.cli.answer import find_alert
-from otmon.cli.common import RAN, Stop, emit, emit_json, open_results
-from otmon.cli.policy_diff import data_option, load
+from otmon.cli.common import RAN, Stop, data_option, emit, emit_json, open_results
+from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
     from otmon.policy import Policy

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from otmon.cli.common import RAN, Stop, emit, emit_json, open_results
+from otmon.cli.common import RAN, Stop, data_option, emit, emit_json, open_results
 from otmon.cli.hunt import asset_names, read_pattern
 from otmon.cli.policy_absent import names_of
-from otmon.cli.policy_diff import data_option, load
+from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
     from otmon.policy import Policy

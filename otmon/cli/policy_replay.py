@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from otmon.cli.common import RAN, emit, emit_json, emit_rich, open_results
+from otmon.cli.common import RAN, emit, emit_json, emit_rich, needed_data_option, open_results
 from otmon.cli.policy_diff import load, load_two
 
 if TYPE_CHECKING:
@@ -22,13 +22,7 @@ ROWS = 200
     "  otmon policy replay proposed.yaml --data /var/lib/otmon --against policy.yaml --json\n"
 )
 @click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
-@click.option(
-    "--data",
-    metavar="DIR",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A result folder, or the data of a sensor, which may be running.",
-)
+@needed_data_option
 @click.option(
     "--against",
     metavar="OTHER",
@@ -73,7 +67,8 @@ def _tables(found: "Replay") -> "Iterable[Fitted]":
 
     if found.denied:
         columns = ("severity", "kind", "from", "to", "what", "nearest row", "operations", "times", "for example")
-        table = new_table("Would have alerted", *columns, right=("operations", "times"), spare=("for example",))
+        spare = ("for example", "times", "kind", "from")
+        table = new_table("Would have alerted", *columns, right=("operations", "times"), spare=spare)
         for finding in sorted(found.denied, key=worst)[:ROWS]:
             tally = found.denied[finding]
             table.add_row(
@@ -114,7 +109,8 @@ def _change_table(changes: "dict[Changed, Tally]") -> "Fitted":
     from otmon.policy.replay import worst
 
     columns = ("change", "row", "from", "to", "what", "severity", "operations", "times", "for example")
-    table = new_table("Changes", *columns, right=("operations", "times"), spare=("for example",))
+    spare = ("for example", "times", "severity", "from")
+    table = new_table("Changes", *columns, right=("operations", "times"), spare=spare)
     for change in sorted(changes, key=lambda change: (change.allowed, *worst(change.finding), change.row))[:ROWS]:
         finding, tally = change.finding, changes[change]
         table.add_row(

@@ -37,6 +37,7 @@ class Fitted:
                 break
             gone.append(name)
             table = self._table(gone)
+        _share(table, console, options)
         yield table
         if gone:
             left_out = ", ".join(name for name in self.columns if name in gone)
@@ -60,3 +61,20 @@ class Fitted:
         for cells in self.rows:
             table.add_row(*(cells[number] for number in shown))
         return table
+
+
+def _share(table: Table, console: Console, options: ConsoleOptions) -> None:
+    """Give each column its longest word, and what is left to those that want more. Nothing where words do not fit.
+
+    Rich narrows the widest columns first, even one of long words beside one of many.
+    """
+    wide = options.update(width=_UNBOUNDED)
+    whole = Measurement.get(console, wide, table)
+    if not whole.minimum <= options.max_width < whole.maximum:
+        return
+    sizes = [[Measurement.get(console, wide, cell) for cell in (c.header, *c.cells)] for c in table.columns]
+    least = [max(size.minimum for size in column) for column in sizes]
+    wants = [max(size.maximum for size in column) - low for column, low in zip(sizes, least, strict=True)]
+    left = options.max_width - whole.minimum
+    for column, low, want in zip(table.columns, least, wants, strict=True):
+        column.width = low + want * left // sum(wants)

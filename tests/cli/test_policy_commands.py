@@ -73,7 +73,7 @@ def test_explain_as_records_and_its_errors(capsys, data):
     for words, wrong in (
         (["hmi-1 -> plc-2 s7comm plc_sto"], "operation:23: s7comm has no function 'plc_sto'; did you mean 'plc_stop'?"),
         (["0b949d1bdc"], "(to explain an alert, say where it is: --data DIR)"),
-        (["0b949d1bdc", "--data", data], "no alert '0b949d1bdc'"),
+        (["0b949d1bff", "--data", data], "no alert '0b949d1bff'"),
         (["hmi-1 -> plc-2 icmp", "--at", "noon"], "--at: 'noon' is not a time; write 2026-03-02T03:00"),
     ):
         code, out, err = otmon(capsys, "explain", PLANT, *words)

@@ -2,6 +2,7 @@
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from otmon.outputs.tables import new_table
@@ -34,3 +35,14 @@ def test_a_narrow_one_leaves_out_and_says_so() -> None:
 
 def test_nothing_is_lost_where_even_that_does_not_fit() -> None:
     assert "verdict" in shown(30)
+
+
+@pytest.mark.parametrize("width", range(49, 76))
+def test_no_word_is_broken_where_all_fit(width: int) -> None:
+    table = new_table("", "row", "said", "outcome")
+    table.add_row("engineering-programs-plc-2", "a sentence of many short words", "ended (closed by B. Huber)")
+    out = Console(file=StringIO(), width=width)
+    out.print(table)
+    text = out.file.getvalue()  # type: ignore[attr-defined] # a StringIO
+    assert all(word in text for word in ("engineering-programs-plc-2", "sentence", "(closed"))
+    assert max(map(len, text.splitlines())) <= width

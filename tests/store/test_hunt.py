@@ -181,6 +181,7 @@ def test_hunting_in_a_result_folder(tmp_path, capsys):
     assert (code, record["kind"], record["client"], record["function"]) == (
         *(0, "operations", "10.0.2.11", "write_single_register"),
     )
+    assert hunt("* -> plc-3 write 45", "--json")[1] == out  # in small letters, as policies have it
     code, out, _ = hunt("10.0.1.12", "--json")
     assert {record["kind"] for record in json.loads(out)} == {"host", "fact", "operations"}
     assert "V3.2.6" in hunt("fact firmware V3*")[1]
