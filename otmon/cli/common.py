@@ -152,17 +152,25 @@ def form_options(function: Any) -> Any:
     return click.option("--json", "form", flag_value="json", help="Print JSON records.")(function)
 
 
-def open_results(folder: Path) -> "SiteDatabase":
-    """The site database of a result folder (or named itself). Raises Stop if there is none."""
+@contextmanager
+def open_results(folder: Path) -> "Iterator[SiteDatabase]":
+    """The site database of a result folder (or named itself). Raises Stop if there is none, or it cannot be read."""
+    import sqlite3
+
+    import orjson
+
     from otmon.store.database import SiteDatabase, StoreError
 
     path = folder / "site.db" if folder.is_dir() else folder
     if not path.is_file():
         raise Stop(f"{folder}: no results of otmon there; `otmon analyze CAPTURE --out {folder}` makes them")
     try:
-        return SiteDatabase(path)
+        with SiteDatabase(path) as results:
+            yield results
     except StoreError as error:
         raise Stop(str(error)) from None
+    except (sqlite3.DatabaseError, orjson.JSONDecodeError) as error:
+        raise Stop(f"{path}: is damaged ({error}): take it from a backup, or analyse the captures again") from None
 
 
 def policy_of(folder: Path, results: "SiteDatabase") -> Path:

@@ -1,6 +1,6 @@
 """`otmon policy diff`: what became allowed and what became denied from one policy to another."""
 
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,11 +30,14 @@ def load(path: Path, data: Path | None = None) -> "Policy":
 
 def permits_of(data: Path | None) -> "list[WorkPermit]":
     """Those that were opened there; whoever opens it next says what is wrong with it."""
-    with suppress(Stop):
-        if data is not None:
-            with open_results(data) as results:
-                return results.permits()
-    return []
+    if data is None:
+        return []
+    with ExitStack() as stack:
+        try:
+            results = stack.enter_context(open_results(data))
+        except Stop:
+            return []
+        return results.permits()
 
 
 def load_two(old: Path, new: Path, data: Path | None = None) -> "tuple[Policy, Policy]":
