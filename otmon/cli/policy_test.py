@@ -72,7 +72,7 @@ def _text(ran: "Ran") -> Iterable[str]:
 
     for suite, result in _failures(ran):
         test = result.test
-        yield f"{suite.path}:{test.line}:{test.column}: {safe_text(test.text, 400)}"
+        yield f"{safe_text(suite.path)}:{test.line}:{test.column}: {safe_text(test.text, 400)}"
         yield f"    {_message(result)}" + (f" ({safe_text(test.note, 400)})" if test.note else "")
     tests, failed = sum(len(results) for _, results in ran), sum(1 for _ in _failures(ran))
     yield f"{tests} test{'' if tests == 1 else 's'} in {len(ran)} file{'' if len(ran) == 1 else 's'}: {failed} failed"
@@ -80,10 +80,12 @@ def _text(ran: "Ran") -> Iterable[str]:
 
 def _annotations(ran: "Ran") -> Iterable[str]:
     """Workflow commands of GitHub Actions: data and properties are escaped differently."""
+    from otmon.text import safe_text
+
     for suite, result in _failures(ran):
         test = result.test
-        message = f"{test.text}: {_message(result)}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        path = suite.path.replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
+        message = safe_text(f"{test.text}: {_message(result)}", 1200).replace("%", "%25")
+        path = safe_text(suite.path).replace("%", "%25").replace(",", "%2C").replace(":", "%3A")
         yield f"::error file={path},line={test.line},col={test.column},title=policy test::{message}"
 
 
@@ -110,12 +112,12 @@ def _junit(ran: "Ran") -> str:
 
     root = Element("testsuites")
     for suite, results in ran:
-        failures = str(sum(not result.passed for result in results))
-        group = SubElement(root, "testsuite", name=suite.path, tests=str(len(results)), failures=failures)
+        failures, path = str(sum(not result.passed for result in results)), safe_text(suite.path)
+        group = SubElement(root, "testsuite", name=path, tests=str(len(results)), failures=failures)
         for result in results:
             test = result.test
             name = safe_text(test.text, 400)
-            case = SubElement(group, "testcase", classname=suite.path, name=name, file=suite.path, line=str(test.line))
+            case = SubElement(group, "testcase", classname=path, name=name, file=path, line=str(test.line))
             if not result.passed:
                 SubElement(case, "failure", message=safe_text(_message(result), 800))
     indent(root)

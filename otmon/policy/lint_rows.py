@@ -52,7 +52,7 @@ class Lint:
         permits = mine.of.get(row.id, [])
         boxes = [permit.box for permit in permits]
         # A row may name what each row of its protocol brings with it, and nothing else: then that is what it names.
-        alone = bool(row.functions) and row.functions <= row.implied
+        alone = row.functions is not None and frozenset() < row.functions <= row.implied
         named = [permit.box for permit in permits if alone or not permit.implied]
         forbids = mine is self._never
         bans = [] if forbids else self._never.meeting(boxes)

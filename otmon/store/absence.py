@@ -218,7 +218,10 @@ def _accounts(
 
 
 def _losses(record: dict[str, Any]) -> Iterator[tuple[tuple[int, int], str]]:
-    spell = (record["first_ts_ns"] or record["ts_ns"] - 1, record["ts_ns"])
+    first_ns, last_ns = record["first_ts_ns"] or record["ts_ns"] - 1, record["ts_ns"]
+    spell = min(first_ns, last_ns), max(first_ns, last_ns)
+    if record.get("clock", {}).get("steps", 0) > 0 or last_ns < first_ns:
+        yield spell, "the clock was set"
     for one in record["interfaces"]:
         lost = one["dropped"] + one["interface_drops"]
         if lost > 0:

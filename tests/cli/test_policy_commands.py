@@ -1,6 +1,9 @@
 """`otmon policy diff|explain|test|replay`: exit codes, errors all at once, records, annotations, JUnit."""
 
 import json
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -179,3 +182,46 @@ def test_replay_as_tables_and_records(capsys, edited, data):
     assert sum(record["operations"] for record in records if record["verdict"] == "deny") == 5
     code, out, _ = otmon(capsys, "replay", edited, "--data", data, "--against", PLANT)
     assert (code, out) == (0, "0 of 49 operations change.\n")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("alerts", ["alerts", "list", "{}"]),
+        ("alerts", ["alerts", "ack", "0b949d1b", "{}", "--by", "A. Mayer"]),
+        ("audit_by_action", ["permit", "list", "{}"]),
+        ("audit_by_action", ["policy", "explain", PLANT, "0b949d1b", "--data", "{}"]),
+        ("operation_rows", ["policy", "replay", PLANT, "--data", "{}"]),
+        ("operation_rows", ["hunt", "* -> *", "--data", "{}"]),
+    ],
+)
+def test_a_damaged_database_is_one_line(capsys, data, tmp_path, table, words):
+    damaged = tmp_path / "site.db"
+    raw = bytearray((data / "site.db").read_bytes())
+    with closing(sqlite3.connect(data / "site.db")) as db:
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    raw[size * (root - 1) : size * root] = b"\xaa" * size
+    damaged.write_bytes(raw)
+    capsys.readouterr()
+    assert run([str(word).format(damaged) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"otmon: error: {damaged}: is damaged (")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["a\n::error::b", "a\x1bb", os.fsdecode(b"a\xff"), "a,b:c%"])
+def test_names_and_texts_of_any_kind_break_no_report(capsys, tmp_path, name):
+    tests = tmp_path / f"{name}.test.yaml"
+    (tmp_path / f"{name}.yaml").write_text(PLANT.read_text())
+    tests.write_text(
+        'otmon-test: 1\ntests:\n  - {operation: "hmi-1 -> plc-2 s7comm plc_stop block \\"\\e\\n::x\\"", expect: permit}'
+    )
+    report = tmp_path / "report.xml"
+    for words, lines in ((["--github"], 1), (["--junit", report], 3)):
+        code, out, _ = otmon(capsys, "test", tests, *words)
+        assert (code, out.count("\n")) == (1, lines)
+        assert out.replace("\n", "").isprintable()
+        assert not any(line.startswith("::") for line in out.splitlines()[lines == 1 :])
+    assert len(list(ElementTree.parse(report).iter("failure"))) == 1

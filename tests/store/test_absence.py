@@ -134,6 +134,23 @@ def test_blindness_is_counted_to_the_second(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("records", "blind"),
+    [
+        ([health(10, 60), health(60, 3000, clock={"steps": 1}), health(3000, 3060)], (60, 3000)),
+        ([health(10, 60), health(60, 70, clock={"steps": 0})], None),
+        ([health(10, 60), health(60, 30, clock={"steps": 1}), health(30, 90)], (30, 60)),
+        ([health(10, 60), health(60, 30), health(30, 90)], (30, 60)),
+    ],
+)
+def test_while_the_clock_was_set_nothing_is_proved(tmp_path, records, blind):
+    end = records[-1]["ts_ns"]
+    with stored(tmp_path / "site.db", [], [connection(0, 1)], records) as results:
+        found = results.absence(parse_pattern("* -> * write", {}), 20 * S, end)
+    said = [] if blind is None else [(blind[0] * S, blind[1] * S, "the clock was set")]
+    assert [tuple(spell) for spell in found.blind] == said
+
+
+@pytest.mark.parametrize(
     ("more", "why"),
     [
         ({"gaps": 2}, "2 gaps"),
