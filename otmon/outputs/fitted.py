@@ -1,5 +1,6 @@
 """Tables that leave out their least important columns where a terminal is narrow, and so break no word."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -64,17 +65,19 @@ class Fitted:
 
 
 def _share(table: Table, console: Console, options: ConsoleOptions) -> None:
-    """Give each column its longest word, and what is left to those that want more. Nothing where words do not fit.
-
-    Rich narrows the widest columns first, even one of long words beside one of many.
-    """
+    """Narrow the widest columns, as rich does, but none below its longest word. Nothing where words do not fit."""
     wide = options.update(width=_UNBOUNDED)
     whole = Measurement.get(console, wide, table)
     if not whole.minimum <= options.max_width < whole.maximum:
         return
     sizes = [[Measurement.get(console, wide, cell) for cell in (c.header, *c.cells)] for c in table.columns]
     least = [max(size.minimum for size in column) for column in sizes]
-    wants = [max(size.maximum for size in column) - low for column, low in zip(sizes, least, strict=True)]
-    left = options.max_width - whole.minimum
-    for column, low, want in zip(table.columns, least, wants, strict=True):
-        column.width = low + want * left // sum(wants)
+    most = [max(size.maximum for size in column) for column in sizes]
+    room = options.max_width - whole.minimum + sum(least)
+
+    def widths(level: int) -> list[int]:
+        return [min(high, max(low, level)) for low, high in zip(least, most, strict=True)]
+
+    level = bisect_right(range(max(most)), room, key=lambda level: sum(widths(level))) - 1
+    for column, width in zip(table.columns, widths(level), strict=True):
+        column.width = width
