@@ -89,7 +89,12 @@ def open_permit(
     times = {"from": now_ns if since is None else window.since_ns, "until": window.until_ns}
     code = _order(folder, "open", ticket, by, now_ns, conduit=conduit, note=words, **_iso(times))
     if code == RAN:
-        note(f"conduit {conduit} is open under ticket {ticket}: {window.text()}")
+        before = (
+            "; it begins in the past: what was done since then counts as permitted"
+            if since and times["from"] < now_ns
+            else ""
+        )
+        note(f"conduit {conduit} is open under ticket {ticket}: {window.text()}{before}")
     return code
 
 

@@ -154,14 +154,15 @@ def _who_lines(
 def _observed_lines(
     found: "list[Found]", reached: "list[Reached]", levels: list[list[tuple[str, str]]]
 ) -> Iterator[str]:
+    from otmon.alerts.sentence import plural
     from otmon.outputs.tables import moment
     from otmon.text import safe_text
 
     yield "Seen:" if found else "Seen: nobody."
     unlike = "; by the policy this client can do nothing of it"
     yield from _some(
-        f"  {safe_text(one.client)} -> {safe_text(one.server)}: {one.protocol} {safe_text(one.function)}, {one.times:,}"
-        f" times, last {moment(one.last_ts_ns)}{'' if _may(one, reached) else unlike}"
+        f"  {safe_text(one.client)} -> {safe_text(one.server)}: {one.protocol} {safe_text(one.function)}, "
+        f"{plural(one.times, 'time')}, last {moment(one.last_ts_ns)}{'' if _may(one, reached) else unlike}"
         for one in found
     )
     for number, hosts in enumerate(levels, 1):
@@ -251,14 +252,17 @@ def _broken(policy: "Policy", conduits: Iterable[str], data: Path) -> "dict[str,
 
 
 def _broken_lines(broken: "dict[str, Tally]") -> Iterator[str]:
+    from otmon.alerts.sentence import plural
     from otmon.policy.optext import operation_text
     from otmon.text import safe_text
 
     operations, times = (sum(getattr(tally, name) for tally in broken.values()) for name in ("operations", "times"))
     end = ":" if broken else "."
-    yield f"That would break {operations:,} permitted operations that were seen, {times:,} times{end}"
+    verb = "was" if operations == 1 else "were"
+    yield f"That would break {plural(operations, 'permitted operation')} that {verb} seen, {plural(times, 'time')}{end}"
     yield from _some(
-        f"  {row}: {tally.operations:,} operations, {tally.times:,} times: {safe_text(operation_text(tally.example))}"
+        f"  {row}: {plural(tally.operations, 'operation')}, {plural(tally.times, 'time')}: "
+        f"{safe_text(operation_text(tally.example))}"
         for row, tally in sorted(broken.items(), key=lambda item: (-item[1].times, item[0]))
     )
 
