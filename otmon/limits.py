@@ -123,7 +123,7 @@ FACTS_ANEW_NS: Final = 86_400 * 1_000_000_000
 MAX_ASSETS: Final = 20_000
 MAX_ENDPOINTS_PER_ASSET: Final = 256
 """Protocol sub-addresses listed of one asset: 247 Modbus units fit, a sweep of 65,536 DNP3 addresses does not."""
-MAX_POLICY_BYTES: Final = 1024 * 1024
+MAX_POLICY_BYTES: Final = 4 * 1024 * 1024
 MAX_TAGS: Final = 20_000
 """Points of a tag map; what was last written is remembered of each."""
 MAX_IMAGE: Final = 131_072

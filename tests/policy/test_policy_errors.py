@@ -304,7 +304,7 @@ def test_files(tmp_path):
         load_policy(tmp_path)
     big = tmp_path / "big.yaml"
     big.write_bytes(b"otmon: 1\n" + b"#" * MAX_POLICY_BYTES)
-    with pytest.raises(PolicyError, match="larger than 1048576 bytes"):
+    with pytest.raises(PolicyError, match="larger than 4194304 bytes"):
         load_policy(big)
     big.write_bytes(b"otmon: 1\n" + b"#" * (MAX_POLICY_BYTES - 9))
     assert load_policy(big).site == "default"

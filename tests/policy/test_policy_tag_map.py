@@ -130,7 +130,7 @@ def test_everything_wrong_is_told_at_once() -> None:
         (b'point,asset,protocol,address\n"T1"x,plc-1,modbus,40\n', "t.csv:2:5: a quote that does not end"),
         (b"point,asset,protocol,address\n\xff\xfe\n", "t.csv:2:1: not UTF-8 text; save the file as CSV UTF-8"),
         ("point,asset,protocol,address\n".encode("utf-16"), "t.csv:1:1: not UTF-8 text"),
-        (b"point,asset,protocol,address\n" + b"x" * 2**20, "larger than 1048576 bytes"),
+        (b"point,asset,protocol,address\n" + b"x" * 2**22, "larger than 4194304 bytes"),
         (b"point,asset,protocol,address\nT," + b"x" * 999 + b",modbus,1\n", "longer than 200 characters"),
         (b"," * (2**20 - 1), "t.csv:1:100: more than 100 fields in a line"),
         (b"point,asset,protocol,address\n\0,\0,\0,\0\n", "characters that nobody can see"),
