@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from otmon.engine.writes import SELECTING, writes
 from otmon.model import Message, Op, OperationKey
 from otmon.policy.effects import NOTHING, Effect, Effects, Image
 from otmon.policy.judge import Policy
 from otmon.policy.point_limits import concerns
 from otmon.policy.verdict import Verdict
-from otmon.policy.writes import SELECTING, writes
 
 Written = Sequence[tuple[Op, float]]
 

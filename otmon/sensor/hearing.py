@@ -24,7 +24,7 @@ _RECORDS: Final[tuple[type, ...]] = (
     *(Episode, EpisodeKey, Ports, _Room, Verdict),
     *(model.OperationRecord, model.OperationKey, model.Counts, model.Op, model.Target, model.PointRecord),
     *(model.ConnectionRecord, model.HostRecord, model.Binding, model.Fact),
-    *(model.Block, model.BlockRecord, model.Habit, model.Sighting),
+    *(model.Block, model.BlockRecord, model.Habit, model.Sighting, model.PermitWrite),
 )
 _CLASSES: Final = {(kind.__module__, kind.__qualname__): kind for kind in _RECORDS}
 

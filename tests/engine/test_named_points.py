@@ -214,4 +214,4 @@ def test_a_write_that_contradicts_its_length_becomes_nobody_knows_what(tmp_path:
     body = struct.pack(">HHBHH", 40, 2, 4, *real(55.0))
     damaged = adu(16, body + b"\0\0", transaction=2), adu(16, struct.pack(">HH", 40, 2), transaction=2)
     (title,) = alerts(rules, (1, write(40, *real(50.0))), (2, damaged))
-    assert "set T1 set-point 50.0 -> to a value that cannot be known at" in title
+    assert "set T1 set-point 50.0 -> to a value that cannot be known and 1 more point at" in title

@@ -30,7 +30,7 @@ def agree(policy, space, key, ts_ns):
             at = key._replace(target=key.target._replace(start=address, end=address))
             element = Op(*key[7:10], key.unit, at.target)
             for value in (*range(LAST + 2), 2.5, -1, float("nan"), float("inf")):
-                expected = policy.judge_values(key, [(element, value)], ts_ns).permit
+                expected = policy.judge_values(at, [(element, value)], ts_ns).permit
                 assert space.has(at, ts_ns, value) == expected, (address, value)
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from otmon.engine.writes import writes
 from otmon.model import Message, OperationKey
 from otmon.policy.effects import Image
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_bytes
 from otmon.policy.tags import TagMap
-from otmon.policy.writes import writes
 from otmon.protocols import PROTOCOLS
 from tests.effort import examples
 from tests.protocols import dnp3_corpus

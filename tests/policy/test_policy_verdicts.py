@@ -223,7 +223,7 @@ def test_bounds_and_values(water):
             (Op(16, "write_multiple_registers", "write", 1, registers(44 + i)), float(v)) for i, v in enumerate(values)
         ]
         assert water.judge_values(several, written, NOON).permit == permit
-    assert water.judge_values(several, [*written[:1], (element, 9999.0)], NOON).permit, "another operation's element"
+    assert water.judge_values(several, [*written, (element, 9999.0)], NOON).permit, "another operation's element"
 
 
 def test_who_is_who(water):
