@@ -25,6 +25,7 @@ from otmon.cli.decide import give
 from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from otmon.policy import Policy
@@ -113,11 +114,11 @@ def close_permit(ticket: str, folder: Path, by: str, words: str | None) -> int:
     return code
 
 
-def _moment(option: str, text: str, parse: Any) -> "datetime":
+def _moment(option: str, text: str, parse: "Callable[[str], datetime]") -> "datetime":
     from pydantic_core import PydanticCustomError
 
     try:
-        return parse(text)  # type: ignore[no-any-return]
+        return parse(text)
     except PydanticCustomError as error:
         raise Stop(f"{option}: {error.message()}") from None
 

@@ -44,7 +44,8 @@ class Loss(NamedTuple):
 class Flow(NamedTuple):
     """Connections from any of the clients to any of the servers, of one address family."""
 
-    version: Literal[4, 6]
+    version: int
+    """4 or 6."""
     client: Intervals
     """Addresses as numbers of that family."""
     server: Intervals
@@ -127,7 +128,7 @@ def _flows(side: Side, axes: Axes) -> Iterator[Flow]:
         for version, (first, last) in zip((4, 6), _FAMILIES, strict=True):
             client, server = (_within(hosts, first, last) for hosts in (side.client, side.server))
             if ports and client and server:
-                yield Flow(version, client, server, transport, ports)  # type: ignore[arg-type]
+                yield Flow(version, client, server, transport, ports)
 
 
 def _within(hosts: Intervals, first: int, last: int) -> Intervals:
@@ -152,14 +153,14 @@ def _box(flow: Flow) -> Box:
 def _unboxed(box: Box) -> Iterator[Flow]:
     ((version, _),), client, server, services = box
     if services == _ALL:
-        yield Flow(version, client, server, EVERY, ())  # type: ignore[arg-type]
+        yield Flow(version, client, server, EVERY, ())
         return
     for number, transport in enumerate(_ORDER):
         base = number * _STRETCH
         inside = both(services, ((base, base + _STRETCH - 1),))
         if inside:
             ports = tuple((low - base, high - base) for low, high in inside)
-            yield Flow(version, client, server, transport, ports)  # type: ignore[arg-type]
+            yield Flow(version, client, server, transport, ports)
 
 
 def _joined(flows: Iterable[Flow]) -> list[Flow]:

@@ -90,9 +90,11 @@ def test_the_command_prints_a_table_and_records(tmp_path):
     capture = [str(ROOT / "captures" / "plant.pcap")]
     part = analyze(capture, policy=load_policy(rules), messages_path=None, jobs=1, progress=None, notice=None).part
     write_database(tmp_path / "site.db", Site(part), [])
-    run = lambda *more: CliRunner().invoke(  # noqa: E731
-        command, ["coverage", str(rules), "--data", str(tmp_path), *more], standalone_mode=False, catch_exceptions=False
-    )
+
+    def run(*more):
+        words = ["coverage", str(rules), "--data", str(tmp_path), *more]
+        return CliRunner().invoke(command, words, standalone_mode=False, catch_exceptions=False)
+
     whole, *pairs = json.loads(run("--json").stdout)
     assert whole["operations"] == {"address": 31, "function": 11, "host": 1, "none": 5, "free": 1}
     assert len(pairs) == 4
