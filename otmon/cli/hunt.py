@@ -78,8 +78,8 @@ def asset_names(results: "SiteDatabase") -> "dict[str, Intervals]":
 
 def read_pattern(text: str, names: "dict[str, Intervals]") -> "Pattern":
     """The pattern. Raises Stop."""
-    from otmon.policy.optext import TextError
     from otmon.policy.pattern import parse_pattern
+    from otmon.policy.words import TextError
 
     try:
         return parse_pattern(text, names)

@@ -66,7 +66,8 @@ def _moment(text: str, policy: "Policy") -> int:
 
 def _of_text(text: str, policy: "Policy", ts_ns: int | None) -> "list[Asked]":
     from otmon.policy.edit import Asked
-    from otmon.policy.optext import TextError, parse_operation
+    from otmon.policy.optext import parse_operation
+    from otmon.policy.words import TextError
 
     try:
         key, value = parse_operation(text, policy)

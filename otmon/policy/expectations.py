@@ -11,10 +11,11 @@ from otmon.policy.explain import explain, refuse_newer
 from otmon.policy.fields import Text
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_policy
-from otmon.policy.optext import TextError, parse_operation
+from otmon.policy.optext import parse_operation
 from otmon.policy.permits import row_of
 from otmon.policy.reader import Document, parse, read_bytes
 from otmon.policy.windows import moment_ns
+from otmon.policy.words import TextError
 
 SUFFIX: Final = ".test.yaml"
 MAX_TESTS: Final = 20_000

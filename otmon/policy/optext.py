@@ -12,14 +12,13 @@ from otmon.policy.functions import REGISTERED_PORTS, Triple, is_function, known_
 from otmon.policy.judge import Policy
 from otmon.policy.models import PLAIN_PROTOCOLS
 from otmon.policy.tags import Tag
+from otmon.policy.words import PROTOCOLS, Words
 from otmon.protocols.modbus.tables import SPACES
 from otmon.text import safe_text
 
-PROTOCOLS: Final = (*REGISTERED_PORTS, *PLAIN_PROTOCOLS)
 FORM: Final = "write: CLIENT -> SERVER PROTOCOL [port N] [unit N] FUNCTION [TARGET] [= VALUE]"
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|->|=|(?:(?!->)[^\s=])+')
 _RANGE: Final = re.compile(r"(\d{1,19})(?:(?:-|\.\.)(\d{1,19}))?\Z")
-_MAX_CHARS: Final = 1000
 _PREFERRED: Final = ("write", "control", "read")
 """Of a function that has two halves, the one that is meant unless the text says so."""
 
@@ -32,26 +31,14 @@ class Operation(NamedTuple):
     """An Effect where it names a point of the tag map."""
 
 
-class TextError(ValueError):
-    """The text is no operation: `column` from 1, what is `wrong` there, and what would be `right`."""
-
-    def __init__(self, column: int, wrong: str, right: str) -> None:
-        super().__init__(f"{column}: {wrong}; {right}" if right else f"{column}: {wrong}")
-        self.column, self.wrong, self.right = column, wrong, right
-
-
 def parse_operation(text: str, policy: Policy) -> Operation:
     """The operation that the text names; assets of the policy may stand for their address. Raises TextError."""
-    if len(text) > _MAX_CHARS:
-        raise TextError(1, f"longer than {_MAX_CHARS} characters", FORM)
     return _Parser(text, policy).parse()
 
 
-class _Parser:
+class _Parser(Words):
     def __init__(self, text: str, policy: Policy) -> None:
-        self._words = [(match.start() + 1, match[0]) for match in _WORD.finditer(text)]
-        self._at = 0
-        self._end = len(text) + 1
+        super().__init__(text, _WORD, FORM)
         self._policy = policy
 
     def parse(self) -> Operation:
@@ -89,30 +76,9 @@ class _Parser:
         else:
             target, value = tag.target, self._change(tag)
             unit = tag.unit if unit is None and protocol == "modbus" else unit
-        if self._peek():
-            raise self._wrong(f"{quoted(self._peek())} is too much", FORM)
+        self._ended()
         key = OperationKey(realm, client, server, transport, port, protocol, unit, code, function, access, target)
         return Operation(key, value)
-
-    # --- words ------------------------------------------------------------------------------------------------------
-    def _peek(self) -> str:
-        return self._words[self._at][1] if self._at < len(self._words) else ""
-
-    def _take(self, word: str) -> bool:
-        found = self._peek() == word
-        self._at += found
-        return found
-
-    def _next(self, what: str) -> str:
-        word = self._peek()
-        if not word:
-            raise self._wrong(f"{what} is missing", FORM)
-        self._at += 1
-        return word
-
-    def _wrong(self, wrong: str, right: str = "", before: bool = False) -> TextError:
-        at = self._at - before
-        return TextError(self._words[at][0] if at < len(self._words) else self._end, wrong, right)
 
     def _number(self, what: str, last: int) -> int:
         word = self._next(what)

@@ -15,12 +15,11 @@ from otmon.policy.errors import did_you_mean, quoted
 from otmon.policy.fields import parse_item
 from otmon.policy.functions import known_functions
 from otmon.policy.intervals import Intervals, covers
-from otmon.policy.optext import PROTOCOLS, TextError
 from otmon.policy.rows import DATA_SPACES, span
+from otmon.policy.words import PROTOCOLS, TextError, Words
 from otmon.text import safe_text
 
 FORM: Final = "write: [CLIENT -> SERVER] [PROTOCOL] [unit N] [FUNCTION] [TARGET], with * for any"
-MAX_CHARS: Final = 1000
 ANY: Final = "*"
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|->|(?:(?!->)[^\s])+')
 _RANGE: Final = re.compile(r"(\d{1,18})(?:(?:-|\.\.)(\d{1,18}))?\Z")
@@ -133,15 +132,13 @@ class Pattern(NamedTuple):
 
 def parse_pattern(text: str, names: Mapping[str, Intervals]) -> Pattern:
     """The pattern of a text; `names`: what assets may be called. Raises TextError."""
-    if len(text) > MAX_CHARS:
-        raise TextError(1, f"longer than {MAX_CHARS} characters", FORM)
     return _Parser(text, names).parse()
 
 
-class _Parser:
+class _Parser(Words):
     def __init__(self, text: str, names: Mapping[str, Intervals]) -> None:
-        self._words = [(match.start() + 1, match[0]) for match in _WORD.finditer(text)]
-        self._at, self._end, self._names = 0, len(text) + 1, names
+        super().__init__(text, _WORD, FORM)
+        self._names = names
         self._found: dict[str, object] = {}
 
     def parse(self) -> Pattern:
@@ -162,30 +159,8 @@ class _Parser:
         self._function()
         self._target()
         self._found["sweep"] = self._take("sweep")
-        if self._peek():
-            raise self._wrong(f"{quoted(self._peek())} is too much", FORM)
-        return Pattern(**self._found)  # type: ignore[arg-type]
-
-    # --- words -------------------------------------------------------------------------------------------------------
-    def _peek(self, ahead: int = 0) -> str:
-        at = self._at + ahead
-        return self._words[at][1] if at < len(self._words) else ""
-
-    def _take(self, word: str) -> bool:
-        found = self._peek() == word
-        self._at += found
-        return found
-
-    def _next(self, what: str) -> str:
-        word = self._peek()
-        if not word:
-            raise self._wrong(f"{what} is missing", FORM)
-        self._at += 1
-        return word
-
-    def _wrong(self, wrong: str, right: str, before: bool = False) -> TextError:
-        at = self._at - before
-        return TextError(self._words[at][0] if at < len(self._words) else self._end, wrong, right)
+        self._ended()
+        return Pattern(**self._found)  # type: ignore[arg-type]  # values of several types by name
 
     def _range(self, what: str) -> tuple[int, int] | None:
         word = self._next(what)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import orjson
@@ -22,6 +22,7 @@ from otmon.alerts.keep import restore
 from otmon.alerts.permits import PermitOrder
 from otmon.model import BlockRecord, ConnectionRecord, Fact, HostRecord, OperationKey, OperationRecord
 from otmon.policy.functions import Triple
+from otmon.policy.pattern import Hosts, Pattern
 from otmon.policy.permits import WorkPermit
 from otmon.policy.replay import Seen
 from otmon.site.assets import Asset, by_place
@@ -29,7 +30,9 @@ from otmon.site.evidence import Place
 from otmon.site.part import Part
 from otmon.site.site import Site
 from otmon.store import audit, decisions, permits, spool
+from otmon.store.absence import Absence, absence
 from otmon.store.errors import StoreError, StoreFull
+from otmon.store.hunt import Found, facts_of, hosts_of, hunt, remembered
 from otmon.store.migrate import migrate, schema_of
 from otmon.store.schema import MIGRATIONS, SCHEMA, TABLES
 from otmon.store.tables import (
@@ -43,11 +46,6 @@ from otmon.store.tables import (
     write_derived,
     write_records,
 )
-
-if TYPE_CHECKING:  # patterns know the protocols, and those must not be imported before kernels are chosen
-    from otmon.policy.pattern import Hosts, Pattern
-    from otmon.store.absence import Absence
-    from otmon.store.hunt import Found
 
 __all__ = ["SiteDatabase", "StoreError", "StoreFull", "create_tables", "write_database"]
 
@@ -181,34 +179,24 @@ class SiteDatabase:
         query = "SELECT DISTINCT protocol, function_code, function, access FROM operations"
         return {(row[0], (row[1], row[2], row[3])) for row in self._db.execute(query)}
 
-    def hunt(self, pattern: "Pattern") -> "list[Found]":
+    def hunt(self, pattern: Pattern) -> list[Found]:
         """Stored operations that fit a pattern, those alike together."""
-        from otmon.store.hunt import hunt
-
         return hunt(self._db, pattern)
 
-    def absence(self, pattern: "Pattern", start_ns: int, end_ns: int) -> "Absence":
+    def absence(self, pattern: Pattern, start_ns: int, end_ns: int) -> Absence:
         """What of a pattern was seen within a time, and what could not be seen."""
-        from otmon.store.absence import absence
-
         return absence(self._db, pattern, start_ns, end_ns)
 
-    def hosts_of(self, hosts: "Hosts") -> list[HostRecord]:
+    def hosts_of(self, hosts: Hosts) -> list[HostRecord]:
         """Addresses that have sent something."""
-        from otmon.store.hunt import hosts_of
-
         return list(hosts_of(self._db, hosts))
 
     def facts_of(self, name: str, value: str) -> list[Fact]:
         """What was learnt about devices, by globs over name and value."""
-        from otmon.store.hunt import facts_of
-
         return list(facts_of(self._db, name, value))
 
     def remembered(self) -> tuple[int, int | None, int | None]:
         """(operations, first time, last time) of all that is stored."""
-        from otmon.store.hunt import remembered
-
         return remembered(self._db)
 
     @cached_property

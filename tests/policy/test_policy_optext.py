@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from otmon.engine import analyze
 from otmon.model import Target
 from otmon.policy.load import load_policy
-from otmon.policy.optext import TextError, operation_text, parse_operation
+from otmon.policy.optext import operation_text, parse_operation
+from otmon.policy.words import TextError
 from tests.policy.policy_kit import connect, op, registers
 
 ROOT = Path(__file__).parents[2]

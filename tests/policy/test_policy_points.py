@@ -10,11 +10,12 @@ from otmon.policy.difference import difference
 from otmon.policy.edit import Asked, measured, permits, smallest
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_bytes, load_policy
-from otmon.policy.optext import TextError, operation_text, parse_operation
+from otmon.policy.optext import operation_text, parse_operation
 from otmon.policy.permitted import permitted
 from otmon.policy.phrases import Phrases, joined
 from otmon.policy.space import uncovered
 from otmon.policy.why import Explainer
+from otmon.policy.words import TextError
 from tests.policy.policy_kit import NOON
 
 TAGS = """point,asset,protocol,unit,address,type,order,scale,offset,units,label

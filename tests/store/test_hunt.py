@@ -10,8 +10,8 @@ import pytest
 from otmon.cli import run
 from otmon.model import Counts, OperationKey, OperationRecord, Target
 from otmon.policy.addresses import point
-from otmon.policy.optext import TextError
 from otmon.policy.pattern import Pattern, parse_pattern
+from otmon.policy.words import TextError
 from otmon.site.part import Part
 from otmon.site.site import Site
 from otmon.store.database import SiteDatabase, write_database
