@@ -1,5 +1,6 @@
 """Connections and hosts from the compiled tables: all of them, or what changed since the last time."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -30,20 +31,20 @@ class Conversations:
         self._state, self._names = state, names
         self._told = np.zeros((0, _WORDS), np.int64)
         self._closed: list[ConnectionRecord] = []
-        self._hosts: dict[tuple[str, str], HostRecord] = {}
+        self._hosts: dict[tuple[str, str], list[int]] = {}
+        """Realm and address -> first time, first frame word, last time, frames."""
         self._next = 0
         """Row from which on `changed` looks next, when there are too many for once."""
         self._visibility = dict.fromkeys(("missing_bytes", "one_sided", "gaps"), 0)
 
     def record(self, row: int) -> ConnectionRecord:
         """A connection as it is now."""
-        flows = self._state.flows[2 * row : 2 * row + 2].tolist()
-        return self._connection(self._state.conns[row].tolist(), flows)[0]
+        return self._connection(*self._words([row])[0])[0]
 
     def close(self, row: int) -> ConnectionRecord | None:
         """Count what is left of a connection whose row will be used again; None if it never had a frame."""
         now = self._now(row, row + 1)
-        record = self._tell(row, (now - self._room()[row : row + 1]).tolist()[0])
+        record = self._tell(row, *self._words([row])[0], (now - self._room()[row : row + 1]).tolist()[0])
         self._room()[row] = 0
         if record is not None:
             self._closed.append(record)
@@ -86,8 +87,8 @@ class Conversations:
         grown = (now[rows] - told[rows]).tolist()
         told[rows] = now[rows]
         found = []
-        for row, more in zip(rows.tolist(), grown, strict=True):
-            if (record := self._tell(row, more)) is not None:
+        for row, (words, flows), more in zip(rows.tolist(), self._words(rows), grown, strict=True):
+            if (record := self._tell(row, words, flows, more)) is not None:
                 found.append((row, record))
         return found
 
@@ -103,8 +104,11 @@ class Conversations:
 
     def hosts(self) -> list[HostRecord]:
         """Who sent something; frames since the last time."""
-        hosts, self._hosts = list(self._hosts.values()), {}
-        return hosts
+        hosts, self._hosts = self._hosts, {}
+        return [
+            HostRecord(*host, first, last, frames, frame_ref(frame))
+            for host, (first, frame, last, frames) in hosts.items()
+        ]
 
     def visibility(self) -> dict[str, int]:
         """What could not be seen, more than the last time."""
@@ -131,10 +135,13 @@ class Conversations:
         now[:, _OTHER] = conns[:, c.C_ENCRYPTED] + conns[:, c.C_MALFORMED] + conns[:, c.C_CLOSED]
         return now
 
-    def _tell(self, row: int, more: list[int]) -> ConnectionRecord | None:
+    def _words(self, rows: Any) -> list[tuple[list[int], list[list[int]]]]:
+        """Of each of these rows the connection's words, and those of its two directions."""
+        flows = both_ways(self._state, len(self._state.conns))
+        return list(zip(self._state.conns[rows].tolist(), flows[rows].tolist(), strict=True))
+
+    def _tell(self, row: int, words: list[int], flows: list[list[int]], more: list[int]) -> ConnectionRecord | None:
         """A connection as it is; by how much it grew is counted to its hosts and to what was not seen."""
-        words = self._state.conns[row].tolist()
-        flows = self._state.flows[2 * row : 2 * row + 2].tolist()
         if not flows[0][c.F_FRAMES] + flows[1][c.F_FRAMES]:
             return None
         record, pair, client = self._connection(words, flows)
@@ -151,14 +158,13 @@ class Conversations:
         pair = self._names.of_key(flows[0][c.F_K0], flows[0][c.F_K1])
         client, assumed = client_of(row, pair)
         if client:
-            pair = pair._replace(
-                client=pair.server, server=pair.client, client_port=pair.server_port, server_port=pair.client_port
+            pair = Pair(
+                pair.realm, pair.server, pair.client, pair.transport, pair.server_port, pair.client_port, pair.proto
             )
         mine, other = flows[client], flows[1 - client]
         proto, hint, vlan = row[c.C_PROTO], row[c.C_PORT_HINT], row[c.C_VLAN]
-        one_sided = pair.transport == "tcp" and any(
-            a[c.F_FRAMES] == 0 and a[c.F_ACKED] >= 0 and b[c.F_FRAMES] for a, b in ((mine, other), (other, mine))
-        )
+        silent = mine if not mine[c.F_FRAMES] else other if not other[c.F_FRAMES] else None
+        one_sided = silent is not None and pair.transport == "tcp" and silent[c.F_ACKED] >= 0
         carried = mine[c.F_BYTES] + other[c.F_BYTES]
         ports = pair.transport in ("tcp", "udp")
         record = ConnectionRecord(
@@ -170,7 +176,7 @@ class Conversations:
             transport=pair.transport,
             protocol=PROTOCOLS[proto].name if proto >= 0 else None,
             assumed_roles=assumed,
-            vlans=tuple(sorted({v for v in (vlan & 0xFFFF, vlan >> 16 & 0xFFFF) if v != 0xFFFF})),
+            vlans=_vlans(vlan),
             first_ts_ns=row[c.C_FIRST_TS],
             last_ts_ns=row[c.C_LAST_TS],
             first_frame=frame_ref(row[c.C_FIRST_FRAME]),
@@ -180,7 +186,7 @@ class Conversations:
             missing_bytes=row[c.C_MISSING],
             one_sided=one_sided,
             encrypted_bytes=row[c.C_ENCRYPTED],
-            midstream=any(f[c.F_BITS] & c.FLOW_MIDSTREAM for f in flows if f[c.F_FRAMES]),
+            midstream=bool((mine[c.F_BITS] | other[c.F_BITS]) & c.FLOW_MIDSTREAM),
             malformed_bytes=row[c.C_MALFORMED],
             unrecognised_bytes=carried if proto < 0 <= hint < c.HINT_ENCRYPTED and _asked(flows) else 0,
             answer=_answer(pair.transport, mine, other),
@@ -189,13 +195,23 @@ class Conversations:
 
     def _host(self, realm: str, address: str, row: list[int], flow: list[int], frames: int) -> None:
         """Whoever sent something on this connection is on the network."""
-        first, frame = row[c.C_FIRST_TS], frame_ref(row[c.C_FIRST_FRAME])
+        first, frame = row[c.C_FIRST_TS], row[c.C_FIRST_FRAME]
         last = flow[c.F_LAST_TS] or first
         known = self._hosts.get((realm, address))
-        if known is not None:
-            (first, frame) = min((known.first_ts_ns, known.first_frame), (first, frame))
-            last, frames = max(known.last_ts_ns, last), frames + known.frames
-        self._hosts[realm, address] = HostRecord(realm, address, first, last, frames, frame)
+        if known is None:
+            self._hosts[realm, address] = [first, frame, last, frames]
+            return
+        if first <= known[0] and (first < known[0] or frame < known[1]):
+            known[:2] = first, frame
+        if last > known[2]:
+            known[2] = last
+        known[3] += frames
+
+
+@functools.lru_cache(4096)
+def _vlans(word: int) -> tuple[int, ...]:
+    """The tags in C_VLAN."""
+    return tuple(sorted({tag for tag in (word & 0xFFFF, word >> 16 & 0xFFFF) if tag != 0xFFFF}))
 
 
 def client_of(row: list[int], pair: Pair) -> tuple[int, bool]:
