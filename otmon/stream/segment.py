@@ -32,10 +32,9 @@ class Segment(NamedTuple):
 
 def take_segment(seg: Any, buf: Any, frame: int) -> Segment:
     """The segment in work, copied: the buffer is reused by the next batch."""
-    head, start, end = int(seg[c.G_L3]), int(seg[c.G_START]), int(seg[c.G_END])
-    packet = np.array(buf[head:end], dtype=np.uint8)
+    w = seg.tolist()
+    packet = np.array(buf[w[c.G_L3] : w[c.G_END]], dtype=np.uint8)
     return Segment(
-        int(seg[c.G_FLOW]), int(seg[c.G_SEQ]), int(seg[c.G_ACK]), int(seg[c.G_FLAGS]), int(seg[c.G_LENGTH]),
-        int(seg[c.G_TS]), int(seg[c.G_TRANSPORT]), int(seg[c.G_CUT]), int(seg[c.G_SIG]), frame,
-        packet[start - head :], packet,
+        w[c.G_FLOW], w[c.G_SEQ], w[c.G_ACK], w[c.G_FLAGS], w[c.G_LENGTH], w[c.G_TS], w[c.G_TRANSPORT], w[c.G_CUT],
+        w[c.G_SIG], frame, packet[w[c.G_START] - w[c.G_L3] :], packet,
     )  # fmt: skip

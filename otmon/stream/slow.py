@@ -217,6 +217,8 @@ class SlowPath:
         held.insert(at, s)
         if len(held) > MAX_HELD_SEGMENTS or sum(len(h.payload) for h in held) > MAX_HELD_BYTES:
             self._give_up(state, s.flow, s.ts_ns)
+        elif s.ts_ns - min(h.ts_ns for h in held) <= HOLE_TIMEOUT_NS:
+            return  # nothing changed for what was held before
         self._release(state, s.flow, s.ts_ns)
 
     def _release(self, state: Any, flow: int, ts_ns: int) -> None:
