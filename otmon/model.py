@@ -195,7 +195,19 @@ class Counts:
 
     def as_dict(self) -> dict[str, int]:
         """In the order of the records."""
-        return {field: getattr(self, field) for field in self.FIELDS}
+        return {
+            "attempted": self.attempted,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "partial": self.partial,
+            "unanswered": self.unanswered,
+            "unseen": self.unseen,
+            "pending": self.pending,
+        }
+
+    def unsettled(self) -> int:
+        """Attempts that came to nothing yet: those that are in none of the others."""
+        return self.attempted - self.accepted - self.rejected - self.partial - self.unanswered - self.unseen
 
 
 class OperationRecord(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 from otmon.engine.connects import Connects
 from otmon.engine.conversations import MOST, Conversations
 from otmon.engine.events import frames_of
-from otmon.engine.growth import COUNTED, growth, record_of
+from otmon.engine.growth import COUNTED, SEEN, growth, record_of
 from otmon.engine.habits import Habits
 from otmon.engine.joins import Joins
 from otmon.engine.judge import Judge
@@ -206,11 +206,12 @@ class Collector:
         histograms = self._take_histograms()
         found: dict[OperationKey, OperationRecord] = {}
         order = np.argsort(shapes[changed, c.S_FIRST_TS], kind="stable")
-        for shape, more in zip(changed[order].tolist(), grown[order].tolist(), strict=True):
-            row = shapes[shape].tolist()
-            times = histograms.get(row[c.S_HIST], ())
+        rows, grown = changed[order], grown[order].tolist()
+        seen, hists = shapes[rows[:, None], SEEN].tolist(), shapes[rows, c.S_HIST].tolist()
+        for shape, when, hist, more in zip(rows.tolist(), seen, hists, grown, strict=True):
+            times = histograms.get(hist, ())
             for key, verdict in judge.known(shape):
-                mine = record_of(row, more, times, key, verdict)
+                mine = record_of(when, more, times, key, verdict)
                 before = found.setdefault(key, mine)
                 if before is not mine:
                     found[key] = add_operations(before, mine)

@@ -12,6 +12,8 @@ from otmon.wire import columns as c
 
 COUNTED = (c.S_COUNT, *range(c.S_ACCEPTED, c.S_UNSEEN + 1), c.S_BYTES)
 """Columns of a shape that are told by how much they grew: attempted, outcomes in the order of Counts, bytes."""
+SEEN = (c.S_FIRST_TS, c.S_LAST_TS, c.S_FIRST_FRAME)
+"""Columns of a shape that say when it was seen."""
 
 
 def growth(state: Any, told: Any) -> tuple[Any, Any, Any]:
@@ -26,20 +28,21 @@ def growth(state: Any, told: Any) -> tuple[Any, Any, Any]:
 
 
 def record_of(
-    row: list[int], more: list[int], times: Sequence[tuple[int, int]], key: OperationKey, verdict: Verdict | None
+    seen: list[int], more: list[int], times: Sequence[tuple[int, int]], key: OperationKey, verdict: Verdict | None
 ) -> OperationRecord:
-    """An operation of a shape that grew by `more` (COUNTED) and `times`."""
+    """An operation of a shape that was `seen` (SEEN) and grew by `more` (COUNTED) and `times`."""
     attempted, accepted, rejected, partial, unanswered, unseen, size = more
+    first_ts_ns, last_ts_ns, first_frame = seen
     pending = attempted - accepted - rejected - partial - unanswered - unseen
     return OperationRecord(
-        key=key,
-        counts=Counts(attempted, accepted, rejected, partial, unanswered, unseen, pending),
-        bytes=size,
-        first_ts_ns=row[c.S_FIRST_TS],
-        last_ts_ns=row[c.S_LAST_TS],
-        first_frame=frame_ref(row[c.S_FIRST_FRAME]),
-        intervals={column: number for column, number in times if column < c.HIST_BUCKETS},
-        responses={column - c.HIST_BUCKETS: number for column, number in times if column >= c.HIST_BUCKETS},
-        verdict=None if verdict is None else verdict.word,
-        row=None if verdict is None else verdict.row,
+        key,
+        Counts(attempted, accepted, rejected, partial, unanswered, unseen, pending),
+        size,
+        first_ts_ns,
+        last_ts_ns,
+        frame_ref(first_frame),
+        {column: number for column, number in times if column < c.HIST_BUCKETS},
+        {column - c.HIST_BUCKETS: number for column, number in times if column >= c.HIST_BUCKETS},
+        None if verdict is None else verdict.word,
+        None if verdict is None else verdict.row,
     )

@@ -4,8 +4,8 @@ The compiled loop hands up a message while its shape is not judged, when its val
 episode may have ended; everything else it counts itself, into the `hits` of an open episode.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
+Denials = Mapping[EpisodeKey, list[Judged]]
+"""What is denied, by the episode that it belongs to."""
+
+
 class _Hit(NamedTuple):
     episode: Episode
     denied: Sequence[Judged]
@@ -59,7 +63,7 @@ class Judge:
         """Shape -> its operations as they were judged last; MAX_SHAPES bounds it."""
         self._awaited: dict[int, int] = {}
         """Message number -> hit, where the compiled path does not know the hit."""
-        self._denied: dict[int, Sequence[Judged]] = {}
+        self._denied: dict[int, Denials] = {}
         self.shadow: Any = None
         """What points were last set to; without a policy nobody asks."""
         if policy is not None:
@@ -72,7 +76,7 @@ class Judge:
 
     def operations(self, shape: int) -> list[OperationKey]:
         """What a shape means, with its endpoints. A wide shape means nothing by itself: []."""
-        return [self.key(shape, op) for op in self.ops(shape)]
+        return self.keys(shape, self.ops(shape))
 
     def known(self, shape: int) -> Sequence[tuple[OperationKey, Verdict | None]]:
         """What a shape means, and its verdict where that needs not be asked for again."""
@@ -96,18 +100,18 @@ class Judge:
     def _wide_operations(self, shape: int) -> list[OperationKey]:
         """The one operation a wide shape is recorded as: its function, at no target in particular."""
         op = self._wide.get(shape)
-        return [] if op is None else [self.key(shape, op._replace(target=None))]
+        return [] if op is None else self.keys(shape, (op._replace(target=None),))
 
-    def key(self, shape: int, op: Op) -> OperationKey:
-        """An operation of a shape with its endpoints."""
+    def keys(self, shape: int, ops: Iterable[Op]) -> list[OperationKey]:
+        """Operations of a shape with its endpoints."""
         k0 = int(self._state.shapes[shape, c.S_K0])
         realm, client, server, transport, _, port, proto = self._names.pair(k0 >> 24)
-        code, function, access, unit, target = op
-        kind, from_client = k0 >> 13 & 7, k0 >> 12 & 1
-        return OperationKey(
-            realm, client, server, transport, port, PROTOCOLS[proto].name, unit, code, function, access, target,
-            "client" if (kind == 1) == bool(from_client) and kind != 3 else "server",
-        )  # fmt: skip
+        protocol, kind, from_client = PROTOCOLS[proto].name, k0 >> 13 & 7, k0 >> 12 & 1
+        by: Literal["client", "server"] = "client" if (kind == 1) == bool(from_client) and kind != 3 else "server"
+        return [
+            OperationKey(realm, client, server, transport, port, protocol, unit, code, function, access, target, by)
+            for code, function, access, unit, target in ops
+        ]
 
     def forget(self) -> None:
         """Verdicts no longer hold; the next message of each shape asks again."""
@@ -127,25 +131,22 @@ class Judge:
 
     def _verdict(self, shape: int, ts_ns: int) -> int:
         """Judge a shape anew and write its verdict: the strictest of its operations."""
-        row = self._state.shapes[shape]
         verdict, policy = c.VERDICT_PASS, self.policy
         judged = () if policy is None else [Judged(op, policy.judge(op, ts_ns)) for op in self.operations(shape)]
         self._known[shape] = judged
-        if any(not v.permit or v.inspect or v.bounds is not None for _, v in judged):
-            denied = [d for d in judged if not d.verdict.permit]
-            limits = {d.verdict.bounds for d in judged if d.verdict.bounds is not None}
-            if denied:
-                one = len({EpisodeKey.of(d.op, d.verdict) for d in denied}) == 1
-                values = limits or any(d.verdict.inspect for d in judged)
-                verdict = c.VERDICT_ALERT if one and not values else c.VERDICT_INSPECT
-                self._denied[shape] = denied
-            elif any(d.verdict.inspect for d in judged) or len(limits) > 1:
-                verdict = c.VERDICT_INSPECT
-            elif limits:
-                low, high = next(iter(limits))
-                row[c.S_VMIN], row[c.S_VMAX] = max(low, -(2**63)), min(high, 2**63 - 1)
-                verdict = c.VERDICT_BOUNDS
-        row[c.S_VERDICT] = verdict
+        denied = _denials(judged)
+        limits = {d.verdict.bounds for d in judged if d.verdict.bounds is not None}
+        inspect = any(d.verdict.inspect for d in judged)
+        if denied:
+            self._denied[shape] = denied
+            verdict = c.VERDICT_ALERT if len(denied) == 1 and not (limits or inspect) else c.VERDICT_INSPECT
+        elif inspect or len(limits) > 1:
+            verdict = c.VERDICT_INSPECT
+        elif limits:
+            low, high = limits.pop()
+            self._state.shapes[shape, [c.S_VMIN, c.S_VMAX]] = max(low, -(2**63)), min(high, 2**63 - 1)
+            verdict = c.VERDICT_BOUNDS
+        self._state.shapes[shape, c.S_VERDICT] = verdict
         return verdict
 
     # --- messages ----------------------------------------------------------------------------------------------------
@@ -178,18 +179,14 @@ class Judge:
             return
         self._alert(event, shape, denied, message, verdict)
 
-    def _judge_values(self, shape: int, event: list[int], message: Message | None) -> list[Judged]:
+    def _judge_values(self, shape: int, event: list[int], message: Message | None) -> Denials:
         """Denied operations of one message, its values considered."""
         assert self.policy is not None
         if message is None:  # read by key but not by the decoder: no values, so the operations alone decide
-            return self._denials((key, self.policy.judge(key, event[c.E_TS])) for key in self.operations(shape))
+            return _denials((key, self.policy.judge(key, event[c.E_TS])) for key in self.operations(shape))
         written = self.protocol(shape).written(message)
-        keys = [self.key(shape, op) for op in message.ops]
-        return self._denials(self.shadow.judged(self.policy, keys, message, written, event[c.E_TS]))
-
-    @staticmethod
-    def _denials(judged: Iterable[tuple[OperationKey, Verdict]]) -> list[Judged]:
-        return [Judged(key, verdict) for key, verdict in judged if not verdict.permit]
+        keys = self.keys(shape, message.ops)
+        return _denials(self.shadow.judged(self.policy, keys, message, written, event[c.E_TS]))
 
     def protocol(self, shape: int) -> Protocol:
         """The protocol a shape is of."""
@@ -207,15 +204,10 @@ class Judge:
         except Malformed:
             return None
 
-    def _alert(
-        self, event: list[int], shape: int, denied: Sequence[Judged], message: Message | None, verdict: int
-    ) -> None:
+    def _alert(self, event: list[int], shape: int, denied: Denials, message: Message | None, verdict: int) -> None:
         """Count a denied message into its episodes."""
         state, ts_ns = self._state, event[c.E_TS]
-        by_key: dict[EpisodeKey, list[Judged]] = {}
-        for d in denied:
-            by_key.setdefault(EpisodeKey.of(d.op, d.verdict), []).append(d)
-        for number, (key, members) in enumerate(by_key.items()):
+        for number, (key, members) in enumerate(denied.items()):
             episode = self._touch(key, ts_ns, members[0])
             if not episode.frames:
                 message = message or self.decode(event)
@@ -224,7 +216,7 @@ class Judge:
                         episode.written = tuple(self.protocol(shape).written(message))[:64]
                     episode.flags = message.flags
                     if verdict == c.VERDICT_ALERT:  # those that follow are counted, not looked at
-                        self.shadow.lost(self.policy, [d.op for d in denied], message, episode.written)
+                        self.shadow.lost(self.policy, [d.op for d in members], message, episode.written)
                     episode.detail |= self.shadow.told(self.policy, members[0].op, members[0].verdict, ts_ns)
             place = self._numbers[id(episode)]
             hit = self._hit(event, place, episode, members, verdict)
@@ -394,7 +386,15 @@ class Judge:
         counted = np.flatnonzero(rows[:, c.H_COUNT : c.H_COUNT + 1 + c.OUTCOME_PENDING].any(axis=1))
         for number, row in zip(counted.tolist(), rows[counted].tolist(), strict=True):
             hit, counts = self._hits[number], Counts(*row[c.H_COUNT : c.H_COUNT + c.OUTCOME_PENDING])
-            counts.pending = 2 * counts.attempted - sum(counts.as_dict().values())
+            counts.pending = counts.unsettled()
             for d in hit.denied:
                 hit.episode.note(d.op.target, counts, row[c.H_FIRST_TS], row[c.H_LAST_TS], (), d.op.unit)
         rows[:, c.H_COUNT : c.H_COUNT + 1 + c.OUTCOME_PENDING] = 0
+
+
+def _denials(judged: Iterable[tuple[OperationKey, Verdict]]) -> Denials:
+    found: dict[EpisodeKey, list[Judged]] = {}
+    for op, verdict in judged:
+        if not verdict.permit:
+            found.setdefault(EpisodeKey.of(op, verdict), []).append(Judged(op, verdict))
+    return found

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from otmon.engine.growth import COUNTED, growth, record_of
+from otmon.engine.growth import COUNTED, SEEN, growth, record_of
 from otmon.engine.judge import Judge
 from otmon.limits import MAX_SHAPES
 from otmon.model import OperationKey, OperationRecord, PermitWrite
@@ -33,13 +33,12 @@ class Permitted:
         if policy is None or not policy.tickets:
             self._since_ns = ts_ns
             return
-        shapes = self._state.shapes
-        for shape, more in zip(rows.tolist(), grown.tolist(), strict=True):
-            row = shapes[shape].tolist()
+        seen = self._state.shapes[rows[:, None], SEEN].tolist()
+        for shape, when, more in zip(rows.tolist(), seen, grown.tolist(), strict=True):
             for key, _ in self._judge.known(shape):
-                verdict = policy.judge(key, row[c.S_LAST_TS])
+                verdict = policy.judge(key, when[SEEN.index(c.S_LAST_TS)])
                 if verdict.permit and ticket_of(verdict.row) is not None and len(self._found) < MAX_SHAPES:
-                    mine = record_of(row, more, (), key, verdict)
+                    mine = record_of(when, more, (), key, verdict)
                     mine = mine._replace(first_ts_ns=max(mine.first_ts_ns, self._since_ns))
                     before = self._found.get((key, verdict.row))
                     self._found[key, verdict.row] = mine if before is None else add_operations(before, mine)
@@ -52,8 +51,7 @@ class Permitted:
             return
         message = judge.decode(event)
         written = () if message is None else tuple(judge.protocol(shape).written(message))
-        for op, value in written:
-            key = judge.key(shape, op)
+        for key, (_, value) in zip(judge.keys(shape, [op for op, _ in written]), written, strict=True):
             verdict = policy.judge_values(key, written, event[c.E_TS], judge.shadow.effects)
             if not verdict.permit or ticket_of(verdict.row) is None or len(self._writes) >= MAX_SHAPES:
                 continue

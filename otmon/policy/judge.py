@@ -19,7 +19,7 @@ from otmon.policy.point_limits import exceeded
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
 from otmon.policy.tags import NO_TAGS, TagMap
 from otmon.policy.values import Permit, bounds, concerned, covering, known, limits, pieces
-from otmon.policy.verdict import AlertKind, Severity, Verdict
+from otmon.policy.verdict import AlertKind, Severity, Verdict, granted
 from otmon.policy.windows import NEVER_NS, Window
 from otmon.policy.wording import values_text
 from otmon.policy.zones import OUTSIDE, Hosts, HostsIndex, Place, Realms, Sites
@@ -102,7 +102,7 @@ class _Party(NamedTuple):
 class Cover:
     """What holds for one function between two parties, whatever its target."""
 
-    __slots__ = ("closed", "free", "joined", "near", "never", "permits", "review")
+    __slots__ = ("closed", "free", "joined", "limited", "near", "never", "permits", "review")
 
     def __init__(
         self,
@@ -118,6 +118,8 @@ class Cover:
         self.joined = joined
         self.never = never
         self.permits = permits
+        self.limited = any(row.limited for row, _ in permits)
+        """Values decide."""
         self.review = review
         self.closed = closed
         """Of rows that are not open now."""
@@ -255,17 +257,17 @@ class Policy:
         if row is None:
             return PERMIT
         if op.access not in WRITING:
-            return Verdict(True, row.id)
+            return granted(row.id)
         # What is set under a ticket is in its receipt.
         pair, inspect = None, row.window is not None and row.window.ticket is not None
         if op.target is None:
-            return Verdict(True, row.id, inspect=inspect)
-        if any(row.limited for row, _ in cover.permits):
+            return granted(row.id, inspect=inspect)
+        if cover.limited:
             pair, limited = bounds(pieces(cover.permits, op.target))
             inspect = inspect or limited
         if self.watched and any(tag.name in self.watched for tag in self.tags.touched(op)):
             pair, inspect = None, True
-        return Verdict(True, row.id, bounds=pair, inspect=inspect)
+        return granted(row.id, pair, inspect)
 
     def decide(self, cover: Cover, op: OperationKey) -> tuple[bool, Row | None]:
         """(permitted, the row that permits or forbids), whatever the values; `cover` is that of the operation."""

@@ -11,7 +11,7 @@ from otmon.model import NEED_TIME, SESSION, Fact, FrameRef, Habit
 from otmon.site.evidence import Macs, Place, address_order, is_host, parsed, read_macs
 from otmon.site.habits import ESTABLISHED
 from otmon.site.oui import vendor_of
-from otmon.site.part import Part
+from otmon.site.part import Part, outline
 from otmon.site.roles import OT_SERVER_ROLES, PLAIN, Behaviour, observe, roles_of
 from otmon.site.units import Served, ServedUnit, Span, devices_behind, note_unit, server_unit
 
@@ -236,7 +236,7 @@ class _Builder:
         self.behaviour: dict[Place, Behaviour] = {}
         self.units: dict[Place, dict[Served, Span]] = {}
         self.masters: dict[Place, set[int]] = defaultdict(set)
-        for operation in part.operations:  # once: there may be a million, read from a database
+        for operation in outline(part.operations):  # once: there may be a million, read from a database
             observe(self.behaviour, operation)
             note_unit(self.units, operation)
             if isinstance(operation.key.unit, tuple):

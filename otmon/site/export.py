@@ -58,7 +58,10 @@ class _Keys:
 
 
 def _data(domain: str, attributes: _Attributes) -> str:
-    lines = [f'      <data key="{domain}_{name}">{_xml(value)}</data>\n' for name, value in attributes.items()]
+    lines = [
+        f'      <data key="{domain}_{name}">{_xml(value) if isinstance(value, str) else value}</data>\n'
+        for name, value in attributes.items()
+    ]
     return "".join(lines)
 
 

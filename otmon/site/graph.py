@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from otmon.model import Counts, OperationRecord
 from otmon.site.assets import Asset
 from otmon.site.evidence import Place
-from otmon.site.part import Records
+from otmon.site.part import Records, by_function
 
 if TYPE_CHECKING:
     import networkx
@@ -153,27 +153,27 @@ def build_graph(site: Seen) -> Graph:
         return name
 
     edges: dict[tuple[str, ...], Edge] = {}
-    for operation in site.operations:
-        key = operation.key
-        unit = key.unit[1] if isinstance(key.unit, tuple) else key.unit
-        source = node_at(key.realm, key.client)
-        target = behind.get((key.realm, key.server, key.protocol, unit)) or node_at(key.realm, key.server)
-        name = source, target, key.protocol, key.function
+    for shared, operations in by_function(site.operations):
+        realm, client, server, transport, port, protocol, unit, _, function, access = shared
+        source = node_at(realm, client)
+        served = unit[1] if isinstance(unit, tuple) else unit
+        target = behind.get((realm, server, protocol, served)) or node_at(realm, server)
+        name = source, target, protocol, function
         edge = edges.get(name)
         if edge is None:
-            times = operation.first_ts_ns, operation.last_ts_ns
-            edge = edges[name] = Edge(*name, key.access, key.transport, Counts(), set(), *times)
-        edge.counts.add(operation.counts)
-        edge.bytes += operation.bytes
-        edge.operations += 1
-        edge.first_ts_ns = min(edge.first_ts_ns, operation.first_ts_ns)
-        edge.last_ts_ns = max(edge.last_ts_ns, operation.last_ts_ns)
-        if key.port is not None:
-            edge.ports.add(key.port)
-        if operation.row is not None:
-            edge.rows.add(operation.row)
-        if edge.verdict != "deny":
-            edge.verdict = operation.verdict or edge.verdict
+            edge = edges[name] = Edge(*name, access, transport, Counts(), set(), 2**63 - 1, 0)
+        if port is not None:
+            edge.ports.add(port)
+        for operation in operations:
+            edge.counts.add(operation.counts)
+            edge.bytes += operation.bytes
+            edge.operations += 1
+            edge.first_ts_ns = min(edge.first_ts_ns, operation.first_ts_ns)
+            edge.last_ts_ns = max(edge.last_ts_ns, operation.last_ts_ns)
+            if operation.row is not None:
+                edge.rows.add(operation.row)
+            if edge.verdict != "deny":
+                edge.verdict = operation.verdict or edge.verdict
     return Graph(site.name, sorted(nodes.values(), key=lambda n: n.id), [edges[name] for name in sorted(edges)])
 
 

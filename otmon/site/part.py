@@ -6,6 +6,7 @@ comes out depends on its content alone, never on how the traffic was shared.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
 from typing import Any, Final, Protocol, Self, TypeVar
 
 from otmon.limits import MAX_UNSAVED
@@ -29,6 +30,9 @@ from otmon.site.habits import add_habits
 _T = TypeVar("_T")
 _K = TypeVar("_K", bound=Hashable)
 _R = TypeVar("_R", covariant=True)
+
+SHARED: Final = OperationKey._fields.index("target")
+"""So many of the first fields of a key do not hang on the target."""
 
 
 class EpisodeLike(Protocol):
@@ -132,13 +136,49 @@ def _target_order(target: Target | None) -> tuple[str, int, int, str]:
     return target.space, _number(target.start), _number(target.end), target.name or ""
 
 
+def _function_order(shared: tuple[Any, ...]) -> tuple[Any, ...]:
+    realm, client, server, transport, port, protocol, unit, code, function, access = shared
+    return realm, client, server, transport, _number(port), protocol, unit_order(unit), _number(code), function, access
+
+
+def _touched_order(key: OperationKey) -> tuple[str, int, int, str, str]:
+    return *_target_order(key.target), key.initiated_by
+
+
 def operation_order(key: OperationKey) -> tuple[Any, ...]:
     """Sort key of an operation."""
-    realm, client, server, transport, port, protocol, unit, code, function, access, target, initiated_by = key
-    return (
-        *(realm, client, server, transport, _number(port), protocol, unit_order(unit), _number(code), function, access),
-        *(_target_order(target), initiated_by),
-    )
+    return *_function_order(key[:SHARED]), *_touched_order(key)
+
+
+def in_order(operations: Iterable[OperationRecord]) -> list[OperationRecord]:
+    """By their keys; what the targets of a function share is compared once."""
+    functions: dict[tuple[Any, ...], list[OperationRecord]] = {}
+    for operation in operations:
+        functions.setdefault(operation.key[:SHARED], []).append(operation)
+    ordered = (functions[shared] for shared in sorted(functions, key=_function_order))
+    return [operation for same in ordered for operation in sorted(same, key=lambda op: _touched_order(op.key))]
+
+
+def by_function(operations: Iterable[OperationRecord]) -> Iterator[tuple[tuple[Any, ...], Iterator[OperationRecord]]]:
+    """Those that differ in their target alone together, given in the order of their keys: (what they share, they)."""
+    return groupby(operations, key=lambda operation: operation.key[:SHARED])
+
+
+def outline(operations: Iterable[OperationRecord]) -> Iterator[OperationRecord]:
+    """Operations without their targets, given in the order of their keys; permitted if one of them was."""
+    for _, same in by_function(operations):
+        first = next(same)
+        counts, size, denied = Counts(), 0, True
+        first_ts_ns, last_ts_ns = first.first_ts_ns, first.last_ts_ns
+        for operation in chain((first,), same):
+            counts.add(operation.counts)
+            size += operation.bytes
+            first_ts_ns, last_ts_ns = min(first_ts_ns, operation.first_ts_ns), max(last_ts_ns, operation.last_ts_ns)
+            denied = denied and operation.verdict == "deny"
+        yield OperationRecord(
+            first.key._replace(target=None), counts, size, first_ts_ns, last_ts_ns, first.first_frame, {}, {},
+            "deny" if denied else "permit", None,
+        )  # fmt: skip
 
 
 def _connection_order(record: ConnectionRecord) -> tuple[Any, ...]:
@@ -317,7 +357,7 @@ def merge(parts: Sequence[Part]) -> Part:
     operations = [op for part in parts for op in part.operations]
     if len({op.key for op in operations}) < len(operations):
         operations = list(united(operations, lambda op: op.key, add_operations).values())
-    whole.operations = sorted(operations, key=lambda op: operation_order(op.key))
+    whole.operations = in_order(operations)
     hosts = united((host for part in parts for host in part.hosts), *UNITE["hosts"])
     whole.hosts = sorted(hosts.values())
     bindings = united((b for part in parts for b in part.bindings), *UNITE["bindings"])

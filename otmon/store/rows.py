@@ -45,10 +45,6 @@ def add_histograms(left: str, right: str) -> str:
     return orjson.dumps(out, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _hist(hist: dict[int, int]) -> str:
-    return text_of(hist) if hist else "{}"
-
-
 def _or_none(value: int) -> int | None:
     return None if value == -1 else value
 
@@ -70,13 +66,13 @@ def operation_row(operation: OperationRecord) -> tuple[Any, ...]:
     else:
         # A name may be empty, so that its absence is no text.
         space, start, end, name = target
-        place = (space, _number(start), _number(end), -1 if name is None else name)
+        place = (space, -1 if start is None else start, -1 if end is None else end, -1 if name is None else name)
     return (
         *(realm, client, server, transport, -1 if port is None else port, protocol, *unit_order(unit)),
         *(-1 if code is None else code, function, access, *place, initiated_by),
         *(counts.attempted, counts.accepted, counts.rejected, counts.partial, counts.unanswered),
         *(counts.unseen, counts.pending, size, first_ts_ns, last_ts_ns, *first_frame),
-        *(_hist(intervals), _hist(responses), verdict, row),
+        *(text_of(intervals) if intervals else "{}", text_of(responses) if responses else "{}", verdict, row),
     )
 
 
