@@ -1,6 +1,7 @@
 """What happened, in one sentence as an operator would say it."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from otmon.alerts.episodes import MANY, Episode
@@ -151,10 +152,14 @@ def identify(site: Names, realm: str, address: str) -> Who:
 
 def someone(who: Who) -> str:
     """`PLC-3 (10.0.1.13, control)`, or without a name `10.0.1.13 (control)`."""
-    address = safe_text(str(who["address"]), MAX_NAME_CHARS)
+    return _someone(str(who["address"]), who.get("name"), who.get("zone"))
+
+
+@lru_cache(maxsize=4096)
+def _someone(*words: str | None) -> str:
+    address, name, zone = (safe_text(str(word), MAX_NAME_CHARS) if word else "" for word in words)
     if address == MANY:
         return "many addresses"
-    name, zone = (safe_text(str(who[part]), MAX_NAME_CHARS) if who.get(part) else "" for part in ("name", "zone"))
     where = ", ".join(part for part in (address if name and name != address else "", zone) if part)
     return f"{name or address} ({where})" if where else name or address
 

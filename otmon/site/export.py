@@ -9,8 +9,8 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 from otmon.site.graph import Graph, node_attributes, to_networkx
 from otmon.text import safe_text
@@ -28,13 +28,20 @@ _LABEL_CHARS: Final = 512
 _Attributes = Mapping[str, str | int | float]
 
 
-def _xml(value: str | int | float) -> str:
-    if isinstance(value, str) and not _PLAIN(value):
-        return escape(_NOT_XML.sub("\ufffd", value))
-    return str(value)
+@lru_cache(maxsize=4096)
+def _xml(text: str) -> str:
+    if _PLAIN(text):
+        return text
+    from xml.sax.saxutils import escape  # which imports an HTTP client
+
+    return escape(_NOT_XML.sub("\ufffd", text))
 
 
 def _attr(text: str) -> str:
+    if _PLAIN(text):
+        return f'"{text}"'
+    from xml.sax.saxutils import quoteattr
+
     return quoteattr(_NOT_XML.sub("\ufffd", text))
 
 
