@@ -25,7 +25,6 @@ from otmon.wire.state import add_hit, room_for_episode
 if TYPE_CHECKING:
     from otmon.policy.judge import Policy
 
-
 SETTING: Final = frozenset({"write", "control"})
 PORTED: Final = frozenset({"tcp", "udp"})
 
@@ -104,7 +103,7 @@ class Judge:
 
     def keys(self, shape: int, ops: Iterable[Op]) -> list[OperationKey]:
         """Operations of a shape with its endpoints."""
-        k0 = int(self._state.shapes[shape, c.S_K0])
+        k0 = self._state.shapes.item(shape, c.S_K0)
         realm, client, server, transport, _, port, proto = self._names.pair(k0 >> 24)
         protocol, kind, from_client = PROTOCOLS[proto].name, k0 >> 13 & 7, k0 >> 12 & 1
         by: Literal["client", "server"] = "client" if (kind == 1) == bool(from_client) and kind != 3 else "server"
@@ -134,18 +133,19 @@ class Judge:
         verdict, policy = c.VERDICT_PASS, self.policy
         judged = () if policy is None else [Judged(op, policy.judge(op, ts_ns)) for op in self.operations(shape)]
         self._known[shape] = judged
-        denied = _denials(judged)
-        limits = {d.verdict.bounds for d in judged if d.verdict.bounds is not None}
-        inspect = any(d.verdict.inspect for d in judged)
-        if denied:
-            self._denied[shape] = denied
-            verdict = c.VERDICT_ALERT if len(denied) == 1 and not (limits or inspect) else c.VERDICT_INSPECT
-        elif inspect or len(limits) > 1:
-            verdict = c.VERDICT_INSPECT
-        elif limits:
-            low, high = limits.pop()
-            self._state.shapes[shape, [c.S_VMIN, c.S_VMAX]] = max(low, -(2**63)), min(high, 2**63 - 1)
-            verdict = c.VERDICT_BOUNDS
+        weighed = [v for _, v in judged if not v.permit or v.inspect or v.bounds is not None]
+        if weighed:  # the others just pass
+            denied, limits = _denials(judged), {v.bounds for v in weighed if v.bounds is not None}
+            inspect = len(limits) > 1 or any(v.inspect for v in weighed)
+            if denied:
+                self._denied[shape] = denied
+                verdict = c.VERDICT_ALERT if len(denied) == 1 and not (limits or inspect) else c.VERDICT_INSPECT
+            elif inspect:
+                verdict = c.VERDICT_INSPECT
+            else:
+                ((low, high),) = limits
+                self._state.shapes[shape, [c.S_VMIN, c.S_VMAX]] = max(low, -(2**63)), min(high, 2**63 - 1)
+                verdict = c.VERDICT_BOUNDS
         self._state.shapes[shape, c.S_VERDICT] = verdict
         return verdict
 
@@ -154,7 +154,7 @@ class Judge:
     def message(self, event: list[int]) -> None:
         """A message that the compiled path could not judge."""
         shape, ts_ns = event[c.E_SHAPE], event[c.E_TS]
-        verdict = int(self._state.shapes[shape, c.S_VERDICT])
+        verdict = self._state.shapes.item(shape, c.S_VERDICT)
         if (
             verdict == c.VERDICT_INSPECT
             and shape not in self._wide
@@ -276,7 +276,7 @@ class Judge:
     def _settle(self, event: list[int], hit: int) -> None:
         """Tell the pending request which hit its outcome adds to; -1: none."""
         pending = event[c.E_PENDING]
-        if pending >= 0 and int(self._state.pending[pending, c.Q_N]) == event[c.E_N]:
+        if pending >= 0 and self._state.pending.item(pending, c.Q_N) == event[c.E_N]:
             self._state.pending[pending, c.Q_HIT] = hit
             self._state.pending[pending, c.Q_JUDGED] |= 1
         elif hit >= 0:

@@ -133,7 +133,8 @@ def _number(value: int | None) -> int:
 def _target_order(target: Target | None) -> tuple[str, int, int, str]:
     if target is None:
         return "", -1, -1, ""
-    return target.space, _number(target.start), _number(target.end), target.name or ""
+    space, start, end, name = target
+    return space, -1 if start is None else start, -1 if end is None else end, name or ""
 
 
 def _function_order(shared: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -141,13 +142,13 @@ def _function_order(shared: tuple[Any, ...]) -> tuple[Any, ...]:
     return realm, client, server, transport, _number(port), protocol, unit_order(unit), _number(code), function, access
 
 
-def _touched_order(key: OperationKey) -> tuple[str, int, int, str, str]:
-    return *_target_order(key.target), key.initiated_by
+def _touched_order(key: OperationKey) -> tuple[tuple[str, int, int, str], str]:
+    return _target_order(key.target), key.initiated_by
 
 
 def operation_order(key: OperationKey) -> tuple[Any, ...]:
     """Sort key of an operation."""
-    return *_function_order(key[:SHARED]), *_touched_order(key)
+    return _function_order(key[:SHARED]), _touched_order(key)
 
 
 def in_order(operations: Iterable[OperationRecord]) -> list[OperationRecord]:
