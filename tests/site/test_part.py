@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otmon.model import Counts
-from otmon.site.part import Part, merge
+from otmon.model import Counts, OperationRecord
+from otmon.site.part import Part, in_order, merge, operation_order
 from tests.effort import examples
-from tests.site.plant import T0, op, parts, plant
+from tests.site.plant import T0, op, operations, parts, plant
 
 LISTS = ("connections", "operations", "hosts", "bindings", "facts", "blocks", "habits")
 
@@ -45,6 +45,12 @@ def test_sharing_changes_nothing(part: Part, jobs: int, seed: int) -> None:
     whole = merge([part])
     assert plain(merge(share(part, jobs, seed))) == plain(whole)
     assert plain(merge([whole])) == plain(whole)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(operations(), max_size=12))
+def test_the_order_of_operations_is_that_of_their_whole_keys(some: list[OperationRecord]) -> None:
+    assert in_order(some) == sorted(some, key=lambda operation: operation_order(operation.key))
 
 
 @settings(max_examples=examples(60), deadline=None)
