@@ -1,7 +1,7 @@
 """`otmon learn`: what was seen, written as a policy or added to one."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from otmon.policy.generalise import Mode
     from otmon.policy.learn import Draft
     from otmon.policy.progress import Progress
+    from otmon.policy.refuse import Conversation
     from otmon.policy.zones import Realms
     from otmon.site.part import Part
 
@@ -42,6 +43,7 @@ class Input(NamedTuple):
 
     operations: "Sequence[OperationRecord]"
     asked: Mapping[tuple[str, str], int]
+    doubted: "Collection[Conversation]"
     values: "Mapping[OperationKey, tuple[float, float] | None]"
     source: str
     min_count: int
@@ -124,6 +126,7 @@ def learn(
             mode=mode,
             min_count=min_count or found.min_count,
             asked=found.asked,
+            doubted=found.doubted,
             values=found.values,
             memory=memory,
         )
@@ -159,6 +162,7 @@ def learn(
 def _of_captures(paths: Sequence[str], realms: "Realms", mode: "Mode", jobs: int) -> Input:
     from otmon.capture.errors import CaptureError
     from otmon.engine import analyze as run_engine
+    from otmon.engine.readings import CONFLICT
     from otmon.outputs.summary import damage, input_record
     from otmon.policy.listen import Listener
 
@@ -172,20 +176,30 @@ def _of_captures(paths: Sequence[str], realms: "Realms", mode: "Mode", jobs: int
         raise Stop(str(error), DAMAGED) from None
     names = [safe_text(Path(path).name) for path in paths[:NAMED]]
     source = ", ".join(names) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+    doubted = {e.key[1:5] for e in result.part.episodes if e.key.function == CONFLICT}
     damaged = [line for info in result.inputs if (line := damage(input_record(info))) is not None]
     return Input(
-        *(list(result.part.operations), _asked(result.part), listener.values, source, 1, "default"),
+        *(list(result.part.operations), _asked(result.part), doubted, listener.values, source, 1, "default"),
         damaged,
         result.interrupted,
     )
 
 
 def _of_data(folder: Path) -> Input:
+    from otmon.engine.readings import CONFLICT
+
     with open_results(folder) as results:
         part = results.part()
+        alerts = (alert for alert in results.alerts if alert["operation"]["function"] == CONFLICT)
+        doubted = {_conversation(alert) for alert in alerts}
         count = LIVE_COUNT if results.health else 1
         source = f"the data of {safe_text(folder.resolve().name)}"
-        return Input(list(part.operations), _asked(part), {}, source, count, results.name)
+        return Input(list(part.operations), _asked(part), doubted, {}, source, count, results.name)
+
+
+def _conversation(alert: Mapping[str, Any]) -> "Conversation":
+    client, server = alert["client"], alert["server"]
+    return alert["realm"], client["endpoint"], server["endpoint"], alert["operation"]["protocol"]
 
 
 def _asked(part: "Part") -> dict[tuple[str, str], int]:

@@ -311,7 +311,7 @@ class Judge:
             keys = [op._replace(**read._asdict(), initiated_by="client") for read in message.ops]
             effects = self.shadow.lost(self.policy, keys, message, written)
             for key in keys:
-                verdict = self.policy.judge_values(key, written, event[c.E_TS], effects)
+                verdict = self.policy.judge_reading(key, written, event[c.E_TS], effects)
                 if not verdict.permit:
                     told = message._replace(flags=(*message.flags, ANOTHER_READING))
                     self._note(key, verdict, event, told, written)

@@ -63,6 +63,7 @@ REASONS: Final = {
     "time": "it sets the clock of the device, which was not seen to ask for the time",
     "scan": "it is a port scan",
     "scanner": "it comes from a host that was scanning",
+    "conflict": "it sets something, and bytes of its connection came twice with another content",
     "few": "it was seen to go well fewer times than learning asks for",
     "removed": "learning had permitted it, and a person took that out of the policy",
     "window": "the policy permits it at other times only",

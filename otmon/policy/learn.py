@@ -20,7 +20,7 @@ from otmon.policy.learn_text import conduit_lines, header, quote, zone_lines
 from otmon.policy.load import load_bytes
 from otmon.policy.propose import Place, Proposal, propose, roles
 from otmon.policy.reader import parse
-from otmon.policy.refuse import refusals
+from otmon.policy.refuse import Conversation, refusals
 from otmon.policy.rows import Row
 from otmon.policy.values import Permit, covering
 from otmon.policy.zones import OUTSIDE, Realms
@@ -87,16 +87,18 @@ def update(
     mode: Mode = "exact",
     min_count: int = 1,
     asked: Mapping[Place, int] | None = None,
+    doubted: Collection[Conversation] = (),
     values: Mapping[OperationKey, Values | None] | None = None,
     memory: str | None = None,
 ) -> Draft:
     """The policy with rows for what it says nothing of yet. PolicyError: it cannot be used, or not added to.
 
-    `min_count`: times that an operation must have gone well. `asked`: when a device first asked for the time. `values`:
-    the least and the greatest that an operation set. `memory`: what learning permitted before, as a policy.
+    `min_count`: times that an operation must have gone well. `asked`: when a device first asked for the time.
+    `doubted`: conversations of whose bytes two readings were seen. `values`: the least and the greatest that an
+    operation set. `memory`: what learning permitted before, as a policy.
     """
     everything = list(operations)
-    because = refusals(everything, min_count, asked or {})
+    because = refusals(everything, min_count, asked or {}, doubted)
     records = _that_can_be_told(everything)
     before = None if memory is None else load_bytes(memory.encode(), f"{path} (what was learned)")
     memory = memory or MEMORY + blank(records).partition("\n")[2]

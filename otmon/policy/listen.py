@@ -8,7 +8,7 @@ from otmon.policy.effects import NOTHING, Effects
 from otmon.policy.generalise import Values
 from otmon.policy.judge import Policy, Rules
 from otmon.policy.rows import WRITING
-from otmon.policy.values import concerned
+from otmon.policy.values import concerned, known
 from otmon.policy.verdict import Verdict
 from otmon.policy.zones import Realms, Sites
 
@@ -45,7 +45,17 @@ class Listener(Policy):
         """Permitted, and noted."""
         for element, value in written:
             if concerned(op, element):
-                known = self.values.get(op, (value, value))
-                fits = known is not None and isfinite(value) and abs(value) < _EXACT
-                self.values[op] = (min(known[0], floor(value)), max(known[1], ceil(value))) if known and fits else None
+                before = self.values.get(op, (value, value))
+                fits = before is not None and isfinite(value) and abs(value) < _EXACT
+                self.values[op] = (
+                    (min(before[0], floor(value)), max(before[1], ceil(value))) if before and fits else None
+                )
+        if op.access in WRITING and op.target is not None and not known(op, written):
+            self.values[op] = None
+        return Verdict(True)
+
+    def judge_reading(
+        self, op: OperationKey, written: Sequence[tuple[Op, float]], ts_ns: int, effects: Effects = NOTHING
+    ) -> Verdict:
+        """Permitted, and not noted: nobody knows that a device took it so."""
         return Verdict(True)

@@ -1,14 +1,17 @@
 """What learning leaves to a person, and for which reason of a fixed list."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from otmon.model import OperationKey, OperationRecord
 from otmon.policy.functions import REASONS, reason_not_learned
 from otmon.policy.models import OT_PROTOCOLS
+from otmon.policy.rows import WRITING
 
 Place = tuple[str, str]
 """Realm, address."""
+Conversation = tuple[str, str, str, str]
+"""Realm, client, server, protocol."""
 SCAN_TARGETS: Final = 16
 """Servers, or operations on one server, that a host tried in vain: so many, and more than half of what it tried."""
 UNANSWERING: Final = frozenset({"udp", "icmp", "ip"})
@@ -46,11 +49,14 @@ def _in_vain(bad: int, tried: int) -> bool:
 
 
 def refusals(
-    operations: Iterable[OperationRecord], min_count: int, asked: Mapping[Place, int]
+    operations: Iterable[OperationRecord],
+    min_count: int,
+    asked: Mapping[Place, int],
+    doubted: Collection[Conversation] = (),
 ) -> Callable[[OperationRecord], str | None]:
     """Says of one of these operations why learning does not permit it; None: it may.
 
-    `asked`: when a device first asked for the time, ns.
+    `asked`: when a device first asked for the time, ns. `doubted`: of whose bytes two readings were seen.
     """
     scanning = scanners(operations)
 
@@ -60,6 +66,8 @@ def refusals(
             return REASONS["scanner"]
         asked_ns = asked.get((key.realm, key.server))
         why = reason_not_learned(key, asked_ns is not None and asked_ns <= record.first_ts_ns)
+        if why is None and key.access in WRITING and (*key[:3], key.protocol) in doubted:
+            return REASONS["conflict"]
         return why or (REASONS["few"] if cleanly(record) < min_count else None)
 
     return reason
