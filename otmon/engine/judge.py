@@ -186,7 +186,7 @@ class Judge:
             return _denials((key, self.policy.judge(key, event[c.E_TS])) for key in self.operations(shape))
         written = self.protocol(shape).written(message)
         keys = self.keys(shape, message.ops)
-        return _denials(self.shadow.judged(self.policy, keys, message, written, event[c.E_TS]))
+        return _denials(self.shadow.judged(self.policy, keys, message, written, event))
 
     def protocol(self, shape: int) -> Protocol:
         """The protocol a shape is of."""
@@ -275,12 +275,13 @@ class Judge:
 
     def _settle(self, event: list[int], hit: int) -> None:
         """Tell the pending request which hit its outcome adds to; -1: none."""
-        pending = event[c.E_PENDING]
-        if pending >= 0 and self._state.pending.item(pending, c.Q_N) == event[c.E_N]:
+        pending, n = event[c.E_PENDING], event[c.E_N]
+        asked = self.shadow is not None and self.shadow.awaits(n)
+        if pending >= 0 and not asked and self._state.pending.item(pending, c.Q_N) == n:
             self._state.pending[pending, c.Q_HIT] = hit
             self._state.pending[pending, c.Q_JUDGED] |= 1
         elif hit >= 0:
-            self._awaited[event[c.E_N]] = hit
+            self._awaited[n] = hit
 
     def outcome(self, event: list[int]) -> None:
         """The outcome of a request whose hit the compiled path did not know."""
@@ -293,9 +294,8 @@ class Judge:
     def conflict(self, event: list[int]) -> None:
         """Another reading of a stream: evidence, unless it only could not be compared; its requests are judged."""
         proto, pair = int(self._state.conns[event[c.E_CONN], c.C_PROTO]), self.flow(event)
-        name = PROTOCOLS[proto].name
         op = OperationKey(
-            pair.realm, pair.client, pair.server, pair.transport, pair.server_port, name, None, None,
+            pair.realm, pair.client, pair.server, pair.transport, pair.server_port, PROTOCOLS[proto].name, None, None,
             "", "write", None, "client" if event[c.E_FROM_CLIENT] else "server",
         )  # fmt: skip
         function, flag = SAID.get(event[c.E_WHY], ("", ""))

@@ -223,6 +223,8 @@ class Run:
                 if flags & (c.EVF_SAMPLE | c.EVF_BESIDE) and self.points is not None:
                     self.points.take(event)
             elif kind == c.EV_OUTCOME:
+                if self._judge.shadow is not None:
+                    self._judge.shadow.settle(event)
                 self._judge.outcome(event)
             elif kind == c.EV_BINDING:
                 self._collector.binding(event)

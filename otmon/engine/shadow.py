@@ -8,6 +8,7 @@ from otmon.policy.effects import NOTHING, Effect, Effects, Image
 from otmon.policy.judge import Policy
 from otmon.policy.point_limits import concerns
 from otmon.policy.verdict import Verdict
+from otmon.wire import columns as c
 
 Written = Sequence[tuple[Op, float]]
 
@@ -21,14 +22,23 @@ class Shadow:
         """Of the message that was judged last."""
 
     def judged(
-        self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written, ts_ns: int
+        self,
+        policy: Policy,
+        keys: Sequence[OperationKey],
+        message: Message,
+        written: Written,
+        event: Sequence[int],
     ) -> Iterator[tuple[OperationKey, Verdict]]:
-        """The verdict of each operation of a message, its values considered; the message is then remembered."""
+        """The verdict of each operation of a message, its values considered; the message is then remembered.
+
+        If it is to be answered, `settle` says what became of it.
+        """
+        ts_ns, number = event[c.E_TS], event[c.E_N] if event[c.E_PENDING] >= 0 else None
         effects = self.effects = self._of(policy, keys, message, written)
         if effects.points and message.function not in SELECTING:
             where, client = _where(keys[0]), keys[0].client
             found = writes(keys[0].protocol, message, written)
-            self._image.note(policy.tags, where, found, effects, ts_ns, client)
+            self._image.note(policy.tags, where, found, effects, ts_ns, client, number, settled=number is None)
         for key in keys:
             yield key, policy.judge_values(key, written, ts_ns, effects)
 
@@ -36,8 +46,17 @@ class Shadow:
         """As much of a message that is told for others: what its points hold is not known from now on."""
         self.effects = self._of(policy, keys, message, written)
         if self.effects.points:
-            self._image.forget(_where(keys[0]), self.effects)
+            self._image.forget(policy.tags, _where(keys[0]), self.effects)
         return self.effects
+
+    def awaits(self, number: int) -> bool:
+        """The outcome of this message decides what points hold."""
+        return self._image.awaits(number)
+
+    def settle(self, event: Sequence[int]) -> None:
+        """What became of a message."""
+        outcome = event[c.E_OUTCOME]
+        self._image.settle(event[c.E_REQUEST], outcome == c.OUTCOME_REJECTED, outcome == c.OUTCOME_PARTIAL)
 
     def _of(self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written) -> Effects:
         found = writes(keys[0].protocol, message, written) if policy.tags and keys else ()

@@ -15,6 +15,8 @@ from otmon.policy.writes import WHOLE, Write
 
 MAX_UNKNOWN_BITS: Final = 8
 """With more of them unknown, no value is named."""
+MAX_REFUSABLE: Final = 16
+"""Writes to one device that it may still refuse; of more, the oldest is taken to have been done."""
 
 
 class Last(NamedTuple):
@@ -63,15 +65,38 @@ NOTHING: Final = Effects()
 
 _Device = tuple[str, str, str, Unit]
 """Realm, address, protocol, unit identifier or outstation."""
+_Place = tuple[_Device, str, int]
+_Cell = tuple[int | float, int]
+"""(value, mask of the bits that are known)."""
+
+
+class _Told(NamedTuple):
+    """A message that the device was told, and what stood there before it."""
+
+    tags: TagMap
+    where: tuple[str, str, str, Unit]
+    writes: tuple[Write, ...]
+    ts_ns: int
+    client: str
+    settled: bool
+    """The device will not refuse it any more."""
+    cells: dict[_Place, _Cell | None]
+    last: dict[tuple[_Device, Tag], Last | None]
 
 
 class Image:
-    """The shadow of what was written to named points. Bounded: past MAX_IMAGE positions the oldest is forgotten."""
+    """The shadow of what was written to named points. Bounded: past MAX_IMAGE positions the oldest is forgotten.
+
+    What was written counts until the device refuses it: then what came after it is worked out anew, without it.
+    """
 
     def __init__(self) -> None:
-        self._cells: OrderedDict[tuple[_Device, str, int], tuple[int | float, int]] = OrderedDict()
-        """(value, mask of the bits that are known)."""
-        self._last: OrderedDict[tuple[_Device, str], Last] = OrderedDict()
+        self._cells: OrderedDict[_Place, _Cell] = OrderedDict()
+        self._last: OrderedDict[tuple[_Device, Tag], Last] = OrderedDict()
+        self._open: dict[_Device, dict[int, _Told]] = {}
+        """Messages that may be refused, by their numbers, and those (below 0) that came after the first of them."""
+        self._device_of: dict[int, _Device] = {}
+        self._unnumbered = 0
 
     def effects(self, tags: TagMap, where: tuple[str, str, str, Unit], writes: Sequence[Write]) -> Effects:
         """What the writes, taken together, make of points. Nothing is remembered yet."""
@@ -97,7 +122,7 @@ class Image:
             stored = {
                 at: after.get((tag.space, at)) or self._cells.get((device, tag.space, at), (0, 0)) for at in every
             }
-            last = self._last.get((device, tag.name))
+            last = self._last.get((device, tag))
             effects.append(Effect(tag, last, _possible(tag, stored), tuple(sorted(set(positions)))))
         return Effects(tuple(effects), tuple(bits))
 
@@ -109,41 +134,96 @@ class Image:
         effects: Effects,
         ts_ns: int,
         client: str,
+        number: int | None = None,
+        settled: bool = True,
     ) -> None:
-        """The device was told so."""
+        """The device was told so. `number`: under which `settle` will say what became of it, unless that is settled."""
         device = _device(where)
-        for write in writes:
-            if write.position in tags.of(*where, write.space):
-                key = device, write.space, write.position
-                _keep(self._cells, key, _put(*self._cells.get(key, (0, 0)), write))
+        cells: dict[_Place, _Cell | None] = {}
+        last: dict[tuple[_Device, Tag], Last | None] = {}
+        mine = tuple(write for write in writes if write.position in tags.of(*where, write.space))
+        for write in mine:
+            key = device, write.space, write.position
+            _set(self._cells, key, _put(*self._cells.get(key, (0, 0)), write), cells)
         for effect in effects.points:
-            key_of = device, effect.tag.name
-            if len(effect.after) != 1:
-                self._last.pop(key_of, None)
-                continue
-            (value,) = effect.after
-            before = self._last.get(key_of)
+            key_of = device, effect.tag
+            before, value = self._last.get(key_of), effect.after[0] if len(effect.after) == 1 else None
             changed = ts_ns if before is None or before.value != value else before.changed_ns
-            _keep(self._last, key_of, Last(value, ts_ns, client, changed))
+            _set(self._last, key_of, None if value is None else Last(value, ts_ns, client, changed), last)
+        if number is None:
+            if device not in self._open:
+                return
+            self._unnumbered -= 1
+            number = self._unnumbered
+        elif not settled:
+            self._device_of[number] = device
+        told = self._open.setdefault(device, {})
+        told[number] = _Told(tags, where, mine, ts_ns, client, settled, cells, last)
+        if len(told) > MAX_REFUSABLE:
+            self._device_of.pop(next(iter(told)), None)
+            del told[next(iter(told))]
 
-    def forget(self, where: tuple[str, str, str, Unit], effects: Effects) -> None:
+    def awaits(self, number: int) -> bool:
+        """It is to be said what became of this message."""
+        return number in self._device_of
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are kept because it is to be said what became of them, or of one before."""
+        return sum(map(len, self._open.values()))
+
+    def settle(self, number: int, refused: bool, partly: bool = False) -> None:
+        """What became of a message. Of one that was refused in part nobody knows which."""
+        device = self._device_of.pop(number, None)
+        if device is None:
+            return
+        told = self._open[device]
+        told[number] = told[number]._replace(settled=True)
+        if refused or partly:
+            later = list(told.items())[list(told).index(number) :]
+            for name, message in reversed(later):
+                _restore(self._cells, message.cells)
+                _restore(self._last, message.last)
+                del told[name]
+            for name, message in later[1:] if refused else later:
+                writes = message.writes
+                if name == number:
+                    writes = tuple(write._replace(value=None) for write in writes)
+                effects = self.effects(message.tags, message.where, writes)
+                self.note(
+                    message.tags, message.where, writes, effects, message.ts_ns, message.client, name, message.settled
+                )
+        while told and next(iter(told.values())).settled:
+            del told[next(iter(told))]
+        if not told:
+            del self._open[device]
+
+    def forget(self, tags: TagMap, where: tuple[str, str, str, Unit], effects: Effects) -> None:
         """Others like it will not be seen one by one: what these points hold is not known any more."""
-        device = _device(where)
-        for effect in effects.points:
-            self._last.pop((device, effect.tag.name), None)
-            for position in effect.touched:
-                self._cells.pop((device, effect.tag.space, position), None)
+        places = {(effect.tag.space, position) for effect in effects.points for position in effect.touched}
+        writes = [Write(space, position, None, WHOLE) for space, position in sorted(places)]
+        self.note(tags, where, writes, Effects(tuple(e._replace(after=()) for e in effects.points)), 0, "")
 
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-def _keep(table: "OrderedDict[_K, _V]", key: _K, value: _V) -> None:
-    table[key] = value
-    table.move_to_end(key)
+def _set(table: "OrderedDict[_K, _V]", key: _K, value: _V | None, before: dict[_K, _V | None]) -> None:
+    """`before`: takes what stood there."""
+    before.setdefault(key, table.pop(key, None))
+    if value is not None:
+        table[key] = value
     if len(table) > MAX_IMAGE:
         table.popitem(last=False)
+
+
+def _restore(table: dict[_K, _V], before: Mapping[_K, _V | None]) -> None:
+    for key, value in before.items():
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
 
 
 def _device(where: tuple[str, str, str, Unit]) -> _Device:

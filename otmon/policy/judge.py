@@ -306,11 +306,8 @@ class Policy:
             return verdict
         return _beyond(op, *beyond)
 
-    def judge_reading(
-        self, op: OperationKey, written: Sequence[tuple[Op, float]], ts_ns: int, effects: Effects = NOTHING
-    ) -> Verdict:
-        """As judge_values, for what a stream says in another reading than the one that was decoded."""
-        return self.judge_values(op, written, ts_ns, effects)
+    judge_reading = judge_values
+    """Of what a stream says in another reading than the one that was decoded."""
 
     def cover(self, op: OperationKey, ts_ns: int) -> Cover:
         """What decides about the operation, whatever its target."""

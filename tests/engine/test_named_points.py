@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from otmon.policy.effects import Image
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_policy
+from otmon.policy.writes import Write
 from tests.engine.test_episodes import SECOND, WAYS, at_times
 from tests.engine.traffic import Exchange, frames
 from tests.engine.world import Seen, see
@@ -215,3 +217,44 @@ def test_a_write_that_contradicts_its_length_becomes_nobody_knows_what(tmp_path:
     damaged = adu(16, body + b"\0\0", transaction=2), adu(16, struct.pack(">HH", 40, 2), transaction=2)
     (title,) = alerts(rules, (1, write(40, *real(50.0))), (2, damaged))
     assert "set T1 set-point 50.0 -> to a value that cannot be known and 1 more point at" in title
+
+
+def refused(address: int, *registers: int, n: int) -> Exchange:
+    return write(address, *registers, n=n)[0], adu(0x90, b"\2", transaction=n)
+
+
+def test_what_the_device_refused_was_never_there(tmp_path: Path) -> None:
+    """Neither a permitted write (the first) nor a denied one (the second) that ends in an exception is a last value."""
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1], values: 0-1000, step: 50}")
+    titles = alerts(
+        rules,
+        *((1, write(40, *real(100.0), n=1)), (2, refused(40, *real(140.0), n=2)), (3, refused(40, *real(900.0), n=3))),
+        *((4, write(40, *real(150.0), n=4)), (5, refused(40, *real(151.0), n=5)), (6, write(40, *real(201.0), n=6))),
+    )
+    assert [title.split(" set ", 1)[1].split(" at ")[0] for title in titles] == [
+        "values such as T1 set-point 100.0 -> 900.0 degC"
+    ]
+    assert "2 times" in titles[0], "900 from 100, and 201 from 150"
+
+
+def test_one_bit_that_was_refused_leaves_the_others(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [FREE], values: 0-100, step: 10}")
+    body = struct.pack(">HHH", 70, 0xFFF8, 7)
+    no = adu(22, body, transaction=2), adu(0x96, b"\4", transaction=2)
+    titles = alerts(
+        rules, (1, write_one(70, 32, n=1)), (2, no), (3, mask(70, 0xFFF7, 8, n=3)), (4, write_one(70, 51, n=4))
+    )
+    assert [told([title]) for title in titles] == [
+        ["Speed 40 -> 51 rpm | Row sets allows steps of 10 rpm there; 40 is from 10.0.2.1."]
+    ]
+
+
+def test_a_point_of_another_scale_has_no_last_value(tmp_path: Path) -> None:
+    """A tag map that changed while a sensor runs: what was remembered in the old units is nothing to step from."""
+    old = policy(tmp_path, "{protocol: modbus, points: [LEVEL], step: 50}").tags
+    (tmp_path / "tags.csv").write_text(TAGS.replace("int16,,0.1", "int16,,1"))
+    new, image = load_policy(tmp_path / "policy.yaml").tags, Image()
+    where, write = ("default", "10.0.1.1", "modbus", 1), [Write("holding_register", 50, 100, 0xFFFF)]
+    image.note(old, where, write, image.effects(old, where, write), 1, "10.0.2.1")
+    (same,), (other,) = (image.effects(tags, where, write).points for tags in (old, new))
+    assert (same.text(), other.text()) == ("Level 10.0 -> 10.0 cm", "Level 100 cm (last value unknown)")

@@ -17,6 +17,7 @@ from otmon.policy.effects import Image
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_bytes
 from otmon.policy.tags import TagMap
+from otmon.policy.writes import Write
 from otmon.protocols import PROTOCOLS
 from tests.effort import examples
 from tests.protocols import dnp3_corpus
@@ -254,6 +255,47 @@ def _judged(
             permit = all(before.get((space, *place)) == device.bits[(space, *place)] for place in others)
         verdict = policy.judge_values(key_of(message, op), written, ts_ns, effects)
         assert verdict.permit is permit, (op, verdict, device.values(tag))
+
+
+@pytest.mark.parametrize("protocol", ["modbus", "s7comm"])
+@pytest.mark.parametrize("seed", range(examples(30)))
+def test_what_is_refused_was_never_written(protocol: str, seed: int, tmp_path: Any) -> None:
+    """Answers come late and in any order: an image is as one of what was not refused so far, and nothing else."""
+    rng = random.Random(1000 + seed)
+    tags = laid_out(rng, protocol)
+    policy = policy_of(tags, protocol, tmp_path, f"{{protocol: {protocol}, points: [P0], step: 1}}")
+    where = ("default", "10.0.1.1", protocol, 1 if protocol == "modbus" else None)
+    last_place = max(place[1] for tag in tags for place in tag["places"])
+    image, sent, open_ = Image(), list[list[Any]](), set[int]()
+    for n in range(1, 30):
+        pdu, _ = WRITER[protocol](rng, Device(), last_place)
+        message = PROTOCOL[protocol].decode(pdu, True, None)
+        found = writes(protocol, message, PROTOCOL[protocol].written(message))
+        number = n if rng.random() < 0.8 and len(open_) < 8 else None
+        client = f"10.0.2.{n}"
+        image.note(
+            policy.tags, where, found, image.effects(policy.tags, where, found), n, client, number, number is None
+        )
+        sent.append([number, found, n, client])
+        open_ |= {number} - {None}
+        assert {number for number in open_ if image.awaits(number)} == open_
+        for number in rng.sample(sorted(open_), rng.randrange(len(open_) + 1)):
+            open_.remove(number)
+            refused, partly = rng.choice(((True, False), (False, True), (False, False), (False, False)))
+            image.settle(number, refused, partly)
+            at = next(i for i, item in enumerate(sent) if item[0] == number)
+            if refused:
+                del sent[at]
+            elif partly:
+                sent[at][1] = [write._replace(value=None) for write in sent[at][1]]
+        fresh = Image()
+        for _, found, ts_ns, client in sent:
+            fresh.note(policy.tags, where, found, fresh.effects(policy.tags, where, found), ts_ns, client)
+        nothing = [Write(*tag["places"][0][:2], 0, 1 << tag["places"][0][2]) for tag in tags]
+        assert image.effects(policy.tags, where, nothing) == fresh.effects(policy.tags, where, nothing)
+    for number in open_:
+        image.settle(number, False)
+    assert not image.waiting
 
 
 def test_outputs_of_dnp3_are_numbers_and_switches(tmp_path: Any) -> None:
