@@ -41,10 +41,11 @@ def check(file: Path, data: Path | None, as_json: bool, sarif_path: Path | None,
     try:
         summary = _look(file, data)
     except PolicyError as error:
-        _write_sarif(sarif_path, str(file), [of_problem(problem) for problem in error.problems])
+        errors = [(one.path, problem) for one in (error, *error.also) for problem in one.problems]
+        _write_sarif(sarif_path, [(path, of_problem(problem)) for path, problem in errors])
         raise Stop(str(error)) from None
     found = summary.findings
-    _write_sarif(sarif_path, str(file), found)
+    _write_sarif(sarif_path, [(str(file), finding) for finding in found])
     if as_json:
         emit_json(finding.record(str(file)) for finding in found)
     else:
@@ -69,14 +70,14 @@ def _look(file: Path, data: Path | None) -> "Summary":
     return look(source, usage)
 
 
-def _write_sarif(to: Path | None, path: str, findings: "Sequence[Finding]") -> None:
+def _write_sarif(to: Path | None, found: "Sequence[tuple[str, Finding]]") -> None:
     if to is None:
         return
     from otmon.outputs.jsonl import line
     from otmon.policy.sarif import sarif
 
     try:
-        to.write_bytes(line(sarif(path, findings)))
+        to.write_bytes(line(sarif(found)))
     except OSError as error:
         raise Stop(f"{to}: cannot be written: {error.strerror}") from None
 
@@ -91,5 +92,10 @@ def _lines(path: str, summary: "Summary") -> list[str]:
         f"    {RULES[finding.rule].do}"
         for finding in summary.findings
     ]
-    counts = ", ".join(f"{value} {name}" for name, value in summary._asdict().items() if name != "findings")
+    counts = ", ".join(_count(value, name) for name, value in summary._asdict().items() if name != "findings")
     return [*lines, f"{shown}: right ({counts})"]
+
+
+def _count(number: int, names: str) -> str:
+    """`1 zone`; `never` and `review` are no nouns."""
+    return f"{number} {names.removesuffix('s') if number == 1 else names}"

@@ -21,7 +21,7 @@ from otmon.policy.models import (
 from otmon.policy.permits import WorkPermit, told
 from otmon.policy.pointed import check_points, split
 from otmon.policy.rows import Row, compile_row, every_operation
-from otmon.policy.tags import Tag, TagMap
+from otmon.policy.tags import NO_TAGS, TagMap
 from otmon.policy.windows import Window, make_window, needing_permit, under_permit
 from otmon.policy.zones import OUTSIDE, Asset, Hosts, Realms, Zone, clashes, union
 from otmon.text import safe_text
@@ -67,7 +67,7 @@ class Compiler:
         zone: tzinfo,
         report: Report,
         permits: Sequence[WorkPermit] = (),
-        read_tags: Callable[[Mapping[str, Hosts]], Iterable[Tag]] = lambda assets: (),
+        read_tags: Callable[[Mapping[str, Hosts]], TagMap] = lambda assets: NO_TAGS,
     ) -> None:
         self._model = model
         self._permits = permits
@@ -79,7 +79,7 @@ class Compiler:
             key: self._hosts(asset.hosts, ("assets", key, "hosts"), self._realm(asset.realm, ("assets", key)))
             for key, asset in model.assets.items()
         }
-        self.tags = TagMap(read_tags(self._asset_hosts))
+        self.tags = read_tags(self._asset_hosts)
         self.assets = [Asset(key, _label(key, asset), self._asset_hosts[key]) for key, asset in model.assets.items()]
         self.zones = self._zones()
         self.roles = {name: self._role(name, members) for name, members in model.roles.items()}

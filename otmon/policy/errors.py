@@ -26,19 +26,27 @@ class Problem(NamedTuple):
 class PolicyError(Exception):
     """The policy, or another file in the same notation, cannot be used.
 
-    `str()` has one line a problem: `file:line:column: key: what is wrong; what would be right`.
+    `str()` has one line a problem: `file:line:column: key: what is wrong; what would be right`. `also`: what is wrong
+    with other files that this one names. `files`: those, whether something is wrong with them or not.
     """
 
-    def __init__(self, path: str, problems: Iterable[Problem]) -> None:
+    def __init__(
+        self, path: str, problems: Iterable[Problem], also: "Iterable[PolicyError]" = (), files: Iterable[str] = ()
+    ) -> None:
         self.path = path
         self.problems = tuple(sorted(set(problems)))
+        self.also = tuple(also)
+        self.files = tuple(files)
         super().__init__(path, self.problems)
 
     def __str__(self) -> str:
+        return "\n".join([*self._lines(), *map(str, self.also)])
+
+    def _lines(self) -> list[str]:
         lines = [_line(self.path, problem) for problem in self.problems[:MAX_PROBLEMS]]
         if len(self.problems) > MAX_PROBLEMS:
             lines.append(f"{safe_text(self.path, 4096)}: and {len(self.problems) - MAX_PROBLEMS} more errors")
-        return "\n".join(lines)
+        return lines
 
 
 def _line(path: str, problem: Problem) -> str:

@@ -17,8 +17,8 @@ from otmon.policy.models import MODEL_AT, PolicyModel
 from otmon.policy.permits import WorkPermit
 from otmon.policy.reader import Document, parse_on, read_bytes
 from otmon.policy.salvage import Salvage
-from otmon.policy.tags import Tag
-from otmon.policy.tags_file import read_tags
+from otmon.policy.tags import TagMap
+from otmon.policy.tags_file import look_at_tags
 from otmon.policy.zones import Hosts, Sites
 from otmon.text import safe_text
 
@@ -62,20 +62,31 @@ def load_source(raw: bytes, path: str, permits: Sequence[WorkPermit] = ()) -> So
     if zone is None:
         right = did_you_mean(model.timezone, available_timezones(), "write an IANA name such as Europe/Vienna")
         report(("timezone",), f"unknown time zone {quoted(model.timezone)}", right)
-    tags, tag_path = b"", None if model.tags is None else FilePath(path).parent / model.tags
-    if tag_path is not None and not tag_path.is_file():  # a FIFO would be waited on
+    tags, tag_path = None, None if model.tags is None else str(FilePath(path).parent / model.tags)
+    also: list[PolicyError] = []
+    if tag_path is not None and not FilePath(tag_path).is_file():  # a FIFO would be waited on
         report(("tags",), f"no file {quoted(tag_path)}", "name a CSV file, seen from this file")
-        tag_path = None
     elif tag_path is not None:
-        tags = read_bytes(str(tag_path))
+        try:
+            tags = read_bytes(tag_path)
+        except PolicyError as error:
+            also.append(error)
 
-    def tags_of(assets: Mapping[str, Hosts]) -> list[Tag]:
-        return [] if tag_path is None else read_tags(tags, str(tag_path), assets)
+    def tags_of(assets: Mapping[str, Hosts]) -> TagMap:
+        if tag_path is None or tags is None:
+            return TagMap((), tag_path or "", whole=tag_path is None)
+        # An asset with which something is wrong is there all the same.
+        declared = document.data.get("assets")
+        names = declared if isinstance(declared, dict) else ()
+        points, wrong = look_at_tags(tags, {**dict.fromkeys(map(str, names), Hosts(())), **assets})
+        if wrong:
+            also.append(PolicyError(tag_path, wrong))
+        return TagMap(points, tag_path, whole=not wrong)
 
     compiler = Compiler(model, zone or UTC, report, permits, tags_of)
     policy = Policy(
         path=path,
-        sha256=hashlib.sha256(raw + tags).hexdigest(),
+        sha256=hashlib.sha256(raw + (tags or b"")).hexdigest(),
         site=safe_text(model.site),
         realms=compiler.realms,
         sites=Sites(compiler.zones, compiler.assets, compiler.roles),
@@ -88,8 +99,8 @@ def load_source(raw: bytes, path: str, permits: Sequence[WorkPermit] = ()) -> So
         with_permit=compiler.with_permit,
         zone=zone or UTC,
     )
-    if problems:
-        raise PolicyError(path, problems)
+    if problems or also:
+        raise PolicyError(path, problems, also, () if tag_path is None else (tag_path,))
     return Source(policy, model, document, compiler.row_paths)
 
 

@@ -19,7 +19,7 @@ _PLACES: Final = ("units", "outstation", "addresses", "items", "objects", "targe
 def check_points(model: RowModel, at: Path, tags: TagMap, report: Report) -> list[Tag]:
     """The points that the row names, as far as they are known."""
     found = []
-    if not tags and model.points:
+    if not tags and tags.whole and model.points:
         report((*at, "points"), "no point is known", "name the tag map: `tags: plant.tags.csv` at the top of the file")
         return []
     for key in _PLACES:
@@ -27,6 +27,8 @@ def check_points(model: RowModel, at: Path, tags: TagMap, report: Report) -> lis
             report((*at, key), f"`{key}` does not go with `points`", "the tag map says where they are: leave it out")
     for i, name in enumerate(model.points or ()):
         tag = tags.by_name.get(name)
+        if tag is None and not tags.whole:
+            continue
         if tag is None:
             report((*at, "points", i), f"no point {quoted(name)} in the tag map", did_you_mean(name, tags.by_name))
         elif tag.protocol != model.protocol:
@@ -44,6 +46,8 @@ def split(who: Rule, row: Row, model: RowModel, tags: Sequence[Tag], at: Path, r
     out = []
     for (hosts, unit), found in groups.items():
         servers = _shared(who.to_hosts, hosts)
+        if not servers and not hosts.ranges:
+            continue  # something is wrong with the device itself
         if not servers:
             wrong = f"{quoted(found[0].name)} is a point of {quoted(found[0].asset)}, which is not in `to`"
             report((*at, "points"), wrong, "name it in `to`, or leave the point out")

@@ -11,8 +11,8 @@ from otmon.policy.findings import RULES, Finding
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def sarif(path: str, findings: Iterable[Finding]) -> dict[str, Any]:
-    """One run over one file. Every rule is described, whether it found something or not."""
+def sarif(found: Iterable[tuple[str, Finding]]) -> dict[str, Any]:
+    """One run: what was found, and in which file. Every rule is described, whether it found something or not."""
     order = {name: number for number, name in enumerate(RULES)}
     return {
         "$schema": _SCHEMA,
@@ -50,7 +50,7 @@ def sarif(path: str, findings: Iterable[Finding]) -> dict[str, Any]:
                             }
                         ],
                     }
-                    for finding in findings
+                    for path, finding in found
                 ],
             }
         ],

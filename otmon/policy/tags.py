@@ -140,7 +140,10 @@ def _ordered(raw: bytes, order: str) -> bytes:
 class TagMap:
     """All points of a policy, by name and by place."""
 
-    def __init__(self, tags: Iterable[Tag] = ()) -> None:
+    def __init__(self, tags: Iterable[Tag] = (), path: str = "", whole: bool = True) -> None:
+        self.path = path
+        self.whole = whole
+        """False: there are others, with which something is wrong."""
         self.by_name = {tag.name: tag for tag in tags}
         self._at: dict[tuple[str, str], list[Tag]] = {}
         for tag in self.by_name.values():

@@ -40,11 +40,16 @@ Found = tuple[str, int, int | None]
 
 def read_tags(raw: bytes, path: str, assets: Mapping[str, Hosts]) -> list[Tag]:
     """The points of a tag map. PolicyError with every problem and its place."""
-    problems: list[Problem] = []
-    tags = _Reader(assets, problems).tags(raw)
+    tags, problems = look_at_tags(raw, assets)
     if problems:
         raise PolicyError(path, problems)
     return tags
+
+
+def look_at_tags(raw: bytes, assets: Mapping[str, Hosts]) -> tuple[list[Tag], list[Problem]]:
+    """The points with which nothing is wrong, and every problem."""
+    problems: list[Problem] = []
+    return _Reader(assets, problems).tags(raw), problems
 
 
 class _Reader:

@@ -63,10 +63,12 @@ def change(old: "Policy", new: "Policy", operations: Iterable[OperationRecord], 
 
 
 class Orders:
-    """Watches the file of the policy in force."""
+    """Watches the file of the policy in force, and the tag map that it names."""
 
     def __init__(self, path: Path, policy: "Policy", permits: "Permits" = tuple) -> None:
         self.path, self.policy, self._permits = path, policy, permits
+        self._named = _files(policy)
+        """Other files that the file names."""
         self._stamp = self._look()
         self.broken: str | None = None
         """What is wrong with the file, while the old policy stays in force."""
@@ -78,12 +80,8 @@ class Orders:
             self.policy = load_policy(self.path, permits)
         return self.policy
 
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = self.path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+    def _look(self) -> dict[Path, tuple[int, int, int] | None]:
+        return {path: _stamp(path) for path in (self.path, *map(Path, self._named))}
 
     def fresh(self, asked: bool = False) -> "Policy | None":
         """A policy to be taken over; None if nothing changed, or it is not sound: then `broken` says why."""
@@ -91,14 +89,16 @@ class Orders:
         if stamp == self._stamp and permits == self.policy.permits and not asked:
             return None
         self._stamp = stamp
-        if stamp is not None and not self.path.is_file():
+        if stamp[self.path] is not None and not self.path.is_file():
             self._refuse(f"{self.path}: is no file")  # a FIFO would be waited on
             return None
         try:
             policy = load_policy(self.path, permits)
         except PolicyError as error:
+            self._name(error.files or self._named)
             self._refuse(str(error).splitlines()[0])
             return None
+        self._name(_files(policy))
         if (policy.site, policy.realms) != (self.policy.site, self.policy.realms):
             self._refuse(f"{self.path}: another site, or other realms: to take it over, restart with another --data")
             return None
@@ -109,6 +109,23 @@ class Orders:
             return None
         return policy
 
+    def _name(self, files: tuple[str, ...]) -> None:
+        """Look at these from now on, too."""
+        self._named = files
+        self._stamp = {path: self._stamp.get(path, now) for path, now in self._look().items()}
+
     def _refuse(self, reason: str) -> None:
         self.broken = reason
         say(logging.ERROR, "policy_broken", f"the policy in force stays: {reason}")
+
+
+def _files(policy: "Policy") -> tuple[str, ...]:
+    return (policy.tags.path,) if policy.tags.path else ()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -192,3 +192,23 @@ conduits:
 def test_a_tag_map_that_is_not_there(name: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=told):
         load_bytes(f"otmon: 1\ntags: '{name}'\n".encode(), str(tmp_path / "p.yaml"))
+
+
+def test_a_tag_map_and_its_policy_tell_all_at_once(tmp_path: Path) -> None:
+    """What only follows from something that is wrong is not told: points of the map, devices of the policy."""
+    (tmp_path / "tags.csv").write_text(HEAD + "T1,plc-1,modbus,1,40,float31,,,,,\nT2,plc-2,modbus,1,42,int16,,,,,\n")
+    (tmp_path / "p.yaml").write_text("""otmon: 1
+tags: tags.csv
+zones: {z: {hosts: [10.0.0.0/16]}}
+assets: {plc-1: {hosts: [10.0.1.1]}, plc-2: {hosts: [10.0.1.256]}}
+conduits:
+  - {id: c, from: any, to: any, allow: [{protocol: modbus, points: [T1, T2], functions: [write_registers]}]}
+""")
+    with pytest.raises(PolicyError) as caught:
+        load_policy(tmp_path / "p.yaml")
+    told = str(caught.value).replace(f"{tmp_path}/", "").splitlines()
+    assert [line.split(": ")[:2] for line in told] == [
+        ["p.yaml:4:54", "assets.plc-2.hosts[0]"],
+        ["p.yaml:6:90", "conduits[0].allow[0].functions[0]"],
+        ["tags.csv:2:22", "type"],
+    ]
