@@ -57,7 +57,7 @@ def accept(
         raise Stop(f"not accepted: {error}") from None
     shown = os.path.relpath(path) if policy_path is None else str(policy_path)
     tests = str(Path(shown).with_name(found.tests_path.name))
-    emit(found.policy.diff(text, shown) + found.tests.diff(found.before or "", tests))
+    emit(found.policy.shown(text, shown) + found.tests.shown(found.before or "", tests))
     if dry_run:
         return RAN
     files = [(path, text, found.policy.text), (found.tests_path, found.before, found.tests.text)]

@@ -44,13 +44,16 @@ def explain(policy: Path, what: str, data: Path | None, moment: str | None, as_j
     functions = tuple((asked.key.protocol, asked.key[7:10]) for asked in questions)
     explainer = Explainer(loaded, functions)
     answers = [explainer.why(asked) for asked in questions]
-    edit = _edit(policy, loaded, answers)
+    before = policy.read_text(encoding="utf-8-sig")
+    edit = _edit(policy, before, loaded, answers)
     if as_json:
-        emit_json([{**_record(answer), "edit": edit and edit[0], "diff": edit and edit[1]} for answer in answers])
+        said = {"edit": edit and edit.what, "diff": edit and edit.diff(before, str(policy))}
+        emit_json([{**_record(answer), **said} for answer in answers])
         return RAN
     lines = [line for answer in answers for line in _lines(answer)]
     if edit is not None:
-        lines += ["", f"The smallest edit that permits it: {edit[0]}.", "", edit[1].rstrip("\n")]
+        shown = edit.shown(before, str(policy)).rstrip("\n")
+        lines += ["", f"The smallest edit that permits it: {edit.what}.", "", shown]
     emit("\n".join(lines) + "\n")
     return RAN
 
@@ -88,12 +91,11 @@ def _of_alert(name: str, data: Path, ts_ns: int | None, policy: "Policy") -> "li
     return found if ts_ns is None else [item._replace(ts_ns=ts_ns) for item in found]
 
 
-def _edit(path: Path, policy: "Policy", answers: "list[Why]") -> tuple[str, str] | None:
-    """(what is done, unified diff): one edit that permits all that is denied and that an edit can permit."""
+def _edit(path: Path, text: str, policy: "Policy", answers: "list[Why]") -> "Edit | None":
+    """One edit of the file, which has this text, that permits all that is denied and that an edit can permit."""
     from otmon.policy.edit import permits, smallest
     from otmon.policy.load import load_bytes
 
-    before = text = path.read_text(encoding="utf-8-sig")
     edit: Edit | None = None
     what: list[str] = []
     for answer in answers:
@@ -106,7 +108,7 @@ def _edit(path: Path, policy: "Policy", answers: "list[Why]") -> tuple[str, str]
         text = edit.text
         policy = load_bytes(text.encode(), str(path))
         what.append(edit.what)
-    return None if edit is None else (", ".join(dict.fromkeys(what)), edit.diff(before, str(path)))
+    return edit and edit._replace(what=", ".join(dict.fromkeys(what)))
 
 
 def _lines(answer: "Why") -> list[str]:

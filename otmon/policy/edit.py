@@ -5,6 +5,7 @@ permits exactly the operation. Every proposal is loaded and judged before it is 
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any, Final, NamedTuple
@@ -24,6 +25,7 @@ from otmon.policy.reader import Document, parse
 from otmon.policy.rows import DATA_SPACES, Row, part, span
 from otmon.policy.tags import cell_bits
 from otmon.policy.writes import WHOLE, Write
+from otmon.text import safe_text
 
 _WIDE: Final = 4096
 """Columns: no line is folded."""
@@ -41,6 +43,14 @@ class Edit(NamedTuple):
             before.splitlines(keepends=True), self.text.splitlines(keepends=True), path, path, n=2
         )
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+    def shown(self, before: str, path: str) -> str:
+        """The same for a terminal, on which text that turns its direction, or worse, shows another policy."""
+        return _SPACE.sub(lambda found: safe_text(found[0], 10 * len(found[0])), self.diff(before, path))
+
+
+_SPACE: Final = re.compile(r"[^\t\r\n]+|\r(?!\n)")
+"""What is not the end of a line, and not between words."""
 
 
 class Asked(NamedTuple):

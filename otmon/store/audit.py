@@ -121,7 +121,8 @@ def verify(db: sqlite3.Connection, kept: str | None = None) -> Looked:
         return Looked(count, last, f"entry {count + 1} cannot be read: the database is damaged ({error})")
     highest = _highest(db)
     if highest > count:
-        return Looked(count, last, f"entries {count + 1} to {highest} are gone: the end of the log was cut off")
+        gone = f"entry {highest} is" if highest == count + 1 else f"entries {count + 1} to {highest} are"
+        return Looked(count, last, f"{gone} gone: the end of the log was cut off")
     if not seen:
         return Looked(count, last, f"no entry has the hash {kept}: entries were cut off, or this is another log")
     return Looked(count, last, None)

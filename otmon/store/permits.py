@@ -18,8 +18,14 @@ from otmon.store.rows import text_of
 from otmon.text import safe_text
 
 _ENTRIES: Final = (
-    "SELECT entry FROM audit WHERE json_extract(entry, '$.action') IN ('permit_opened', 'permit_closed') ORDER BY n"
+    "SELECT n, json_extract(entry, '$.action'), CAST(entry AS BLOB) FROM audit"
+    " WHERE json_extract(entry, '$.action') IN ('permit_opened', 'permit_closed') ORDER BY n"
 )
+_DAMAGED: Final = (
+    "SELECT n, CASE WHEN json_valid(entry) THEN json_extract(entry, '$.action') ELSE 'permit_closed' END AS action,"
+    " CAST(entry AS BLOB) FROM audit WHERE action IN ('permit_opened', 'permit_closed') ORDER BY n"
+)
+"""The same where some entries are not even JSON: each of them may have closed a permit."""
 _COUNTS: Final = ("attempted", "accepted", "rejected", "partial", "unanswered", "unseen", "pending", "bytes")
 _ADD: Final = (
     "INSERT INTO permitted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -39,14 +45,38 @@ _BEFORE: Final = (
 
 
 def every(db: sqlite3.Connection) -> list[WorkPermit]:
-    """All that were ever opened, the oldest first. What somebody wrote by hand and cannot be read opens nothing."""
+    """All that were ever opened, the oldest first.
+
+    An entry that somebody wrote by hand and cannot be read opens nothing; if it closes, nobody knows what: everything.
+    """
     found: list[WorkPermit] = []
-    for (entry,) in db.execute(_ENTRIES):
+    for number, action, entry in _entries(db):
         try:
             found = _followed(found, orjson.loads(entry))
         except (KeyError, ValueError, TypeError, AttributeError):  # `otmon audit verify` says which it is
-            continue
+            if action == "permit_closed":
+                found = [_shut(permit, number, entry) for permit in found]
     return found
+
+
+def _entries(db: sqlite3.Connection) -> list[tuple[int, str, bytes]]:
+    """(number, action, entry) of those about permits."""
+    try:
+        return db.execute(_ENTRIES).fetchall()
+    except sqlite3.OperationalError:
+        return db.execute(_DAMAGED).fetchall()
+
+
+def _shut(permit: WorkPermit, number: int, entry: bytes) -> WorkPermit:
+    """Closed when the entry was written; if that cannot be read, it was never open."""
+    try:
+        at_ns = int(orjson.loads(entry)["ts_ns"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        at_ns = permit.since_ns
+    if at_ns >= permit.until_ns:
+        return permit
+    by = f"entry {number} of the audit log, which cannot be read"
+    return permit._replace(until_ns=max(at_ns, permit.since_ns), closed_by=by)
 
 
 def _followed(found: list[WorkPermit], record: dict[str, Any]) -> list[WorkPermit]:

@@ -264,3 +264,20 @@ def test_what_the_database_does_not_take_leaves_the_files(plant: Path, monkeypat
     monkeypatch.setattr(answer, "hand_over", busy)
     assert accept(plant, of(plant, "connect")) == 2
     assert files(plant) == before
+
+
+def test_what_is_shown_of_a_policy_turns_no_text(plant: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line that reads from right to left on a terminal may show another policy than the file is."""
+    path = plant / "plant.yaml"
+    lines = path.read_text().splitlines()
+    for number in (n for n, line in reversed(list(enumerate(lines))) if "values: 0-100" in line or not line.strip()):
+        lines.insert(number, "        # \u202epermitted\u202c by nobody")
+    path.write_text("\n".join([*lines, "# \u2066the end"]) + "\n")
+    assert accept(plant, of(plant, "read_holding_registers"), "--dry-run") == 0
+    shown = capsys.readouterr().out
+    question = "hmi-2 -> plc-3 modbus unit 1 write_single_register 45 = 120"
+    assert run(["policy", "explain", str(path), question]) == 0
+    for out in (shown, capsys.readouterr().out):
+        assert "\n@@ " in out
+        assert not set("\u202e\u202c\u2066") & set(out)
+        assert "\\u202e" in out or "\\u2066" in out
