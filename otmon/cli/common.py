@@ -14,6 +14,7 @@ from otmon.text import safe_text
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from otmon.policy.tags import TagMap
     from otmon.store.database import SiteDatabase
 
 RAN: Final = 0
@@ -175,14 +176,37 @@ def open_results(folder: Path) -> "Iterator[SiteDatabase]":
 
 def policy_of(folder: Path, results: "SiteDatabase") -> Path:
     """The policy that judged what is in the folder. Raises Stop if that is not known."""
+    return Path(_judged_by(folder, results)["path"])
+
+
+def tags_of(folder: Path, results: "SiteDatabase") -> "TagMap":
+    """The tag map of that policy; none if it is not known, or no longer what it was."""
+    from otmon.policy.errors import PolicyError
+    from otmon.policy.load import load_bytes
+    from otmon.policy.reader import read_bytes
+    from otmon.policy.tags import NO_TAGS
+
+    try:
+        said = _judged_by(folder, results)
+        path = str(said["path"])
+        raw = read_bytes(path) if Path(path).is_file() else b""
+        policy = load_bytes(raw, path) if b"tags" in raw else None
+    except (Stop, PolicyError):
+        return NO_TAGS
+    return policy.tags if policy is not None and policy.sha256 == said.get("sha256") else NO_TAGS
+
+
+def _judged_by(folder: Path, results: "SiteDatabase") -> "Mapping[str, Any]":
+    """`path` and `sha256` of a policy. Raises Stop."""
     import orjson
 
     for entry in reversed(list(results.audit_log())):
         record = entry.record()
         if record["action"] in ("policy_loaded", "policy_changed") and "path" in record["detail"]:
-            return Path(record["detail"]["path"])
+            detail: Mapping[str, Any] = record["detail"]
+            return detail
     try:
-        found = orjson.loads((folder / "summary.json").read_bytes())["policy"]["path"]
+        found = orjson.loads((folder / "summary.json").read_bytes())["policy"]
+        return {"path": str(found["path"]), "sha256": found.get("sha256")}
     except (OSError, ValueError, KeyError, TypeError):
         raise Stop(f"{folder}: does not say which policy judged it; name it with --policy FILE") from None
-    return Path(found)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from otmon.cli.common import emit, emit_json, emit_rich, folder_argument, form_options, open_results
+from otmon.cli.common import emit, emit_json, emit_rich, folder_argument, form_options, open_results, tags_of
 
 ROWS = 500
 """Rows of a table for people; --json and --csv give all."""
@@ -71,12 +71,14 @@ def assets(folder: Path, form: str | None) -> None:
 def operations(folder: Path, form: str | None) -> None:
     """Show who did what to what.
 
-    Client, server, function, target, how often, with which outcome, in which rhythm.
+    Client, server, function, target, how often, with which outcome, in which rhythm. Points are called by the names
+    that the tag map of the policy gives them, as long as both are what they were.
     """
     from otmon.site.records import operation_record
 
     with open_results(folder) as results:
         found = results.operations
+        tags = None if form else tags_of(folder, results)
     if form == "json":
         emit_json(map(operation_record, found))
     elif form == "csv":
@@ -87,7 +89,7 @@ def operations(folder: Path, form: str | None) -> None:
     else:
         from otmon.outputs.tables import operations_table
 
-        emit_rich(lambda out: out.print(operations_table(found, ROWS)))
+        emit_rich(lambda out: out.print(operations_table(found, ROWS, tags=tags)))
 
 
 @click.command(epilog="\b\nExamples:\n  otmon blocks\n  otmon blocks results/week --csv > blocks.csv\n")

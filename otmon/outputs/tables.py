@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
@@ -14,6 +14,9 @@ from otmon.site.assets import Asset
 from otmon.site.graph import Graph
 from otmon.site.timing import period
 from otmon.text import safe_text
+
+if TYPE_CHECKING:
+    from otmon.policy.tags import Tag, TagMap
 
 CELL_CHARS: Final = 400
 ID_DIGITS: Final = 8
@@ -104,8 +107,10 @@ def target_text(target: Target | None) -> str:
     return " ".join(filter(None, (target.space, target.name, interval)))
 
 
-def operations_table(operations: Sequence[OperationRecord], limit: int, title: str = "Operations") -> Fitted:
-    """Busiest first."""
+def operations_table(
+    operations: Sequence[OperationRecord], limit: int, title: str = "Operations", tags: "TagMap | None" = None
+) -> Fitted:
+    """Busiest first. `tags`: names of points."""
     columns = (
         "client",
         "server",
@@ -132,7 +137,7 @@ def operations_table(operations: Sequence[OperationRecord], limit: int, title: s
             cell(key.protocol),
             cell(unit),
             cell(key.function),
-            cell(target_text(key.target)),
+            cell(target_text(key.target) + (_points(tags.touched(key)) if tags else "")),
             number(counts.attempted),
             number(counts.accepted),
             cell(duration(timing[0]) if timing else ""),
@@ -140,6 +145,12 @@ def operations_table(operations: Sequence[OperationRecord], limit: int, title: s
         )
     _more(table, limit, len(operations))
     return table
+
+
+def _points(found: "Sequence[Tag]") -> str:
+    """` (Dosing 5, Dosing 6, 8 more)`."""
+    names = [tag.label for tag in found[:2]] + ([f"{len(found) - 2} more"] if len(found) > 2 else [])
+    return f" ({', '.join(names)})" if names else ""
 
 
 def blocks_table(blocks: Sequence[BlockRecord], limit: int) -> Fitted:
