@@ -74,6 +74,8 @@ class Points:
         if not asked and not self._judge.sets(event[c.E_SHAPE]):
             state.shapes[event[c.E_SHAPE], c.S_SAMPLED] -= messages  # the next sample stands for them
             return
+        if state.shapes[event[c.E_SHAPE], c.S_SAMPLE] == c.SAMPLE_ALWAYS and self._credit <= 0:
+            return  # asked for by others, too
         if self._credit < -self._at_once * POINT_VALUES:  # more than was asked for: writes that are judged one by one
             self._shed += 1
             return

@@ -12,6 +12,7 @@ from otmon.capture.batch import REC_TS, Batch
 from otmon.capture.inputs import open_inputs
 from otmon.engine.ageing import Ageing
 from otmon.engine.collect import Collector
+from otmon.engine.followed import Followed
 from otmon.engine.glance import Busy, Counted, counted
 from otmon.engine.judge import Judge
 from otmon.engine.loop import LOOP
@@ -81,6 +82,7 @@ class Run:
         self.points: Points | None = None
         if points_per_s is not None:
             self.points = Points(self.state, self._names, self._judge, points_per_s / share)
+        self._followed = Followed(self.state, self._judge, policy)
         self._collector = Collector(self.state, self._names, self._judge)
         self._slow = SlowPath(LOOP, PROTOCOLS, self._reopened, force=force_slow)
         self._defrag = Defragmenter()
@@ -220,8 +222,10 @@ class Run:
                     self._collector.transfer(event)
                 if flags & c.EVF_MESSAGE and self._messages is not None:
                     self._messages.write(event)
-                if flags & (c.EVF_SAMPLE | c.EVF_BESIDE) and self.points is not None:
-                    self.points.take(event)
+                if flags & (c.EVF_SAMPLE | c.EVF_BESIDE):
+                    if self.points is not None:
+                        self.points.take(event)
+                    self._followed.take(event)
             elif kind == c.EV_OUTCOME:
                 if self._judge.shadow is not None:
                     self._judge.shadow.settle(event)
@@ -263,6 +267,7 @@ class Run:
         self._collector.permitted.mark(self._policy, self.last_ts_ns)
         self._policy = policy
         self._judge.adopt(policy, self.last_ts_ns)
+        self._followed.adopt(policy)
         self._collector.adopt(self.last_ts_ns)
 
     def age(self, now_ns: int) -> bool:

@@ -8,6 +8,7 @@ from otmon.policy.effects import NOTHING, Effect, Effects, Image
 from otmon.policy.judge import Policy
 from otmon.policy.point_limits import concerns
 from otmon.policy.verdict import Verdict
+from otmon.policy.writes import Write
 from otmon.wire import columns as c
 
 Written = Sequence[tuple[Op, float]]
@@ -48,6 +49,10 @@ class Shadow:
         if self.effects.points:
             self._image.forget(policy.tags, _where(keys[0]), self.effects)
         return self.effects
+
+    def read(self, policy: Policy, key: OperationKey, shown: Sequence[Write], ts_ns: int) -> None:
+        """What a device says of its points."""
+        self._image.read(policy.tags, _where(key), shown, ts_ns, key.server)
 
     def awaits(self, number: int) -> bool:
         """The outcome of this message decides what points hold."""

@@ -1,7 +1,7 @@
-"""What requests write, bit by bit, whatever function sets it."""
+"""What requests write, and responses show, bit by bit, whatever function it is."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from otmon.model import Message, Op
 from otmon.policy.rows import WRITING, span
@@ -9,6 +9,7 @@ from otmon.policy.tags import cell_bits
 from otmon.policy.writes import WHOLE, Write
 from otmon.protocols.s7comm.tables import BIT, ELEMENT_AREAS
 from otmon.protocols.s7comm.targets import area_name
+from otmon.wire.contract import Protocol
 
 _MOST: Final = 4096
 """Positions that one item of a damaged request is taken to write."""
@@ -60,16 +61,40 @@ def _switched(point: Mapping[str, object]) -> int | None:
 
 def _s7comm(message: Message, written: Sequence[tuple[Op, float]]) -> Iterator[Write]:
     for item in message.body.get("items", ()):
-        content = bytes.fromhex(item.get("written", {}).get("raw", ""))
-        if "area_raw" not in item or item["area_raw"] in ELEMENT_AREAS:
-            continue
-        space, first = area_name(item["area_raw"], item["db"]), item["address"]
-        if item["transport_raw"] == BIT:
-            if item["count"] == len(content) == 1:
-                yield Write(space, first, (content[0] & 1) << item["bit"], 1 << item["bit"])
-            continue
-        for at, octet in enumerate(content):
-            yield Write(space, first + at, octet, 0xFF)
+        yield from _octets(item, item.get("written", {}))
+
+
+def _octets(item: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Write]:
+    """What stands, by these data, at the address of an item."""
+    content = bytes.fromhex(data.get("raw", ""))
+    if "area_raw" not in item or item["area_raw"] in ELEMENT_AREAS:
+        return
+    space, first = area_name(item["area_raw"], item["db"]), item["address"]
+    if item["transport_raw"] == BIT:
+        if item["count"] == len(content) == 1:
+            yield Write(space, first, (content[0] & 1) << item["bit"], 1 << item["bit"])
+        return
+    for at, octet in enumerate(content):
+        yield Write(space, first + at, octet, 0xFF)
+
+
+def shown(protocol: Protocol, message: Message) -> list[Write]:
+    """What a response says of positions, as if it were written there. Of DNP3 nothing: outputs have no such answer."""
+    if protocol.name == "s7comm":
+        items = message.body.get("items", ()) if message.function == "read_var" else ()
+        return [
+            write
+            for item in items
+            if "missing_bytes" not in item and item.get("asked", {}).get("length") == len(item.get("raw", "")) // 2
+            for write in _octets(item["asked"], item)
+        ]
+    if protocol.name != "modbus":
+        return []
+    return [
+        Write(target.space, target.start, int(value), (1 << cell_bits(target.space)) - 1)
+        for access, target, value in protocol.points(message)
+        if access == "read" and target.start is not None
+    ]
 
 
 _WRITES: Final = {"modbus": _modbus, "dnp3": _dnp3, "s7comm": _s7comm}

@@ -163,6 +163,18 @@ class Image:
             self._device_of.pop(next(iter(told)), None)
             del told[next(iter(told))]
 
+    def read(
+        self, tags: TagMap, where: tuple[str, str, str, Unit], shown: Iterable[Write], ts_ns: int, client: str
+    ) -> None:
+        """The device itself said so, but for what it is just being told: it may have answered before it did that."""
+        told = self._open.get(_device(where), {}).values()
+        busy = {(write.space, write.position) for message in told for write in message.writes}
+        fresh = [write for write in shown if (write.space, write.position) not in busy]
+        effects = self.effects(tags, where, fresh)
+        same = {e.tag for e in effects.points if e.before is not None and e.after == (e.before.value,)}
+        changed = Effects(tuple(effect for effect in effects.points if effect.tag not in same))
+        self.note(tags, where, fresh, changed, ts_ns, client)
+
     def awaits(self, number: int) -> bool:
         """It is to be said what became of this message."""
         return number in self._device_of

@@ -5,16 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from otmon.engine.run import Run
+from otmon.engine.writes import shown, writes
 from otmon.policy.effects import Image
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_policy
 from otmon.policy.writes import Write
+from otmon.protocols import PROTOCOLS
+from otmon.wire import columns as c
 from tests.engine.test_episodes import SECOND, WAYS, at_times
 from tests.engine.traffic import Exchange, frames
 from tests.engine.world import Seen, see
+from tests.engine.world import write as write_capture
 from tests.hostile.kit import Session
 from tests.policy.policy_kit import op, registers
 from tests.protocols.modbus_corpus import adu
+from tests.protocols.s7_streams import any_item, s7
 
 TAGS = """point,asset,protocol,unit,address,type,order,scale,offset,units,label
 T1,plc-1,modbus,1,40,float32,ABCD,,,degC,T1 set-point
@@ -258,3 +264,86 @@ def test_a_point_of_another_scale_has_no_last_value(tmp_path: Path) -> None:
     image.note(old, where, write, image.effects(old, where, write), 1, "10.0.2.1")
     (same,), (other,) = (image.effects(tags, where, write).points for tags in (old, new))
     assert (same.text(), other.text()) == ("Level 10.0 -> 10.0 cm", "Level 100 cm (last value unknown)")
+
+
+def read(address: int, *registers: int, n: int) -> Exchange:
+    data = struct.pack(f">{len(registers)}H", *registers)
+    request = adu(3, struct.pack(">HH", address, len(registers)), transaction=n)
+    return request, adu(3, bytes([len(data)]) + data, transaction=n)
+
+
+def test_a_step_is_measured_from_what_was_read(tmp_path: Path) -> None:
+    """The operator means the step from what the device shows, whoever set that, seen or not."""
+    rules = policy(tmp_path, "{protocol: modbus, points: [T1, T2], values: 0-1000, step: 5}")
+    titles = alerts(
+        rules,
+        (1, read(30, *[0] * 10, *real(50.0), 7, n=1)),
+        (2, write(40, *real(54.0), n=2)),
+        (3, read(40, *real(80.0), n=3)),
+        (4, write(40, *real(84.0), n=4)),
+        (5, read(40, *real(84.0), n=5)),
+        (6, write(40, *real(90.0), n=6)),
+        (7, (read(40, *real(1.0), n=7)[0], adu(0x83, b"\2", transaction=7))),
+        (8, write(40, *real(91.0), n=8)),
+        (9, read(40, 0x42, n=9)),
+        (10, read(41, 0, n=10)),
+    )
+    assert told(titles) == [
+        "T1 set-point 84.0 -> 90.0 degC | Row sets allows steps of 5 degC there; 84.0 is from 10.0.2.1."
+    ]
+
+
+def test_what_is_read_is_from_the_device(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [LEVEL], rate: 1/s}")
+    titles = alerts(
+        rules,
+        *((n, read(50, 100, n=n)) for n in range(1, 9)),
+        (9, write_one(50, 170, n=9)),
+        (10, write_one(50, 190, n=10)),
+    )
+    assert told(titles) == ["Level 17.0 -> 19.0 cm | Row sets allows 1 cm/s there; 17.0 is from 10.0.2.1, 1 s before."]
+
+
+def test_an_answer_that_comes_while_the_device_is_told_something_else_does_not_count(tmp_path: Path) -> None:
+    rules = policy(tmp_path, "{protocol: modbus, points: [FREE], step: 10}")
+    (ask, shows), (tell, done) = read(70, 100, n=1), write_one(70, 110, n=2)
+    last = write_one(70, 121, n=3)
+    session = Session("10.0.2.1", "10.0.1.1")
+    talk = [*session.handshake(), session.send(ask), session.send(tell), session.send(shows, from_client=False)]
+    talk += [session.send(done, from_client=False), session.send(last[0]), session.send(last[1], from_client=False)]
+    seen = [see(talk, rules, **way) for way in WAYS]
+    assert {told([alert["title"] for alert in one.policy_alerts()])[0] for one in seen} == {
+        "Speed 110 -> 121 rpm | Row sets allows steps of 10 rpm there; 110 is from 10.0.2.1."
+    }
+
+
+def test_reads_cost_nothing_without_steps(tmp_path: Path) -> None:
+    """Nothing is asked for then; with them, of other reads the first one alone."""
+    exchanges = [(n * SECOND, read(address, 1, 2, n=n)) for n, address in enumerate((40, 40, 40, 1, 1, 1), 1)]
+    path = str(write_capture(tmp_path / "c.pcap", frames(at_times(exchanges))))
+    for limit, answers in (("", 0), (", step: 5", 3 + 1)):
+        run = Run(policy(tmp_path, f"{{protocol: modbus, points: [T1], values: 0-60{limit}}}"), seed=1, batch_frames=1)
+        asked: list[int] = []
+        take = run._followed.take
+
+        def count(event: list[int], asked: list[int] = asked, take: Any = take) -> None:
+            asked.append(event[c.E_REQUEST])
+            take(event)
+
+        run._followed.take = count  # type: ignore[method-assign]
+        run.read([path])
+        assert sum(request > 0 for request in asked) == answers
+
+
+def test_octets_that_a_controller_shows_are_those_that_were_written() -> None:
+    """S7: an item that is read back says what writing it said, bit or bytes; an item that failed says nothing."""
+    s7comm = next(protocol for protocol in PROTOCOLS if protocol.name == "s7comm")
+    items = [any_item(2, 6, 10, 0x84, 32), any_item(1, 1, 10, 0x84, 83), any_item(2, 2, 10, 0x84, 160)]
+    data = b"\0\4\0\x30" + b"ABCDEF" + b"\0\3\0\1\1\0" + b"\0\4\0\x10HI"
+    wrote = s7comm.decode(s7(1, bytes([5, 3]) + b"".join(items), data), True, None)
+    request = s7(1, bytes([4, 3]) + b"".join(items), b"")
+    answer = b"\xff\4\0\x30" + b"ABCDEF" + b"\xff\3\0\1\1\0" + b"\x0a\0\0\0"
+    told = s7comm.decode(s7(3, bytes([4, 3]), answer), False, request)
+    expected = [write for write in writes("s7comm", wrote, s7comm.written(wrote)) if write.position < 20]
+    assert shown(s7comm, told) == expected
+    assert len(expected) == 7
