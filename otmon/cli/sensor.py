@@ -58,10 +58,11 @@ def run(settings: "Settings", view: bool) -> None:
     rehearse()
     clock, notifier, beside, outlet = Clock(), Notifier(), _Beside(settings, view), Outlet(settings)
     outlet.begin()  # before there are rings, which it would hold open
-    rings, watched = open_rings(settings.all_interfaces, settings.filter, settings.jobs), False
+    jobs = _jobs(settings.jobs, policy)
+    rings, watched = open_rings(settings.all_interfaces, settings.filter, jobs), False
     try:
         per_s = points_per_s(outlet.streams)
-        sources, front = _shared(rings, policy, settings.jobs, view, per_s) if settings.jobs > 1 else (rings, None)
+        sources, front = _shared(rings, policy, jobs, view, per_s) if jobs > 1 else (rings, None)
         beside.open()
         dropped = give_up(settings.user, data, [policy_path] if policy_path is not None else [])
         keep = Retention(keep_ns=settings.keep * DAY_NS, max_bytes=settings.keep_bytes)
@@ -103,6 +104,15 @@ def run(settings: "Settings", view: bool) -> None:
         outlet.close()
         for ring in rings:
             ring.close()
+
+
+def _jobs(asked: int, policy: "Policy | None") -> int:
+    """One where points have names: what each was last set to, by whomever, is known where all frames are read."""
+    if asked > 1 and policy is not None and policy.tags:
+        text = "the policy has a tag map: one process reads, as each point may be set by several clients (see --jobs)"
+        complain(text, "warning")
+        return 1
+    return asked
 
 
 def _shared(

@@ -74,8 +74,8 @@ class Points:
         if not asked and not self._judge.sets(event[c.E_SHAPE]):
             state.shapes[event[c.E_SHAPE], c.S_SAMPLED] -= messages  # the next sample stands for them
             return
-        if state.shapes[event[c.E_SHAPE], c.S_SAMPLE] == c.SAMPLE_ALWAYS and self._credit <= 0:
-            return  # asked for by others, too
+        if self._credit <= 0 and self._followed(event[c.E_SHAPE]):
+            return
         if self._credit < -self._at_once * POINT_VALUES:  # more than was asked for: writes that are judged one by one
             self._shed += 1
             return
@@ -100,6 +100,13 @@ class Points:
         names = pair.realm, pair.client, pair.server, protocol.name, message.unit
         for access, target, value in values:
             self._keep(PointRecord(*names, access, target, value, event[c.E_TS], messages))
+
+    def _followed(self, shape: int) -> bool:
+        """All messages of the shape are asked for, whoever takes values (otmon.engine.followed)."""
+        policy = self._judge.policy
+        if policy is None or not policy.watched:
+            return False
+        return bool(self._state.shapes[shape, c.S_SAMPLE] == c.SAMPLE_ALWAYS)
 
     def _keep(self, point: PointRecord) -> None:
         """The last value read, and each other value written."""

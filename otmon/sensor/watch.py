@@ -124,6 +124,9 @@ class Sensor:
         self.audit("sensor_started", "The sensor watches.", interfaces=", ".join(s.interface for s in self.sources))
         if policy is not None:
             self.audit("policy_loaded", "A policy is in force.", path=safe_path(policy.path), sha256=policy.sha256)
+            if policy.watched:
+                text = "the last value is not known yet: their limits hold from the first read or write of each on"
+                say(logging.WARNING, "points_unknown", f"of points with step or rate ({len(policy.watched)}) {text}")
 
     def _resume(self) -> None:
         """Go on with the episodes of an earlier run."""
