@@ -274,8 +274,9 @@ def _write(output: str, text: str) -> None:
 def _say(learned: "Draft", output: str, updated: bool) -> None:
     where = "the policy" if output == "-" else output
     what = f"{where}: added" if updated else f"{where} permits what was seen:"
+    wider = f"wider bounds in {_count(learned.wider, 'row')}, " if learned.wider else ""
     note(
-        f"{what} {_count(learned.rows, 'row')} in {_count(learned.conduits, 'conduit')}, "
+        f"{what} {wider}{_count(learned.rows, 'row')} in {_count(learned.conduits, 'conduit')}, "
         f"{_count(learned.zones, 'zone')}; for review, and denied: {_count(learned.review, 'row')}"
     )
 

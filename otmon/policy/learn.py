@@ -17,6 +17,7 @@ from otmon.policy.intervals import Intervals, merge, overlaps
 from otmon.policy.judge import Policy
 from otmon.policy.learn_file import Seen, added, annotated, has_ended, row_places
 from otmon.policy.learn_text import conduit_lines, header, quote, zone_lines
+from otmon.policy.learn_values import widened
 from otmon.policy.load import load_bytes
 from otmon.policy.propose import Place, Proposal, propose, roles
 from otmon.policy.reader import parse
@@ -46,6 +47,8 @@ class Draft(NamedTuple):
     policy: Policy
     rows_of: dict[str, list[OperationRecord]]
     """Row -> the operations it is about."""
+    wider: int = 0
+    """Rows of which the bounds became wider."""
 
 
 def learn(
@@ -106,6 +109,11 @@ def update(
     text, zones = _with_zones(text, path, everything)
     policy = load_bytes(text.encode(), path)
     late = REASONS["late"] if has_ended(text) else None
+    wider = 0
+    if values and mode != "exact" and not late:
+        times = {record.key: record.first_ts_ns for record in records if because(record) is None}
+        text, memory, wider = widened(text, path, memory, values, times)
+        policy = load_bytes(text.encode(), path) if wider else policy
     sorted_out = _Sorted()
     for record in records:
         kind, _ = placed(policy, record)
@@ -133,7 +141,7 @@ def update(
     rows_of = by_row(policy, records)
     text = annotated(text, path, {name: _seen(found) for name, found in rows_of.items()}, source)
     rows = sum(len(conduit.rows) for conduit in new), sum(len(conduit.rows) for _, conduit in review)
-    return Draft(text, memory, zones, len(new), *rows, policy, rows_of)
+    return Draft(text, memory, zones, len(new), *rows, policy, rows_of, wider)
 
 
 class _Sorted:
