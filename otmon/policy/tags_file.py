@@ -96,7 +96,7 @@ class _Reader:
 
     # --- whole file -------------------------------------------------------------------------------------------------
     def _wrong(self, cell: Cell, key: str, wrong: str, right: str) -> None:
-        self._problems.append(Problem(cell.line, cell.column, key, wrong, right))
+        self._problems.append(Problem(cell.line, cell.column, safe_text(key), wrong, right))
 
     def _broken(self, line: int, column: int, wrong: str, right: str) -> None:
         self._wrong(Cell(line, column, ""), "", wrong, right)

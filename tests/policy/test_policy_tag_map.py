@@ -1,5 +1,6 @@
 """Tag maps: what they may say, and that everything wrong with one is told at once, each at its place."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,18 @@ import pytest
 from otmon.policy import tags_file
 from otmon.policy.errors import PolicyError
 from otmon.policy.load import load_bytes, load_policy
-from otmon.policy.tags import Tag
-from otmon.policy.tags_file import read_tags
+from otmon.policy.tags import Tag, cell_bits
+from otmon.policy.tags_file import look_at_tags, read_tags
 from otmon.policy.zones import Hosts
+from tests.effort import examples
 
 ASSETS = {"plc-1": Hosts(((10, 10),)), "plc-2": Hosts(((11, 11),))}
 HEAD = "point,asset,protocol,unit,address,type,order,scale,offset,units,label\n"
+DAMAGE = (
+    *(b"\r", b"\n", b'"', b",", b";", b"\t", b"\xff", b"\0", b"\x1b[31m", "\u202e".encode(), b"=", b"1e99", b"nan"),
+    *(b"inf", b"-", b".", b"65535", b"99999999", b"#", b" ", b"\xef\xbb\xbf", b'"' * 50, b"," * 200, b"0" * 300),
+    *(b"1e-50", b"g41 "),
+)
 
 
 def tags(text: str | bytes) -> list[Tag]:
@@ -212,3 +219,36 @@ conduits:
         ["p.yaml:6:90", "conduits[0].allow[0].functions[0]"],
         ["tags.csv:2:22", "type"],
     ]
+
+
+def test_what_is_wrong_is_told_in_plain_text() -> None:
+    """Names of columns too: all of a damaged map is hostile."""
+    text = HEAD.rstrip("\n") + ",\u202eun\x1bits\nT1,plc-1,modbus,1,40,int16,,,,\t,,a\x07\n"
+    told = problems(text)
+    assert [line.split(": ")[0] for line in told] == ["t.csv:1:71", "t.csv:2:31", "t.csv:2:34"]
+    assert all(line.isprintable() for line in told)
+
+
+@pytest.mark.parametrize("seed", range(examples(200)))
+def test_a_damaged_map_ends_in_points_or_in_problems(seed: int) -> None:
+    """Whatever was lost or put in: every problem has its place and is plain text, every point can be told."""
+    rng = random.Random(seed)
+    damaged = bytearray(
+        HEAD.encode() + b'T1,plc-1,modbus,1,40,float32,CDAB,0.1,-4,degC,"a, ""b"""\r\nP,plc-1,modbus,,60.3,bool\n' * 2
+    )
+    for _ in range(rng.choice((1, 2, 3, 8))):
+        at = rng.randrange(len(damaged) + 1)
+        if rng.random() < 0.4:
+            del damaged[at : at + rng.randrange(1, 12)]
+        else:
+            damaged[at:at] = rng.choice(DAMAGE)
+    found, wrong = look_at_tags(bytes(damaged), ASSETS)
+    lines = damaged.count(b"\n") + damaged.count(b"\r") + 1
+    assert all(1 <= problem.line <= lines for problem in wrong)
+    assert all(problem.column >= 1 for problem in wrong)
+    assert all(line.isprintable() for line in str(PolicyError("t.csv", wrong)).splitlines())
+    for tag in found:
+        cells = {tag.start + n: (1 << cell_bits(tag.space)) - 1 for n in range(tag.size)}
+        value = tag.value(cells) if cell_bits(tag.space) else 1.5
+        assert value is not None
+        assert tag.measured(value).isprintable()
