@@ -190,8 +190,8 @@ def _of_data(folder: Path) -> Input:
 
     with open_results(folder) as results:
         part = results.part()
-        alerts = (alert for alert in results.alerts if alert["operation"]["function"] == CONFLICT)
-        doubted = {_conversation(alert) for alert in alerts}
+        about = (alert for alert in results.alerts if alert["operation"] is not None)
+        doubted = {_conversation(alert) for alert in about if alert["operation"]["function"] == CONFLICT}
         count = LIVE_COUNT if results.health else 1
         source = f"the data of {safe_text(folder.resolve().name)}"
         return Input(list(part.operations), _asked(part), doubted, {}, source, count, results.name)

@@ -53,7 +53,9 @@ def test_only_what_is_for_review_is_denied(path):
     assert bool(learned) == bool(denied)
 
 
-@pytest.mark.parametrize("path", QUICK + [pytest.param(path, marks=pytest.mark.long) for path in REST], ids=str)
+@pytest.mark.parametrize(
+    "path", QUICK + [pytest.param(path, marks=pytest.mark.long) for path in REST], ids=lambda path: path.name
+)
 def test_no_mode_denies_what_was_seen(path):
     """With the bounds of what was written, too; the same connections and functions in each."""
     listener = Listener(Realms())
