@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from html import escape  # xml.sax.saxutils imports an HTTP client
 from typing import Final
 
 from otmon.site.graph import Graph, node_attributes, to_networkx
@@ -30,19 +31,11 @@ _Attributes = Mapping[str, str | int | float]
 
 @lru_cache(maxsize=4096)
 def _xml(text: str) -> str:
-    if _PLAIN(text):
-        return text
-    from xml.sax.saxutils import escape  # which imports an HTTP client
-
-    return escape(_NOT_XML.sub("\ufffd", text))
+    return text if _PLAIN(text) else escape(_NOT_XML.sub("\ufffd", text), quote=False)
 
 
 def _attr(text: str) -> str:
-    if _PLAIN(text):
-        return f'"{text}"'
-    from xml.sax.saxutils import quoteattr
-
-    return quoteattr(_NOT_XML.sub("\ufffd", text))
+    return '"' + (text if _PLAIN(text) else escape(_NOT_XML.sub("\ufffd", text))) + '"'
 
 
 class _Keys:

@@ -76,7 +76,6 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shell(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     env = os.environ | {
-        "OTMON_INTERPRET": "1",
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
     }

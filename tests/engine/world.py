@@ -12,9 +12,12 @@ import struct
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import orjson
 
 from otmon.engine import analyze
 from otmon.site.site import Site
@@ -36,11 +39,17 @@ class Frame(NamedTuple):
     cut: int | None = None
 
 
-class Seen(NamedTuple):
+@dataclass
+class Seen:
     """Everything a run says, `frames` and `ot_bytes` apart for the sums."""
 
     picture: dict[str, Any]
-    messages: list[dict[str, Any]]
+    lines: bytes
+    """What it wrote of messages."""
+
+    @cached_property
+    def messages(self) -> list[dict[str, Any]]:
+        return [orjson.loads(line) for line in self.lines.splitlines()]
 
     @property
     def frames(self) -> dict[str, int]:
@@ -68,8 +77,13 @@ def write(path: Path, frames: Iterable[Frame | bytes]) -> Path:
     return path
 
 
+ATOMS = frozenset([type(None), bool, int, float, str])
+
+
 def plain(value: Any) -> Any:
     """JSON-ready and in one order: sets and dicts sorted, tuples as lists, anything else by its slots."""
+    if type(value) in ATOMS:
+        return value
     if isinstance(value, dict):
         if all(isinstance(key, str) for key in value):
             return {key: plain(value[key]) for key in sorted(value)}
@@ -77,8 +91,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(map(plain, value), key=repr)
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, str | int | float):
+        return [item if type(item) in ATOMS else plain(item) for item in value]
+    if isinstance(value, str | int | float):
         return value
     return {name: plain(getattr(value, name)) for name in sorted(value.__slots__) if name != "_room"}
 
@@ -99,7 +113,7 @@ def see_files(paths: Sequence[Path], policy: Any = None, messages: bool = True, 
     check_sums(result.part.frames, result.part.ot_bytes)
     assert result.part.frames["captured"] == sum(i.frames for i in result.inputs)
     picture = {**picture_of(result.part, policy), "messages": hashlib.sha256(lines).hexdigest()}
-    return Seen(picture, [json.loads(line) for line in lines.splitlines()])
+    return Seen(picture, lines)
 
 
 def picture_of(part: Any, policy: Any) -> dict[str, Any]:
@@ -152,7 +166,7 @@ def same(a: Seen, b: Seen, way: str) -> None:
     for name, value in a.picture.items():
         if name != "messages" and value != b.picture[name]:
             raise AssertionError(f"{way}: {difference(value, b.picture[name], name)}")
-    if a.messages != b.messages or a.picture["messages"] != b.picture["messages"]:
+    if a.lines != b.lines:
         raise AssertionError(f"{way}: {difference(a.messages, b.messages, 'messages')}")
 
 

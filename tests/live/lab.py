@@ -150,13 +150,18 @@ class Lab:
             finally:
                 enter(home.fileno(), _CLONE_NEWNET)
 
-    def inject(self, frames: Sequence[bytes], host: str = "switch", interface: str | None = None) -> None:
+    def wire(self, host: str, interface: str) -> socket.socket:
+        """Each `send` of it puts a raw frame there. To close it takes the kernel 20 ms: keep it for many frames."""
+        with self.inside(host):
+            made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        made.bind((interface, 0))
+        return made
+
+    def inject(self, frames: Sequence[bytes], host: str = "switch") -> None:
         """Send raw frames: by default into the switch's end of the mirror cable, past the switch."""
-        name = interface or (MONITOR if host == "switch" else "eth0")
-        with self.inside(host), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
-            sock.bind((name, 0))
+        with self.wire(host, MONITOR if host == "switch" else "eth0") as wire:
             for frame in frames:
-                sock.send(frame)
+                wire.send(frame)
 
     def counter(self, host: str, interface: str, direction: str = "tx", what: str = "packets") -> int:
         """The interface's own count."""

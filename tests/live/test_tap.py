@@ -26,11 +26,11 @@ def test_a_link_through_a_tap():
                 rings.append(Ring(name, number, blocks=16))
 
         def send():
-            for at in range(0, len(frames), 5):
-                for frame in frames[at : at + 5]:
-                    side = int(frame.data[6:12] > frame.data[:6] and not frame.data[0] & 1)
-                    plant.inject([frame.data], "switch", SIDES[side])
-                time.sleep(0.001)
+            with plant.wire("switch", SIDES[0]) as one, plant.wire("switch", SIDES[1]) as other:
+                for at in range(0, len(frames), 5):
+                    for frame in frames[at : at + 5]:
+                        (other if frame.data[6:12] > frame.data[:6] and not frame.data[0] & 1 else one).send(frame.data)
+                    time.sleep(0.001)
 
         intake, run = Intake(rings, [SIDES]), Run(seed=1)
         sender = threading.Thread(target=send)
