@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,35 @@ def counted(counter: Counter[str]) -> dict[str, int]:
     return {key: counter[key] for key in sorted(counter, key=lambda key: [int(part) for part in key.split("/")])}
 
 
+COUNTED = (
+    "frame.protocols", "_ws.malformed", "tcp.dstport", "udp.dstport", "modbus.func_code", "modbus.exception_code",
+    "dnp3.al.func", "dnp3.ctl.prifunc", "dnp3.ctl.secfunc", "s7comm.header.rosctr", "s7comm.param.func",
+    USERDATA + "funcgroup", USERDATA + "subfunc", "tcp.analysis.retransmission", "tcp.analysis.duplicate_ack",
+    "tcp.analysis.lost_segment",
+)  # fmt: skip
+
+
+@cache
+def frames(capture: Path) -> list[Row]:
+    """Every frame of a capture: tshark takes longer to start than to read it."""
+    return list(rows(capture, "frame", *COUNTED))
+
+
+def of(capture: Path, protocol: str) -> Iterator[Row]:
+    """Frames in which tshark sees a protocol; not those that an ICMP error quotes."""
+    for row in frames(capture):
+        (protocols,) = row["frame.protocols"]
+        if protocol in protocols.split(":") and "icmp" not in protocols.split(":"):
+            yield row
+
+
 def modbus(capture: Path) -> dict[str, Any]:
     """Function codes without 0x80; requests are what goes to a server's port."""
     requests: Counter[str] = Counter()
     responses: Counter[str] = Counter()
     exceptions: Counter[str] = Counter()
     servers = (["502"], [str(RTU_PORT)])
-    for row in rows(
-        capture, "modbus && !icmp", "tcp.dstport", "udp.dstport", "modbus.func_code", "modbus.exception_code"
-    ):
+    for row in of(capture, "modbus"):
         codes = row["modbus.func_code"]
         (requests if row["tcp.dstport"] + row["udp.dstport"] in servers else responses).update(codes)
         if row["modbus.exception_code"]:
@@ -54,8 +75,7 @@ def dnp3(capture: Path) -> dict[str, Any]:
     """Application functions, and link frames by function (primary and secondary share codes: 'prm/function')."""
     functions: Counter[str] = Counter()
     links: Counter[str] = Counter()
-    fields = ("dnp3.al.func", "dnp3.ctl.prm", "dnp3.ctl.prifunc", "dnp3.ctl.secfunc")
-    for row in rows(capture, "dnp3", *fields):
+    for row in of(capture, "dnp3"):
         functions.update(row["dnp3.al.func"])
         links.update(f"1/{code}" for code in row["dnp3.ctl.prifunc"])
         links.update(f"0/{code}" for code in row["dnp3.ctl.secfunc"])
@@ -67,8 +87,7 @@ def s7comm(capture: Path) -> dict[str, Any]:
     rosctr: Counter[str] = Counter()
     functions: dict[str, Counter[str]] = {"1": Counter(), "2": Counter(), "3": Counter()}
     userdata: Counter[str] = Counter()
-    fields = ("s7comm.header.rosctr", "s7comm.param.func", USERDATA + "funcgroup", USERDATA + "subfunc")
-    for row in rows(capture, "s7comm", *fields):
+    for row in of(capture, "s7comm"):
         (kind,) = row["s7comm.header.rosctr"]
         rosctr[kind] += 1
         if kind in functions:
@@ -81,7 +100,7 @@ def s7comm(capture: Path) -> dict[str, Any]:
 
 def count(capture: Path) -> dict[str, Any]:
     """Everything the expectation of one capture holds."""
-    malformed = [bool(row["_ws.malformed"]) for row in rows(capture, "frame", "frame.number", "_ws.malformed")]
+    malformed = [bool(row["_ws.malformed"]) for row in frames(capture)]
     found: dict[str, Any] = {"frames": len(malformed), "malformed": sum(malformed)}
     for name, counter in (("modbus", modbus), ("dnp3", dnp3), ("s7comm", s7comm)):
         result = counter(capture)
