@@ -44,7 +44,7 @@ demo: .venv/.installed
 # Kernels are compiled once before, so that the two workers do not both do it.
 test: .venv/.tests
 	$(BIN)/otmon warm
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadgroup --no-loadscope-reorder
 
 test-long: .venv/.tests
 	$(BIN)/otmon warm

@@ -3,6 +3,11 @@
 import os
 
 
+def thorough() -> bool:
+    """Whether everything is to be tried."""
+    return os.environ.get("OTMON_THOROUGH") == "1"
+
+
 def examples(whole: int) -> int:
     """For `settings(max_examples=...)`."""
-    return whole if os.environ.get("OTMON_THOROUGH") == "1" else max(10, whole // 3)
+    return whole if thorough() else max(10, whole // 3)

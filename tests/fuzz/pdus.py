@@ -22,7 +22,7 @@ from tests.protocols import test_dnp3_fuzz, test_modbus_fuzz, test_s7comm_fuzz
 
 CORPUS = Path(__file__).parent / "corpus"
 CHECKS = {"modbus": test_modbus_fuzz, "dnp3": test_dnp3_fuzz, "s7comm": test_s7comm_fuzz}
-"""Each has `check(pdu)`, with all that key and decoder owe each other, and a CORPUS of well-formed PDUs."""
+"""Each has `check(pdu)`, with all that key and decoder owe each other, and `known()`, well-formed PDUs."""
 MOST_BYTES = 512
 KEPT = Path("out/fuzz")
 
@@ -51,7 +51,7 @@ def corpus() -> Iterator[bytes]:
 def seeds() -> Iterator[bytes]:
     """Well-formed PDUs, as requests and beside one, and a small one of everything that has a name."""
     for number, protocol in enumerate(PROTOCOLS):
-        known = CHECKS[protocol.name].CORPUS[:400]
+        known = CHECKS[protocol.name].known()[:400]
         for n, pdu in enumerate(known):
             before = known[n - 1][:255] if n % 2 else b""
             yield bytes([number << 1 | n // 2 & 1, len(before)]) + before + pdu
