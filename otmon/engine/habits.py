@@ -96,6 +96,8 @@ class Habits:
         """Connections of control protocols whose client was seen to open them; whoever was called may ask, too."""
         conns = self._state.conns
         rows = rows[(conns[rows, c.C_PROTO] >= 0) & (conns[rows, c.C_STACK] != 0)]
+        if not len(rows):  # as for most that close in a flood, one by one
+            return
         flows = 2 * rows + np.maximum(conns[rows, c.C_CLIENT], 0)
         opened = self._state.flows[flows, c.F_BITS] & c.FLOW_SYN != 0
         rows, flows = rows[opened], flows[opened]

@@ -112,22 +112,29 @@ def test_any_traffic_while_rows_move(frames: list[Frame], name: str, seed: int) 
     check(write(scratch() / "h.pcap", frames), policies()[name], seed)
 
 
+def elsewhere(frame: bytes, at: int, more: int) -> bytes:
+    """A TCP frame whose port at this place is so much higher, with the checksum that belongs to it (RFC 1624)."""
+    port, checksum = (int.from_bytes(frame[place : place + 2], "big") for place in (at, 50))
+    checksum = (0xFFFF ^ checksum) + more
+    checksum = 0xFFFF ^ ((checksum & 0xFFFF) + (checksum >> 16))
+    moved = frame[:at] + (port + more).to_bytes(2, "big") + frame[at + 2 :]
+    return moved[:50] + checksum.to_bytes(2, "big") + moved[52:]
+
+
 def test_connections_that_ended_make_room() -> None:
     """Twice as many connections as the tables hold at once, beside one that polls all along."""
     cache.choose(["-"])
     from otmon.engine.run import Run
 
     poll, run = Session("10.0.2.1", "10.0.1.1"), Run(None, seed=1)
+    others = [Session("10.0.3.1", f"10.0.4.{number % 50}", 10_000 + number, 8000) for number in range(5000)]
+    ended = [(one.handshake()[0], one.send(flags=0x14, from_client=False)) for one in others]
     frames, ts_ns, sizes, total = [*poll.handshake()], START_NS, [], 0
     for round_ in range(7):
-        for number in range(5000):
-            session = Session("10.0.3.1", f"10.0.4.{number % 50}", 10_000 + number, 8000 + round_)
-            frames += [session.handshake()[0], session.send(flags=0x14, from_client=False)]
+        for number, (asked, refused) in enumerate(ended):
+            frames += [elsewhere(asked, 36, round_), elsewhere(refused, 34, round_)]
             if number % 1000 == 0:
-                frames += [
-                    poll.send(REQUEST),
-                    poll.send(bytes.fromhex("00010000000701030400010002"), from_client=False),
-                ]
+                frames += [poll.send(REQUEST), poll.send(ANSWER, from_client=False)]
         path = write(scratch() / "many.pcap", (Frame(ts_ns + i * 1000, frame) for i, frame in enumerate(frames)))
         for batch in open_inputs([str(path)]):
             run.feed(batch)

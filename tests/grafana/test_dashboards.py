@@ -168,7 +168,7 @@ def wrong() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What TypeScript says of each dashboard it does not like, ours and wrong ones, at once: it reads the schema long."""
+    """What TypeScript says of each dashboard it does not like, ours and wrong ones, in one run of it."""
     folder = tmp_path_factory.mktemp("boards")
     (folder / "node_modules").symlink_to(schema_folder() / "node_modules")
     for path in ("package.json", "board.ts", "tsconfig.json"):
