@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("otmon")
 FIRST = (
     "elastic", "test_replay", "test_watch", "verify", "test_tshark", "test_jobs", "test_outputs", "test_policy_page",
     "test_owner", "test_dnp3_fuzz", "test_crew", "test_courier", "test_harvest", "test_ageing", "test_metamorphic",
-    "test_metamorphic_jobs", "test_carriers", "test_ring", "test_floods", "test_evasion", "test_intake",
+    "test_metamorphic_jobs", "test_ring", "test_floods", "test_evasion", "test_intake",
 )  # fmt: skip
 """Groups of more than ten seconds, those that wait for others before those that calculate."""
 

@@ -32,6 +32,7 @@ def below(seen: Any) -> list[dict[str, Any]]:
     return [o for o in seen.picture["operations"] if o["key"][1] == "10.0.2.77"]
 
 
+@pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize("protocol", IP_CARRIERS)
 @pytest.mark.parametrize("options", [{}, {"force_slow": True}, {"jobs": 2}], ids=["fast", "slow", "jobs"])
 def test_ip_carriers_are_named_and_judged(protocol: int, options: dict[str, Any]) -> None:
@@ -109,6 +110,7 @@ NESTED = {
 }
 
 
+@pytest.mark.usefixtures("one_process")
 @pytest.mark.parametrize("case", NESTED)
 @pytest.mark.parametrize("options", [{}, {"jobs": 2}, {"jobs": 3}], ids=["one", "two", "three"])
 def test_who_talks_through_a_tunnel_that_is_not_entered(case: str, options: dict[str, Any]) -> None:

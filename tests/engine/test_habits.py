@@ -172,6 +172,7 @@ def test_whoever_numbers_at_random_has_no_habit() -> None:
     assert numbering["signatures"][VARIOUS][0] == 20
 
 
+@pytest.mark.usefixtures("one_process")
 def test_jobs_batches_and_paths_give_the_same() -> None:
     plcs = [f"10.0.1.{n}" for n in range(11, 15)]
     frames: list[Frame] = []

@@ -1,14 +1,9 @@
 """One process or several, compiled or interpreted: the same result."""
 
-import multiprocessing
 import os
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,24 +19,6 @@ from tests.hostile.kit import Session, fragments
 
 ROOT = Path(__file__).parents[2]
 RELAXED = settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-
-
-class Here:
-    """A context of processes that are all this one, and a pool of it."""
-
-    Event = threading.Event
-
-    @contextmanager
-    def Pool(self, *_: Any) -> Any:
-        yield self
-
-    def apply_async(self, function: Any, args: Any) -> Any:
-        return SimpleNamespace(get=lambda: function(*args))
-
-
-@pytest.fixture
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Here())
 
 
 def everything() -> list[Frame]:
@@ -95,13 +72,11 @@ def test_several_inputs() -> None:
     same(see_files(paths), see_files(paths, jobs=3), "3 jobs")
 
 
+@pytest.mark.usefixtures("one_process")
 @RELAXED
 @given(captures(), st.sampled_from(["none", "permitted", "refused"]), st.sampled_from([2, 3]))
 def test_spoilt_conversations(capture: list[Frame], rules: str, jobs: int) -> None:
-    usual = see(capture, policies()[rules])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multiprocessing, "get_context", lambda _: Here())
-        same(usual, see(capture, policies()[rules], jobs=jobs), f"{jobs} jobs")
+    same(see(capture, policies()[rules]), see(capture, policies()[rules], jobs=jobs), f"{jobs} jobs")
 
 
 def digests(files: list[Path], interpreted: bool) -> list[str]:

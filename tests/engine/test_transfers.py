@@ -215,6 +215,7 @@ def test_a_download_that_was_broken_off_may_have_changed_it() -> None:
     assert changes(see(frames)) == []
 
 
+@pytest.mark.usefixtures("one_process")
 def test_clients_in_different_jobs_are_compared() -> None:
     frames = story(
         ("upload", UP, OB1), ("upload", UP, OTHER), ("upload", b"0C00007A", OB1), ("upload", b"0C00007A", OTHER),
