@@ -41,7 +41,8 @@ demo: .venv/.installed
 	$(BIN)/otmon warm
 	$(BIN)/otmon analyze captures/plant.pcap --policy rules/plant.yaml --out out/demo
 
-# Kernels are compiled once before, so that the two workers do not both do it.
+# Kernels are compiled once before, so that not every worker does it. Three of them on two cores, because the tests of
+# the live sensor and of Elasticsearch wait for others much of their time.
 test: .venv/.tests
 	$(BIN)/otmon warm
 	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadgroup --no-loadscope-reorder

@@ -93,7 +93,7 @@ def places_of(frames: list[Frame], shares: list[Batches]) -> dict[tuple[int, int
     return places
 
 
-@pytest.mark.parametrize("jobs", [2, 3])
+@pytest.mark.parametrize("jobs", [pytest.param(2, marks=pytest.mark.long), 3])
 def test_jobs_give_what_one_process_gives(tmp_path: Path, jobs: int) -> None:
     frames = frames_of("plant.pcap")
     for name in ("one", "many"):
