@@ -51,7 +51,9 @@ def tcpdump(plant, path):
 # --- the same as a file ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", [POLICY, None], ids=["judged", "unjudged"])
+@pytest.mark.parametrize(
+    "policy", [pytest.param(POLICY, id="judged"), pytest.param(None, id="unjudged", marks=pytest.mark.long)]
+)
 def test_watched_and_captured_traffic_is_understood_alike(plant, data, policy):
     frames = same_order(CAPTURES)
     path, out = data.parent / "tcpdump.pcap", data.parent / "out"
