@@ -5,9 +5,10 @@ from typing import Final, NamedTuple
 
 from otmon.policy.axes import Axes, Side
 from otmon.policy.functions import Triple
+from otmon.policy.index import Index
 from otmon.policy.judge import Policy
 from otmon.policy.permitted import Permit, Permitted, permitted
-from otmon.policy.space import Box, Index, contains, intersect, subtract_all, uncovered, union
+from otmon.policy.space import Box, contains, intersect, subtract_all, uncovered, union
 
 MAX_PIECES: Final = 24
 """Boxes in which a difference is told; where it takes more, the whole box is told, and that not all of it is new."""

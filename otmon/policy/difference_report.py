@@ -6,9 +6,9 @@ from typing import Any
 from otmon.model import OperationKey
 from otmon.policy.axes import Axes, Side
 from otmon.policy.difference import Change, Difference
+from otmon.policy.index import Index
 from otmon.policy.phrases import Phrases
 from otmon.policy.replay import Groups, Replay
-from otmon.policy.space import Index
 
 CAUSES = {"free": "hosts that are not monitored", "chatter": "broadcast and discovery (chatter)"}
 

@@ -38,6 +38,8 @@ def overlaps(ranges: Intervals, low: int, high: int) -> bool:
 
 def contains_all(ranges: Intervals, other: Intervals) -> bool:
     """Every number of `other` is in the set."""
+    if len(ranges) == 1 and other:
+        return ranges[0][0] <= other[0][0] and other[-1][1] <= ranges[0][1]
     return all(covers(ranges, low, high) for low, high in other)
 
 

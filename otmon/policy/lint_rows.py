@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from otmon.policy.axes import Axes, Side
+from otmon.policy.index import Index
 from otmon.policy.judge import Policy
 from otmon.policy.permitted import Permit, permitted
 from otmon.policy.rows import Row
-from otmon.policy.space import Box, Index, contains, intersect, uncovered
+from otmon.policy.space import Box, contains, intersect, uncovered
 from otmon.policy.wording import listed
 from otmon.policy.zones import Zone
 

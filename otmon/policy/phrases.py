@@ -27,6 +27,9 @@ class Phrases:
         self._functions: dict[str, set[str]] = {}
         for protocol, (_, name, _) in axes.functions:
             self._functions.setdefault(protocol, set()).add(name)
+        self._called: dict[str, list[str | None]] = {}
+        for space, called in axes.places:
+            self._called.setdefault(space, []).append(called)
         self._tags = list(policy.tags.by_name.values())
         sites = policy.sites
         self._names: dict[Intervals, str] = {EVERYTHING: ANYBODY}
@@ -133,9 +136,8 @@ class Phrases:
     def targets(self, numbers: Intervals) -> str:
         """As rows name them."""
         full = self._axes.all.target
-        rest = without(full, numbers)
-        if sum(high - low for low, high in rest) < sum(high - low for low, high in numbers) and rest:
-            return f"any target but {self._spaces(rest)}"
+        if 0 < _size(full) - _size(numbers) < _size(numbers):
+            return f"any target but {self._spaces(without(full, numbers))}"
         return self._spaces(numbers)
 
     def _spaces(self, numbers: Intervals) -> str:
@@ -161,7 +163,7 @@ class Phrases:
                 inside = (max(low - base, 0), min(high - base, POSITIONS - 1))
                 spaces.setdefault(space, {}).setdefault(name, []).append(inside)
         for space, names in spaces.items():
-            every = [name for other, name in places if other == space]
+            every = self._called[space]
             by_ranges: dict[Intervals, list[str | None]] = {}
             for name in every:
                 if name in names:
@@ -213,6 +215,10 @@ class Phrases:
                 if when - but == now:
                     return f"during {window.text()}, except during {other.text()}"
         return f"at times, as at {axes.moment_text(min(now))}"
+
+
+def _size(ranges: Intervals) -> int:
+    return sum(high - low + 1 for low, high in ranges)
 
 
 def _numbers(ranges: Intervals) -> Iterator[int]:

@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from otmon.policy.index import Index
 from otmon.policy.intervals import Intervals, overlap
 from otmon.policy.reach import Join, Map
-from otmon.policy.space import Box, Index, union
+from otmon.policy.space import Box, union
 
 if TYPE_CHECKING:
     import networkx

@@ -4,13 +4,9 @@ A box is a tuple of `Intervals`, none of them empty; a union is a list of boxes.
 stands for, and how names, hosts, values and windows of time become whole numbers, is `otmon.policy.axes`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from otmon.policy.intervals import Intervals, both, contains_all, covers, distance, merge, overlap, without
+from otmon.policy.intervals import Intervals, both, contains_all, covers, merge, without
 
 Box = tuple[Intervals, ...]
 Point = Sequence[int]
@@ -101,103 +97,3 @@ def union(boxes: Iterable[Box]) -> list[Box]:
                 for rest, sides in groups.items()
             ]
     return [box for n, box in enumerate(out) if not any(n != m and contains(wide, box) for m, wide in enumerate(out))]
-
-
-class Near(NamedTuple):
-    """How far a point is from a box."""
-
-    number: int
-    """Of the box in its index."""
-    weight: int
-    """Sum of the weights of the axes on which the point lies outside."""
-    distances: tuple[int, ...]
-    """For each axis, how many steps to the nearest number inside."""
-
-
-class Index:
-    """Many boxes, asked which of them could meet a box or come near to a point.
-
-    Kept as bounds in floating point: rounding keeps the order, so a box that meets another is never missed.
-    """
-
-    def __init__(self, boxes: Iterable[Box]) -> None:
-        self.boxes = tuple(boxes)
-        axes = len(self.boxes[0]) if self.boxes else 0
-        self._low = self._bounds(axes, 0)
-        self._high = self._bounds(axes, 1)
-        # The axis that tells most boxes apart is looked at first, and alone for all of them.
-        self._order = sorted(range(axes), key=lambda axis: -len(np.unique(self._low[axis])))
-        alike = np.all((self._low == self._low[:, :1]) & (self._high == self._high[:, :1]), axis=1).tolist()
-        # Where all have the same bounds, the first one stands for all.
-        self._some = [slice(1) if same else slice(None) for same in alike]
-
-    def _bounds(self, axes: int, end: int) -> NDArray[np.float64]:
-        shape = (axes, len(self.boxes))
-        numbers = (float(box[axis][-end][end]) for axis in range(axes) for box in self.boxes)
-        return np.fromiter(numbers, np.float64, axes * len(self.boxes)).reshape(shape)
-
-    def meeting(self, box: Box) -> Iterator[int]:
-        """Numbers of the boxes that have a point in common with this one, in their order."""
-        if not self.boxes:
-            return
-        first, *others = self._order
-        side = box[first]
-        found = np.flatnonzero((self._low[first] <= float(side[-1][1])) & (self._high[first] >= float(side[0][0])))
-        for axis in others:
-            if not len(found):
-                return
-            low, high = float(box[axis][0][0]), float(box[axis][-1][1])
-            found = found[(self._low[axis][found] <= high) & (self._high[axis][found] >= low)]
-        for number in found.tolist():
-            other = self.boxes[number]
-            if all(overlap(other[axis], box[axis]) for axis in self._order):
-                yield number
-
-    def nearest(self, point: Point, weights: Sequence[int], steps: Sequence[int], count: int = 1) -> list[Near]:
-        """The boxes with the least weight of axes that do not fit, then the fewest steps, then in their order.
-
-        `weights`: one for each axis; `steps`: what a step along it counts (0 where numbers are mere names). Exact:
-        bounds on both decide which boxes are measured.
-        """
-        if not self.boxes:
-            return []
-        weight = np.zeros(len(self.boxes), np.int32)
-        for axis, at in enumerate(map(float, point)):
-            low, high = self._low[axis][self._some[axis]], self._high[axis][self._some[axis]]
-            weight += np.int32(weights[axis]) * ((low > at) | (high < at))
-        best: list[tuple[int, int, int, tuple[int, ...]]] = []
-        for level in np.flatnonzero(np.bincount(weight)).tolist():
-            if len(best) >= count and level > best[-1][0]:
-                break
-            numbers = np.flatnonzero(weight == level)
-            far = self._far(numbers, point, steps)
-            for at in np.argsort(far, kind="stable").tolist():
-                if len(best) >= count and (level, far[at]) > best[-1][:2]:
-                    break
-                best = sorted([*best, self._measured(int(numbers[at]), point, weights, steps)])[:count]
-        return [Near(number, weight, distances) for weight, _, number, distances in best]
-
-    def _far(self, numbers: NDArray[np.int64], point: Point, steps: Sequence[int]) -> NDArray[np.float64]:
-        """At most the steps to each of these boxes."""
-        far = np.zeros(len(numbers))
-        for axis, at in enumerate(map(float, point)):
-            if steps[axis]:
-                some = numbers[self._some[axis]]
-                below, above = self._low[axis][some] - at, at - self._high[axis][some]
-                far += steps[axis] * np.maximum(np.maximum(below, above), 0)
-        return far
-
-    def _measured(
-        self, number: int, point: Point, weights: Sequence[int], steps: Sequence[int]
-    ) -> tuple[int, int, int, tuple[int, ...]]:
-        weight = far = 0
-        distances = []
-        for side, at, heavy, step in zip(self.boxes[number], point, weights, steps, strict=True):
-            # Most sides are one range.
-            low, high = side[0]
-            off = distance(side, at) if len(side) > 1 else low - at if at < low else at - high if at > high else 0
-            if off:
-                weight += heavy
-                far += step * off
-            distances.append(off)
-        return weight, far, number, tuple(distances)

@@ -1,24 +1,28 @@
 """Why a policy permits or denies an operation: the row that decides, or the nearest rows and what they lack."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from otmon.model import OperationKey
 from otmon.policy.axes import NONE, Axes, Side, link
 from otmon.policy.edit import Asked, effects_of, measured, permits
 from otmon.policy.functions import TRANSPORTS
+from otmon.policy.index import Index
 from otmon.policy.intervals import Intervals, contains_all, distance, without
 from otmon.policy.judge import Policy
 from otmon.policy.nearest import WEIGHTS
 from otmon.policy.permitted import Permit, permitted
 from otmon.policy.phrases import Phrases
 from otmon.policy.rows import Row, part, span
-from otmon.policy.space import Box, Index, uncovered
+from otmon.policy.space import Box, uncovered
 from otmon.policy.verdict import Verdict
 from otmon.policy.wording import ranges_text
 
 ROWS: Final = 3
 """Nearest rows that are told."""
+MAX_SAID: Final = 4096
+"""Targets of rows whose words are kept."""
 _WEIGHTS: Final = (
     *(WEIGHTS["client"], WEIGHTS["client"], WEIGHTS["server"], WEIGHTS["function"], WEIGHTS["port"]),
     *(WEIGHTS["unit"], WEIGHTS["unit"], 1, 1, 1, 1, WEIGHTS["window"]),
@@ -94,6 +98,8 @@ class Explainer:
         self.policy = policy
         self.axes = Axes([policy], functions)
         self._phrases = Phrases(self.axes, policy)
+        # The same rows are near again and again.
+        self._targets = lru_cache(MAX_SAID)(self._phrases.targets)
         self._space = permitted(policy, self.axes)
         rows = [permit for permit in self._space.permits if permit.row is not None]
         protocols = {row.protocol for permit in rows if (row := permit.row) is not None}
@@ -112,7 +118,7 @@ class Explainer:
         """KeyError: the function is not on the axes."""
         key, ts_ns, _ = asked
         verdict = self.policy.judge(key, ts_ns)
-        if permits(self.policy, asked):
+        if verdict.permit and (asked.value is None or permits(self.policy, asked)):
             return Why(asked, verdict, True, self._permitted(key, verdict), ())
         if not verdict.permit and verdict.row is not None:
             return Why(asked, verdict, False, verdict.separation or "", ())
@@ -142,13 +148,13 @@ class Explainer:
         protocol = asked.key.protocol if self._permits.get(asked.key.protocol) else ""
         found: dict[str, NearRow] = {}
         index, permits_ = self._index[protocol], self._permits[protocol]
-        for near in index.nearest(point, _WEIGHTS, _STEPS, 2 * ROWS):
-            row, rule = permits_[near.number].row, permits_[near.number].rule
+        for number in index.nearest(point, _WEIGHTS, _STEPS, 2 * ROWS):
+            row, rule = permits_[number].row, permits_[number].rule
             assert row is not None
             assert rule is not None
             if row.id in found or len(found) >= ROWS:
                 continue
-            side = Side(*index.boxes[near.number])
+            side = Side(*index.boxes[number])
             axes = [
                 name
                 for name, ranges, asks in zip(Side._fields, side, box, strict=True)
@@ -162,7 +168,10 @@ class Explainer:
         key = asked.key
         points = effects_of(self.policy, asked).points
         units = {effect.tag.units for effect in points if row.points is not None}
-        allows = _SAY[axis](self._phrases, getattr(side, axis), row, units)
+        if axis == "target":
+            allows = self._targets(side.target)
+        else:
+            allows = _SAY[axis](self._phrases, getattr(side, axis), row, units)
         beyond: float | None = None
         value, step = measured(self.policy, asked)
         if axis == "value" and value is not None and row.values is not None:
@@ -191,10 +200,9 @@ _SAY: Final[dict[str, Callable[[Phrases, Intervals, Row, set[str]], str]]] = {
     "port": _numbers,
     "master": _numbers,
     "unit": _numbers,
-    "target": lambda phrases, ranges, row, units: phrases.targets(ranges),
     "value": lambda phrases, ranges, row, units: phrases.values(ranges, "value", units),
     "step": lambda phrases, ranges, row, units: phrases.values(ranges, "step", units),
     "rate": lambda phrases, ranges, row, units: phrases.values(ranges, "rate", units),
     "time": lambda phrases, ranges, row, units: row.window.text() if row.window is not None else "always",
 }
-"""What a row allows on an axis, in words."""
+"""What a row allows on an axis, in words; targets apart."""
