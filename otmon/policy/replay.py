@@ -5,14 +5,19 @@ with a window is asked at the first and at the last time of an operation: if it 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from otmon.model import OperationKey, Target
 from otmon.policy.chatter import CHATTY
-from otmon.policy.intervals import covers, merge
+from otmon.policy.intervals import Intervals, merge
 from otmon.policy.judge import Cover, Policy
-from otmon.policy.rows import Row, part, span
+from otmon.policy.rows import Row, part
 from otmon.policy.verdict import SEVERITIES, AlertKind, Severity
+from otmon.policy.windows import Window
 
 BY_ITSELF: Final = "-"
 """Instead of a row: hosts that are not monitored, and chatter."""
@@ -27,7 +32,36 @@ class Seen(NamedTuple):
     last_ts_ns: int
 
 
-Groups = Iterable[tuple[OperationKey, list[Seen]]]
+class Sightings:
+    """Where an operation was seen: rows of (space, start, end, name, times, first time, last time).
+
+    '' for no target, -1 where it has no start, end or name.
+    """
+
+    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Seen]:
+        return (self[at] for at in range(len(self._rows)))
+
+    def __getitem__(self, at: int) -> Seen:
+        space, start, end, name, times, first_ts_ns, last_ts_ns, _ = self._rows[at]
+        target = None
+        if space:
+            numbers = None if start < 0 else start, None if end < 0 else end
+            target = Target(space, *numbers, None if name == -1 else name)
+        return Seen(target, times, first_ts_ns, last_ts_ns)
+
+    @cached_property
+    def columns(self) -> tuple[tuple[Any, ...], ...]:
+        """The rows, turned."""
+        return tuple(zip(*self._rows, strict=True))
+
+
+Groups = Iterable[tuple[OperationKey, Sightings]]
 """Operations without their targets, and where each was seen."""
 
 
@@ -66,9 +100,9 @@ class Tally:
         self.operations = self.times = 0
         self.first_ts_ns, self.last_ts_ns = 2**63 - 1, -(2**63)
 
-    def add(self, seen: Seen) -> None:
-        """One more operation."""
-        self.operations += 1
+    def add(self, seen: Seen, operations: int = 1) -> None:
+        """One more operation, or as many of which this is the sum."""
+        self.operations += operations
         self.times += seen.times
         self.first_ts_ns = min(self.first_ts_ns, seen.first_ts_ns)
         self.last_ts_ns = max(self.last_ts_ns, seen.last_ts_ns)
@@ -91,33 +125,35 @@ class Replay:
         """Operations that a row permits which limits values."""
         self._now = 0
         self._findings: dict[tuple[object, ...], Finding] = {}
+        self._why: dict[Finding, str | None] = {}
 
     def run(self, groups: Groups) -> None:
         """Ask about all of them, and count."""
         for op, seen in groups:
             tallies: Tallies = {}
-            for item, outcome in zip(seen, self.outcomes(op, seen), strict=True):
-                self.count(op, item, outcome, tallies)
+            if self._windows(op):
+                for item, outcome in zip(seen, self.outcomes(op, seen), strict=True):
+                    self.count(op, item, outcome, tallies)
+                continue
+            cover, alone = self._alone(op, seen)
+            times, first, last = (np.array(column) for column in seen.columns[4:7])
+            # What one row decides is counted at once, where it came first.
+            for at in _firsts(alone):
+                if alone[at] == ASK:
+                    self.count(op, seen[at], self._outcome(op, seen[at], cover, ASK), tallies)
+                    continue
+                same = np.flatnonzero(alone == alone[at])
+                figures = int(times[same].sum()), int(first[same].min()), int(last[same].max())
+                outcome = self._outcome(op, seen[at], cover, alone[at])
+                self.count(op, Seen(seen[at].target, *figures), outcome, tallies, len(same))
 
-    def outcomes(self, op: OperationKey, seen: list[Seen]) -> Iterator[Outcome]:
+    def outcomes(self, op: OperationKey, seen: Sightings) -> Iterator[Outcome]:
         """What the policy says of an operation on each of its targets."""
         policy = self.policy
-        windows = policy.windows_between(op) if policy.windows else frozenset()
+        windows = self._windows(op)
         if not windows:
-            self._now = self._now or seen[0].first_ts_ns
-            cover = policy.cover(op, self._now)
-            spaces: dict[tuple[str, str | None], _Space] = {}
-            plain = not (cover.never or cover.free or op.protocol in CHATTY)
-            for target, _, ts_ns, _ in seen:
-                if plain and target is not None and target.start is not None:
-                    place = (target.space, target.name)
-                    space = spaces.get(place) or spaces.setdefault(place, _Space(cover, target))
-                    low, high = span(target)
-                    row = space.row(low, high)
-                    if row is not None or not space.has(low, high):
-                        yield Outcome(row is not None, row, ts_ns)
-                        continue
-                yield Outcome(*policy.decide(cover, op._replace(target=target)), ts_ns)
+            cover, alone = self._alone(op, seen)
+            yield from (self._outcome(op, item, cover, row) for item, row in zip(seen, alone.tolist(), strict=True))
             return
         known: dict[object, Cover] = {}
         for target, _, first_ts_ns, last_ts_ns in seen:
@@ -131,17 +167,38 @@ class Replay:
             assert outcome is not None
             yield outcome
 
-    def count(self, op: OperationKey, seen: Seen, outcome: Outcome, tallies: Tallies) -> None:
-        """Add one operation to the row that permits it, or to what is denied like it; `tallies`: of this operation."""
-        self.operations += 1
+    def _windows(self, op: OperationKey) -> frozenset[Window]:
+        return self.policy.windows_between(op) if self.policy.windows else frozenset()
+
+    def _alone(self, op: OperationKey, seen: Sightings) -> tuple[Cover, NDArray[np.int64]]:
+        """What decides at any time, and for each target the place among its rows of the one that does; NOBODY, ASK."""
+        self._now = self._now or seen[0].first_ts_ns
+        cover = self.policy.cover(op, self._now)
+        if cover.never or cover.free or op.protocol in CHATTY:
+            return cover, np.full(len(seen), ASK)
+        return cover, _deciding(cover, seen)
+
+    def _outcome(self, op: OperationKey, seen: Seen, cover: Cover, row: int) -> Outcome:
+        if row == NOBODY:
+            return Outcome(False, None, seen.first_ts_ns)
+        if row != ASK:
+            return Outcome(True, cover.permits[row][0], seen.first_ts_ns)
+        return Outcome(*self.policy.decide(cover, op._replace(target=seen.target)), seen.first_ts_ns)
+
+    def count(self, op: OperationKey, seen: Seen, outcome: Outcome, tallies: Tallies, operations: int = 1) -> None:
+        """Add one operation to the row that permits it, or to what is denied like it; `tallies`: of this operation.
+
+        `operations`: as many, of which `seen` is the sum and has the target of the first.
+        """
+        self.operations += operations
         permit, row, _ = outcome
         place = (permit, row and row.id)
         tally = tallies.get(place)
         if tally is None:
             tally = tallies[place] = self._tally(op, seen, outcome)
         if row is not None and row.limited:
-            self.valued += permit
-        tally.add(seen)
+            self.valued += permit * operations
+        tally.add(seen, operations)
 
     def _tally(self, op: OperationKey, seen: Seen, outcome: Outcome) -> Tally:
         key = op._replace(target=seen.target)
@@ -150,7 +207,7 @@ class Replay:
         finding = self.finding(op, seen.target, outcome)
         tally = self.denied.get(finding)
         if tally is None:
-            tally = self.denied[finding] = Tally(key, self.policy.judge(key, outcome.ts_ns).separation)
+            tally = self.denied[finding] = Tally(key, self._why[finding])
         return tally
 
     def finding(self, op: OperationKey, target: Target | None, outcome: Outcome) -> Finding:
@@ -172,26 +229,66 @@ class Replay:
                 op.protocol,
                 op.function,
             )
+            self._why.setdefault(finding, verdict.separation)
         return finding
 
 
-class _Space:
-    """The rows that permit something of one address space, for one function between two hosts."""
+NOBODY: Final = -1
+ASK: Final = -2
+"""No single row decides, or what decides is no target's place."""
 
-    def __init__(self, cover: Cover, target: Target) -> None:
-        self._rows = [(row, None if parts is None else part(parts, target)) for row, parts in cover.permits]
-        self._together = merge(pair for _, ranges in self._rows for pair in ranges or ())
 
-    def has(self, low: int, high: int) -> bool:
-        """The rows together permit it, if none does alone."""
-        return covers(self._together, low, high)
+def _firsts(alone: NDArray[np.int64]) -> list[int]:
+    """Where each row decides for the first time, and every place to ask about; in order."""
+    rows, firsts = np.unique(alone, return_index=True)
+    return sorted([*firsts[rows != ASK].tolist(), *np.flatnonzero(alone == ASK).tolist()])
 
-    def row(self, low: int, high: int) -> Row | None:
-        """The first row that permits all of it alone."""
-        for row, ranges in self._rows:
-            if ranges is None or covers(ranges, low, high):
-                return row
-        return None
+
+def _deciding(cover: Cover, seen: Sightings) -> NDArray[np.int64]:
+    """For each target the first row that permits all of it alone; NOBODY, if they do not together either; else ASK."""
+    spaces, starts, ends, names, *_ = seen.columns
+    low, end = np.array(starts), np.array(ends)
+    high = np.where(end < 0, low, end)
+    out = np.full(len(low), ASK)
+    places: dict[tuple[str, Any], list[int]] = {}
+    if len(set(spaces)) == len(set(names)) == 1:
+        places[spaces[0], names[0]] = [*range(len(low))]
+    else:
+        for at, place in enumerate(zip(spaces, names, strict=True)):
+            places.setdefault(place, []).append(at)
+    for (space, name), where in places.items():
+        if space and len(where) >= _MANY:
+            here = np.array(where)
+            target = Target(space, 0, None, None if name == -1 else name)
+            out[here] = _first_row(cover, target, low[here], high[here])
+    out[low < 0] = ASK
+    return out
+
+
+def _first_row(cover: Cover, target: Target, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+    """As _deciding, in the space and of the name of a target."""
+    rows = [None if parts is None else part(parts, target) for _, parts in cover.permits]
+    out = np.full(len(low), ASK)
+    if None not in rows:
+        out[~_within(merge(pair for ranges in rows for pair in ranges or ()), low, high)] = NOBODY
+    for number, ranges in enumerate(rows):
+        fits = out == ASK
+        out[fits if ranges is None else fits & _within(ranges, low, high)] = number
+    return out
+
+
+def _within(ranges: Intervals, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """One of the ranges has all of `low` to `high`."""
+    if not ranges:
+        return np.zeros(len(low), np.bool_)
+    firsts, lasts = (np.array([min(pair[end], _LAST) for pair in ranges]) for end in (0, 1))
+    at = np.searchsorted(firsts, low, "right") - 1
+    return (at >= 0) & (lasts[at] >= high)
+
+
+_LAST: Final = 2**63 - 1
+_MANY: Final = 4
+"""Fewer targets are sooner asked about one by one."""
 
 
 class Changed(NamedTuple):

@@ -24,7 +24,7 @@ from otmon.model import BlockRecord, ConnectionRecord, Fact, HostRecord, Operati
 from otmon.policy.functions import Triple
 from otmon.policy.pattern import Hosts, Pattern
 from otmon.policy.permits import WorkPermit
-from otmon.policy.replay import Seen
+from otmon.policy.replay import Sightings
 from otmon.site.assets import Asset, by_place
 from otmon.site.evidence import Place
 from otmon.site.part import Part
@@ -170,7 +170,7 @@ class SiteDatabase:
         """In the order of their keys."""
         return list(read_records(self._db, "operations"))
 
-    def groups(self) -> Iterator[tuple[OperationKey, list[Seen]]]:
+    def groups(self) -> Iterator[tuple[OperationKey, Sightings]]:
         """Operations that differ in their target alone, together; read as they are asked for."""
         return read_groups(self._db)
 

@@ -8,8 +8,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
-from otmon.model import BlockRecord, Habit, OperationKey, OperationRecord, Target
-from otmon.policy.replay import Seen
+from otmon.model import BlockRecord, Habit, OperationKey, OperationRecord
+from otmon.policy.replay import Sightings
 from otmon.site.part import Part
 from otmon.site.site import Site
 from otmon.store import rows
@@ -185,7 +185,7 @@ _OF_GROUP: Final = (
 _BATCH: Final = 4096
 
 
-def read_groups(db: sqlite3.Connection) -> Iterator[tuple[OperationKey, list[Seen]]]:
+def read_groups(db: sqlite3.Connection) -> Iterator[tuple[OperationKey, Sightings]]:
     """Operations without their targets, each with the targets it was seen on: a million in seconds.
 
     A group of many targets comes in parts. What the rows of a group share is read once.
@@ -193,16 +193,7 @@ def read_groups(db: sqlite3.Connection) -> Iterator[tuple[OperationKey, list[See
     for group in db.execute(_GROUPS):
         found = db.execute(_OF_GROUP, group)
         while part := found.fetchmany(_BATCH):
-            seen = [
-                Seen(
-                    Target(space, None if start < 0 else start, None if end < 0 else end, None if name == -1 else name)
-                    if space
-                    else None,
-                    *figures,
-                )
-                for space, start, end, name, *figures, _ in part
-            ]
-            yield rows.operation_key((*group, "", -1, -1, -1, part[0][7])), seen
+            yield rows.operation_key((*group, "", -1, -1, -1, part[0][7])), Sightings(part)
 
 
 _OUTLINE: Final = (

@@ -5,6 +5,7 @@ from textwrap import dedent
 from otmon.model import OperationKey, Target
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_bytes
+from otmon.policy.replay import Seen, Sightings
 
 NOON = 1_764_590_400 * 10**9
 """2025-12-01T12:00:00Z, a Monday."""
@@ -34,3 +35,13 @@ def connect(client, server, protocol="tcp", port=None, function="connect") -> Op
 
 def registers(start, end=None, space="holding_register") -> Target:
     return Target(space, start, start if end is None else end)
+
+
+def sightings(*seen: Seen) -> Sightings:
+    """As the site database gives them."""
+    rows = []
+    for target, *figures in seen:
+        space, start, end, name = target or ("", None, None, None)
+        place = (space, *(-1 if part is None else part for part in (start, end, name)))
+        rows.append((*place, *figures, "client"))
+    return Sightings(rows)

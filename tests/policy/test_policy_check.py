@@ -14,7 +14,7 @@ from otmon.policy.lint import look
 from otmon.policy.load import load_source
 from otmon.policy.replay import Seen
 from otmon.policy.usage import Usage
-from tests.policy.policy_kit import NOON, connect, op, registers
+from tests.policy.policy_kit import NOON, connect, op, registers, sightings
 
 ALL_WRONG = """\
 otmon: 1
@@ -95,7 +95,7 @@ def found(text, groups=None):
 
 
 READ = op("10.0.0.1", "10.0.0.2", function_code=3)
-SEEN = [(READ, [Seen(registers(3, 4), 7, NOON, NOON)])]
+SEEN = [(READ, sightings(Seen(registers(3, 4), 7, NOON, NOON)))]
 
 
 def test_everything_is_found_at_its_place():
@@ -140,7 +140,7 @@ def test_a_row_is_broad_only_where_it_could_be_tighter(row, key, used):
     text = f"otmon: 1\nzones: {{z: {{hosts: [10.0.0.0/24]}}}}\nconduits: [{rule}]"
     source = load_source(text.encode(), "p")
     usage = Usage(source.policy)
-    usage.run([(key, [Seen(registers(3, 4) if key.protocol == "modbus" else None, 1, NOON, NOON)])])
+    usage.run([(key, sightings(Seen(registers(3, 4) if key.protocol == "modbus" else None, 1, NOON, NOON)))])
     findings = [finding for finding in look(source, usage).findings if finding.rule != "unseen-host"]
     assert [finding.used for finding in findings] == ([] if used is None else [used])
 
@@ -156,7 +156,7 @@ conduits:
     hour = 3600 * 10**9
     key = op("10.0.0.1", "10.0.0.2", "s7comm", "read_var", function_code=4)
     for last, hit in ((NOON + hour, False), (NOON + 2 * hour, True), (NOON + 9 * hour, True)):
-        rules = [says.split()[1] for says in found(text, [(key, [Seen(Target("DB1", 0, 3), 2, NOON, last)])])]
+        rules = [says.split()[1] for says in found(text, [(key, sightings(Seen(Target("DB1", 0, 3), 2, NOON, last)))])]
         assert ("never-hit-row" in rules) != hit
 
 

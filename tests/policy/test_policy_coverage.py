@@ -14,7 +14,7 @@ from otmon.policy.load import load_policy
 from otmon.policy.replay import Seen
 from otmon.site.site import Site
 from otmon.store.database import write_database
-from tests.policy.policy_kit import NOON, connect, op, policy, registers
+from tests.policy.policy_kit import NOON, connect, op, policy, registers, sightings
 from tests.policy.test_policy_brute_force import cases, load, pair_rows, reference
 
 ROOT = Path(__file__).parents[2]
@@ -53,12 +53,14 @@ EACH = [
 
 def test_each_operation_is_on_the_level_of_its_row():
     for key, target, level in EACH:
-        ((shares,),) = [coverage(policy(SITE), [(key, [Seen(target, 5, NOON, NOON)])]).values()]
+        ((shares,),) = [coverage(policy(SITE), [(key, sightings(Seen(target, 5, NOON, NOON)))]).values()]
         assert {at: tuple(share) for at, share in shares.items()} == {level: (1, 5)}, key
 
 
 def test_the_whole_is_the_sum_of_its_pairs():
-    found = coverage(policy(SITE), [(key, [Seen(target, n, NOON, NOON)]) for n, (key, target, _) in enumerate(EACH)])
+    found = coverage(
+        policy(SITE), [(key, sightings(Seen(target, n, NOON, NOON))) for n, (key, target, _) in enumerate(EACH)]
+    )
     whole, *pairs = records(found)
     assert [(pair["from_zone"], pair["to_zone"]) for pair in pairs] == sorted(found)
     for figure in ("operations", "times"):
@@ -73,7 +75,7 @@ def test_the_whole_is_the_sum_of_its_pairs():
 @given(cases)
 def test_levels_are_those_of_the_reference(case):
     spec, keys = case
-    groups = [(key._replace(target=None), [Seen(key.target, 1, NOON, NOON)]) for key in keys]
+    groups = [(key._replace(target=None), sightings(Seen(key.target, 1, NOON, NOON))) for key in keys]
     found = Counter()
     for shares in coverage(load(spec), groups).values():
         found.update({at: share.operations for at, share in shares.items()})

@@ -11,7 +11,7 @@ from otmon.policy.lint import look
 from otmon.policy.load import load_source
 from otmon.policy.replay import Seen
 from otmon.policy.usage import Usage
-from tests.policy.policy_kit import NOON, PORTS, connect, op, registers
+from tests.policy.policy_kit import NOON, PORTS, connect, op, registers, sightings
 from tests.policy.test_policy_brute_force import (
     FUNCTIONS,
     HOSTS,
@@ -160,7 +160,7 @@ def test_rows_that_were_never_hit_can_go(case):
     ]
     source = load_source(text_of(spec).encode(), "p")
     usage = Usage(source.policy)
-    usage.run([(key._replace(target=None), [Seen(key.target, 1, NOON, NOON)]) for key in keys])
+    usage.run([(key._replace(target=None), sightings(Seen(key.target, 1, NOON, NOON))) for key in keys])
     findings = found_in(spec, usage)[1]
     reduced = without(spec, named(findings, "never-hit-row"))
     for key in keys:
