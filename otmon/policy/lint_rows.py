@@ -4,7 +4,7 @@ Rows are looked at from the last to the first, and one that adds nothing is left
 reported as shadowed or duplicates can be deleted together without changing what the policy permits.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from otmon.policy.axes import Axes, Side
@@ -70,14 +70,18 @@ class Lint:
         elif hitting := [ban for ban in bans if any(intersect(ban.box, box) for box in named)]:
             says = f"Row {row.id} permits less than it names: {_who(_names(hitting), 'forbid')} a part of it."
             yield Found("partly-forbidden-row", row.id, says)
-        others = [other for other in mine.meeting(boxes) if other.row is None or other.row.id not in {*gone, row.id}]
-        covered = _covered(boxes, [*others, *bans])
+
+        def others(some: Iterable[Box]) -> list[Permit]:
+            found = (other for other in mine.meeting(some) if other.row is None or other.row.id not in gone)
+            return [*(other for other in found if other.row is None or other.row.id != row.id), *bans]
+
+        covered = _all_covered([*named, *(box for box in boxes if box not in named)], others)
         if covered is None:
             yield Found("tangled-row", row.id, f"Row {row.id} meets too many others to say whether it adds anything.")
         elif covered:
             gone.add(row.id)
             if named:
-                yield self._shadow(row, boxes, [*others, *bans], mine)
+                yield self._shadow(row, boxes, others(boxes), mine)
 
     def _shadow(self, row: Row, boxes: list[Box], others: list[Permit], mine: "_Boxes") -> Found:
         names = _least(boxes, others)
@@ -119,6 +123,17 @@ class _Boxes:
     def meeting(self, boxes: Iterable[Box]) -> list[Permit]:
         """Each once, in the order of the file."""
         return [self._all[number] for number in sorted({n for box in boxes for n in self._index.meeting(box)})]
+
+
+def _all_covered(boxes: Iterable[Box], others: Callable[[list[Box]], list[Permit]]) -> bool | None:
+    """As _covered, of what meets each box; the first one that is not covered ends it."""
+    out: bool | None = True
+    for box in boxes:
+        covered = _covered([box], others([box]))
+        if covered is False:
+            return False
+        out = out and covered
+    return out
 
 
 def _covered(boxes: Iterable[Box], others: Sequence[Permit]) -> bool | None:
