@@ -24,19 +24,23 @@ _TARGETS: Final = ("nftables", "cisco-acl", "suricata", "zeek")
 )
 @click.argument("policy", metavar="POLICY", type=click.Path(path_type=Path))
 @click.option("--to", "target", type=click.Choice(_TARGETS), required=True, help="The target.")
+@click.option(
+    "--windows", is_flag=True, help="Write rows with a window of time too, as if it were always open (looser)."
+)
 @click.option("--losses", is_flag=True, help="Print what is lost instead, row by row.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is lost as JSON records.")
-def compile_policy(policy: Path, target: str, losses: bool, as_json: bool) -> int:
+def compile_policy(policy: Path, target: str, windows: bool, losses: bool, as_json: bool) -> int:
     """Write a policy for a firewall or another monitor.
 
     The target sees connections: who opens which port of whom. What a row says beyond that is lost; each loss stands
-    beside its row, with whether the result is looser or stricter than the row.
+    beside its row, with whether the result is looser or stricter than the row. Rows that permit at certain times, or
+    wait for a permit, are left out, and it is said which.
     """
     loaded = load(policy)
     from otmon.policy.flows import flow_rows
     from otmon.policy.targets import writer
 
-    text, rows = writer(target)(loaded, flow_rows(loaded))
+    text, rows = writer(target)(loaded, flow_rows(loaded, windows))
     if as_json:
         emit_json(_records(rows))
     elif losses:

@@ -64,8 +64,11 @@ class FlowRow(NamedTuple):
     losses: tuple[Loss, ...]
 
 
-def flow_rows(policy: Policy) -> list[FlowRow]:
-    """What forbids first, then what permits, each in the order of the file."""
+def flow_rows(policy: Policy, windows: bool = False) -> list[FlowRow]:
+    """What forbids first, then what permits, each in the order of the file; then what is left out for a permit.
+
+    `windows`: rows that permit at times are written as if they always did; else they are left out.
+    """
     axes = Axes([policy])
     space = permitted(policy, axes)
     phrases = Phrases(axes, policy)
@@ -73,10 +76,20 @@ def flow_rows(policy: Policy) -> list[FlowRow]:
     for permit in (*space.never, *space.permits):
         name = permit.row.id if permit.row is not None else CAUSES[permit.because]
         groups.setdefault((name, permit.because != "never"), []).append(permit)
-    return [_flow_row(name, permits, found, axes, phrases) for (name, permits), found in groups.items()]
+    rows = [_flow_row(name, permits, found, axes, phrases, windows) for (name, permits), found in groups.items()]
+    return [*rows, *_never_open(policy, {name for name, _ in groups})]
 
 
-def _flow_row(name: str, permits: bool, found: list[Permit], axes: Axes, phrases: Phrases) -> FlowRow:
+def _never_open(policy: Policy, written: set[str]) -> Iterator[FlowRow]:
+    """Rows that have no moment, most of them for want of a permit: they would go unmentioned."""
+    rows = {row.id: row for rule in policy.conduits.rules for row in rule.rows}
+    for row in rows.values():
+        if row.window is not None and row.id not in written:
+            why = "needs a permit, and none is open" if row.window.needs_permit else f"only {row.window.text()}: never"
+            yield FlowRow(row.id, True, (), (Loss(f"{why}; left out", "stricter"),))
+
+
+def _flow_row(name: str, permits: bool, found: list[Permit], axes: Axes, phrases: Phrases, windows: bool) -> FlowRow:
     sides = [Side(*permit.box) for permit in found]
     row = found[0].row
     losses = list(_limits(row)) if row is not None and row.protocol in OT_PROTOCOLS else []
@@ -85,7 +98,11 @@ def _flow_row(name: str, permits: bool, found: list[Permit], axes: Axes, phrases
         losses.append(f"only in realm {phrases.realms(merge(pair for found in realms for pair in found))}")
     times = [side.time for side in sides if side.time != axes.all.time]
     if times:
-        losses.append(f"only {row.window.text() if row is not None and row.window else phrases.times(times[0])}")
+        when = row.window.text() if row is not None and row.window else phrases.times(times[0])
+        if permits and not windows:
+            # To let it pass at all times would be what its window is there to prevent.
+            return FlowRow(name, True, (), (Loss(f"only {when}; left out", "stricter"),))
+        losses.append(f"only {when}")
     said = Loss("; ".join(losses), "looser")
     if not permits and losses:
         # Forbidding more than the row does would cut off what the policy permits.

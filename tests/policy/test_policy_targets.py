@@ -17,7 +17,7 @@ from otmon.policy.flows import flow_rows, plain
 from otmon.policy.load import load_bytes, load_policy
 from otmon.policy.targets import TARGETS, writer
 from tests.policy import targets_kit
-from tests.policy.policy_kit import connect
+from tests.policy.policy_kit import NOON, connect
 from tests.policy.test_policy_permitted import ADDRESSES, MOMENTS, sites
 
 ROOT = Path(__file__).parents[2]
@@ -69,9 +69,9 @@ def compare(policy, written, connection):
                 assert any("looser" in effects(rows, name) for name in names), (target, connection, decided)
 
 
-def both_ways(site, asked):
+def both_ways(site, asked, windows):
     policy = load_bytes(json.dumps(site).encode(), "p")
-    found = flow_rows(policy)
+    found = flow_rows(policy, windows)
     written = {target: writer(target)(policy, found) for target in TARGETS}
     for connection in asked:
         compare(policy, written, connection)
@@ -112,20 +112,20 @@ def test_small_policies_both_ways(seed):
     near = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.1.0.1", "10.2.0.9"]
     pairs = [(client, server) for client in near for server in near]
     asked = [(*choose.choice(pairs), choose.choice(SERVICES), choose.choice([49152, 53])) for _ in range(50)]
-    both_ways(small_site(choose), asked)
+    both_ways(small_site(choose), asked, bool(seed % 2))
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(sites(), some)
-def test_what_is_permitted_passes_and_what_passes_beyond_is_told(site, asked):
-    both_ways(site, asked)
+@given(sites(), some, st.booleans())
+def test_what_is_permitted_passes_and_what_passes_beyond_is_told(site, asked, windows):
+    both_ways(site, asked, windows)
 
 
 @pytest.mark.long
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(sites(), some)
-def test_what_is_permitted_passes_in_many_policies(site, asked):
-    both_ways(site, asked)
+@given(sites(), some, st.booleans())
+def test_what_is_permitted_passes_in_many_policies(site, asked, windows):
+    both_ways(site, asked, windows)
 
 
 def nft():
@@ -154,17 +154,6 @@ def test_nft_takes_the_plant():
 def test_nft_takes_any_policy(site):
     policy = load_bytes(json.dumps(site).encode(), "p")
     checked(nft(), writer("nftables")(policy, flow_rows(policy))[0])
-
-
-def test_suricata_takes_the_plant(tmp_path):
-    program = shutil.which("suricata")
-    if program is None:
-        pytest.skip("suricata is not installed: its rules are checked by the model alone")
-    policy = load_policy(PLANT)
-    (tmp_path / "otmon.rules").write_text(writer("suricata")(policy, flow_rows(policy))[0])
-    command = [program, "-T", "-S", str(tmp_path / "otmon.rules"), "-l", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_zeek_takes_the_plant(tmp_path):
@@ -225,3 +214,91 @@ def test_what_a_target_loses_as_records(capsys):
     assert rows["scada-polls-plcs/3"]["losses"][0]["what"].endswith("addresses 40-49; values 0-100")
     assert "1 stricter" in err
     assert plain("ä;\n") == "%C3%A4%3B%0A"
+
+
+SURICATA = """\
+%YAML 1.1
+---
+outputs:
+  - eve-log: {enabled: yes, filetype: regular, filename: eve.json, types: [alert, flow]}
+classification-file: /dev/null
+reference-config-file: /dev/null
+"""
+
+
+@pytest.fixture(scope="module")
+def suricata():
+    """The program, or a skip that says why not."""
+    program = shutil.which("suricata")
+    if program is None:
+        pytest.skip("suricata is not installed: its rules are checked by the model alone")
+    return program
+
+
+def suricata_run(program, folder, text, *more):
+    (folder / "suricata.yaml").write_text(SURICATA)
+    (folder / "otmon.rules").write_text(text)
+    (folder / "eve.json").unlink(missing_ok=True)
+    files = ["-c", str(folder / "suricata.yaml"), "-S", str(folder / "otmon.rules"), "-l", str(folder)]
+    done = subprocess.run([program, *files, *more], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "rror parsing signature" not in (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_suricata_takes_any_policy(suricata, tmp_path, seed):
+    policy = load_bytes(json.dumps(small_site(random.Random(seed))).encode(), "p")
+    suricata_run(suricata, tmp_path, writer("suricata")(policy, flow_rows(policy))[0], "-T")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_suricata_alerts_on_the_connections_that_otmon_denies(suricata, tmp_path, seed):
+    whole = load_policy(PLANT)
+    choose = random.Random(seed)
+    names = sorted({rule.name for rule in whole.conduits.rules})
+    policy = whole.without(choose.sample(names, 2 * seed))
+    text = writer("suricata")(policy, flow_rows(policy))[0]
+    suricata_run(suricata, tmp_path, text, "-k", "none", "-r", str(ROOT / "captures" / "plant.pcap"))
+    records = [json.loads(line) for line in (tmp_path / "eve.json").read_text().splitlines()]
+    seen = {flow_of(record) for record in records if record["event_type"] == "flow"}
+    alerted = {flow_of(record) for record in records if record["event_type"] == "alert"}
+    assert len(seen) > 10
+    assert alerted == {flow for flow in seen if not policy.judge(connect(*flow), NOON).permit}
+    assert alerted
+
+
+def flow_of(record):
+    return record["src_ip"], record["dest_ip"], record["proto"].lower(), record.get("dest_port")
+
+
+TIMES = {
+    "otmon": 1,
+    "timezone": "UTC",
+    "zones": {"plant": {"hosts": "10.0.0.0/24"}},
+    "conduits": [
+        {"id": "always", "from": "any", "to": "10.0.0.1", "allow": [{"protocol": "tcp", "ports": 22}]},
+        {"id": "mondays", "from": "any", "to": "10.0.0.2", "allow": [{"protocol": "tcp", "ports": 22}]},
+        {"id": "permits", "from": "any", "to": "10.0.0.3", "allow": [{"protocol": "tcp", "ports": 22}]},
+    ],
+}
+TIMES["conduits"][1]["during"] = {"days": ["mon"]}
+TIMES["conduits"][2]["during"] = {"permit": "required"}
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_what_holds_at_times_is_left_out_unless_asked_for_and_what_waits_for_a_permit_always(windows):
+    policy = load_bytes(json.dumps(TIMES).encode(), "p")
+    found = {row.row: row for row in flow_rows(policy, windows) if row.row in ("always", "mondays", "permits")}
+    assert {name: bool(row.flows) for name, row in found.items()} == {
+        "always": True,
+        "mondays": windows,
+        "permits": False,
+    }
+    (monday,), (permit,) = found["mondays"].losses, found["permits"].losses
+    assert monday.effect == ("looser" if windows else "stricter")
+    assert "mon" in monday.what
+    assert permit == ("needs a permit, and none is open; left out", "stricter")
+    for target in TARGETS:
+        text, _ = writer(target)(policy, list(found.values()))
+        assert "needs a permit" in text
+        assert ("10.0.0.2" in text) == windows
