@@ -17,6 +17,7 @@ from otmon.policy.pattern import Pattern
 from otmon.site.timing import BUCKETS, bucket_bounds
 from otmon.store import rows
 from otmon.store.hunt import conditions
+from otmon.store.retention import FORGOTTEN_UNTIL
 from otmon.store.tables import read_counters
 
 LOST_FRAMES: Final = ("internal", "malformed", "shed", "truncated", "unsupported")
@@ -83,6 +84,7 @@ def absence(db: sqlite3.Connection, pattern: Pattern, start_ns: int, end_ns: int
             listed.append(one)
     records = [orjson.loads(record) for (record,) in db.execute("SELECT record FROM health ORDER BY n")]
     spells = list(_accounts(records, db, totals, start_ns, end_ns)) + list(connections.blind(records))
+    spells += _forgotten(db, totals)
     if pattern.limits_target and totals.get("totals", {}).get("folded"):
         spells.append(Blind(start_ns, end_ns, f"{totals['totals']['folded']:,} messages had their targets folded"))
     spells = [
@@ -152,7 +154,10 @@ class _Connections:
         # An operation that was over before any connection began belonged to one that is not there any more.
         older = "SELECT 1 FROM operation_rows WHERE last_ts_ns < ? LIMIT 1"
         forgotten = begin is not None and db.execute(older, (begin,)).fetchone() is not None
-        self._forgotten = Blind(0, oldest, "connections of that time are forgotten") if forgotten else None
+        known = "connections" in totals.get(FORGOTTEN_UNTIL, {})
+        self._forgotten = (
+            Blind(0, oldest, "connections of that time are forgotten") if forgotten and not known else None
+        )
         # The longest unseen goes first: as long as one is there that ended before, none of the time is missing.
         self._whole = oldest is not None and oldest < start_ns and not totals.get("totals", {}).get("shed")
 
@@ -195,6 +200,18 @@ def _faults(one: ConnectionRecord, whole: Intervals, when: Intervals) -> Iterato
     for amount, spells, why in missing:
         if amount:
             yield from ((low, high, why) for low, high in spells)
+
+
+def _forgotten(db: sqlite3.Connection, totals: dict[str, Any]) -> Iterator[Blind]:
+    """What retention removed was last seen before a moment; of the time after it nothing is gone."""
+    until = totals.get(FORGOTTEN_UNTIL, {})
+    for kind in ("operations", "connections"):
+        if kind not in until and totals.get("forgotten", {}).get(kind, 0):
+            # By an otmon that did not note when: what is left was all seen after it.
+            table = "operation_rows" if kind == "operations" else kind
+            until[kind] = db.execute(f"SELECT ifnull(min(last_ts_ns), {2**63 - 1}) FROM {table}").fetchone()[0]
+        if kind in until:
+            yield Blind(0, until[kind], f"{kind} of that time are forgotten")
 
 
 # --- accounts --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from otmon.limits import (
     KEEP_NS,
     KEEP_PERMITTED,
 )
+from otmon.store.tables import read_counters, write_counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ _SINCE: Final = {"bindings": "first_ts_ns", "facts": "ts_ns"}
 """When these were learnt; they have no last time."""
 _BY_SIZE: Final = ("connections", "alerts", "operations")
 """What goes for size, the least valuable first."""
+_PROVING: Final = ("connections", "operations")
+"""What an absence is proved from."""
+FORGOTTEN_UNTIL: Final = "forgotten_until"
+"""Document in `counters`: of _PROVING, the moment before which everything that was last seen then is gone."""
 _SHARE: Final = 16
 """For size, a sixteenth of a table goes at a time."""
 
@@ -72,7 +77,11 @@ def _before(db: sqlite3.Connection, kind: str, ts_ns: int) -> int:
     """Remove what was last seen before `ts_ns`."""
     if kind == "alerts":
         db.execute("DELETE FROM episodes WHERE last_ts_ns < ?", (ts_ns,))
-    return db.execute(f"DELETE FROM {_TABLE[kind]} WHERE last_ts_ns < ?", (ts_ns,)).rowcount
+    removed = db.execute(f"DELETE FROM {_TABLE[kind]} WHERE last_ts_ns < ?", (ts_ns,)).rowcount
+    if removed and kind in _PROVING:
+        until = read_counters(db).get(FORGOTTEN_UNTIL, {})
+        write_counters(db, {FORGOTTEN_UNTIL: until | {kind: max(ts_ns, until.get(kind, ts_ns))}})
+    return removed
 
 
 def _oldest(db: sqlite3.Connection, kind: str, number: int, end_ns: int) -> int:

@@ -16,6 +16,8 @@ from otmon.site.part import Part
 from otmon.site.site import Site
 from otmon.site.timing import bucket
 from otmon.store.database import SiteDatabase, write_database
+from otmon.store.retention import Retention
+from otmon.store.sensor import SiteStore
 
 ROOT = Path(__file__).parents[2]
 PLANT = str(ROOT / "rules" / "plant.yaml")
@@ -106,6 +108,35 @@ def health(first, last, **more):
 
 def lost(number):
     return [{"interface": "eth1", "dropped": number, "interface_drops": 0, "state": "up"}]
+
+
+@pytest.mark.parametrize("keep", [{"keep_ns": 300 * S}, {"keep_ns": 1 << 62, "max_bytes": 150_000}])
+@pytest.mark.parametrize("noted", [True, False])
+def test_what_retention_removed_is_blind_not_absent(tmp_path, keep, noted):
+    choose = random.Random(8)
+    times = {f"10.9.{n // 250}.{n % 250}": sorted(choose.sample(range(1, END), 2)) for n in range(400)}
+    with SiteStore(tmp_path / "site.db", "default", keep=Retention(**keep)) as store:
+        store.add(Part(operations=[operation(found, client=client) for client, found in times.items()]))
+        gone = store.forget(END * S).operations
+    assert 0 < gone < 400
+    with sqlite3.connect(tmp_path / "site.db") as db:
+        records = [health(0, 1), health(1, END)]
+        db.executemany(
+            "INSERT INTO health (ts_ns, record) VALUES (?, ?)", [(r["ts_ns"], json.dumps(r)) for r in records]
+        )
+        if not noted:
+            db.execute("DELETE FROM counters WHERE name = 'forgotten_until'")
+    with SiteDatabase(tmp_path / "site.db") as results:
+        left = {o.key.client for o in results.operations}
+        until = max(last for client, (_, last) in times.items() if client not in left) + 1
+        for client, found in choose.sample(sorted(times.items()), 25):
+            for at in found:
+                asked = results.absence(parse_pattern(f"{client} -> * write", {}), at * S, (at + 1) * S)
+                assert asked.answer == ("seen" if client in left else "blind"), (client, at)
+                assert (client in left) or asked.blind[0].why == "operations of that time are forgotten"
+        later = results.absence(parse_pattern("10.8.0.1 -> * write", {}), (until + 1) * S, END * S)
+        assert later.blind_ns < S * (END - until) // 4
+        assert noted is False or later.answer == "none"
 
 
 def test_blindness_is_counted_to_the_second(tmp_path):
