@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otmon.cli.common import RAN, Stop, emit, emit_json, emit_rich, needed_data_option, open_results
+from otmon.cli.patience import patience
 
 if TYPE_CHECKING:
     from otmon.model import Fact, HostRecord
@@ -41,7 +42,7 @@ def hunt(words: str, data: Path, as_json: bool) -> int:
     [realm NAME] [CLIENT -> SERVER | HOST] [PROTOCOL] [udp] [port N] [unit N]
     [master N] [outstation N] [FUNCTION | ACCESS] [TARGET] [sweep]
     """
-    with open_results(data) as results:
+    with open_results(data) as results, patience("hunting"):
         if words.split()[:1] == ["fact"]:
             facts, hosts, found = _facts(words, results), list["HostRecord"](), list["Found"]()
         else:

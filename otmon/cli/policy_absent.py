@@ -7,6 +7,7 @@ import click
 
 from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, emit_json, needed_data_option, open_results
 from otmon.cli.hunt import asset_names, read_pattern
+from otmon.cli.patience import patience
 from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def absent(policy: Path, words: str, data: Path, start: str, end: str, as_json: 
     start_ns, end_ns = (_moment(name, text, loaded) for name, text in (("--from", start), ("--until", end)))
     if end_ns <= start_ns:
         raise Stop(f"--until: {end!r} is not after {start!r}")
-    with open_results(data) as results:
+    with open_results(data) as results, patience("looking"):
         pattern = read_pattern(words, asset_names(results) | names_of(loaded))
         found = results.absence(pattern, start_ns, end_ns)
     if as_json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otmon.cli.common import CHECK_FAILED, RAN, Stop, data_option, emit, emit_json, open_results
+from otmon.cli.patience import patience
 
 if TYPE_CHECKING:
     from otmon.policy.findings import Finding
@@ -54,6 +55,7 @@ def check(file: Path, data: Path | None, as_json: bool, sarif_path: Path | None,
     return CHECK_FAILED if failed else RAN
 
 
+@patience("checking")
 def _look(file: Path, data: Path | None) -> "Summary":
     from otmon.policy.lint import look
     from otmon.policy.load import load_source

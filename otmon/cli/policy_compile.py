@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otmon.cli.common import RAN, emit, emit_json, emit_rich, note
+from otmon.cli.patience import patience
 from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def compile_policy(policy: Path, target: str, windows: bool, losses: bool, as_js
     from otmon.policy.flows import flow_rows
     from otmon.policy.targets import writer
 
-    text, rows = writer(target)(loaded, flow_rows(loaded, windows))
+    with patience("writing"):
+        text, rows = writer(target)(loaded, flow_rows(loaded, windows))
     if as_json:
         emit_json(_records(rows))
     elif losses:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from otmon.cli.common import RAN, emit, emit_json, emit_rich, needed_data_option, open_results
+from otmon.cli.patience import patience
 from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def coverage(policy: Path, data: Path, as_json: bool) -> int:
     from otmon.policy.coverage import records
 
     loaded = load(policy)
-    with open_results(data) as results:
+    with open_results(data) as results, patience("counting"):
         found = list(records(look_at(loaded, results.groups())))
     if as_json:
         emit_json(found)

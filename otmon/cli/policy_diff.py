@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from otmon.cli.common import CHECK_FAILED, RAN, Stop, data_option, emit, emit_json, open_results
+from otmon.cli.patience import patience
 
 if TYPE_CHECKING:
     from otmon.policy import Policy
@@ -71,22 +72,26 @@ def diff(old: Path, new: Path, data: Path | None, as_json: bool) -> int:
 
     Exit code 1: they differ.
     """
-    before, after = load_two(old, new, data)
-    from otmon.policy.difference import difference
-    from otmon.policy.difference_report import count, entries
-
-    if data is None:
-        told = entries(difference(before, after))
-    else:
-        with open_results(data) as results:
-            found = difference(before, after, results.functions())
-            told = entries(found)
-            count(found, told, results.groups())
+    told = _entries(*load_two(old, new, data), data)
     if as_json:
         emit_json(entry.record() for entry in told)
     elif told:
         emit("\n".join(_text(told)) + "\n")
     return CHECK_FAILED if told else RAN
+
+
+@patience("comparing")
+def _entries(before: "Policy", after: "Policy", data: Path | None) -> "list[Entry]":
+    from otmon.policy.difference import difference
+    from otmon.policy.difference_report import count, entries
+
+    if data is None:
+        return entries(difference(before, after))
+    with open_results(data) as results:
+        found = difference(before, after, results.functions())
+        told = entries(found)
+        count(found, told, results.groups())
+    return told
 
 
 def _text(told: "list[Entry]") -> list[str]:

@@ -8,6 +8,7 @@ import click
 
 from otmon.cli.common import RAN, Stop, data_option, emit, emit_json, open_results
 from otmon.cli.hunt import asset_names, read_pattern
+from otmon.cli.patience import patience
 from otmon.cli.policy_absent import names_of
 from otmon.cli.policy_diff import load
 
@@ -89,9 +90,10 @@ def _who(policy: "Policy", words: str, data: Path | None, as_json: bool) -> None
             for access in CHANGING if pattern.access is None and pattern.function is None else (pattern.access,):
                 found += results.hunt(_at(pattern)._replace(access=access))
             levels = seen_steps(_entered(results), {one.client for one in found})
-    joined = Map(policy)
     try:
-        reached = joined.reached(joined.box(pattern))
+        with patience("looking"):
+            joined = Map(policy)
+            reached = joined.reached(joined.box(pattern))
     except ValueError as error:
         raise Stop(f"words: {error}") from None
     phrases = Phrases(joined.axes, policy)
@@ -237,6 +239,7 @@ def _hosts(policy: "Policy", name: str) -> "Intervals":
         raise Stop(f"--separate: {name!r} is not in the policy; {right}") from None
 
 
+@patience("replaying")
 def _broken(policy: "Policy", conduits: Iterable[str], data: Path) -> "dict[str, Tally]":
     """Row -> operations that it permits and that were seen, and that nothing would permit any more."""
     from otmon.policy.replay import Replay, Tally, compare

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from otmon.cli.common import RAN, emit, emit_json, emit_rich, needed_data_option, open_results
+from otmon.cli.patience import patience
 from otmon.cli.policy_diff import load, load_two
 
 if TYPE_CHECKING:
@@ -40,13 +41,13 @@ def replay(policy: Path, data: Path, against: Path | None, as_json: bool) -> int
 
     if against is None:
         new = Replay(load(policy, data))
-        with open_results(data) as results:
+        with open_results(data) as results, patience("replaying"):
             new.run(results.groups())
         changes = None
     else:
         before, after = load_two(against, policy, data)
         old, new = Replay(before), Replay(after)
-        with open_results(data) as results:
+        with open_results(data) as results, patience("replaying"):
             changes = compare(old, new, results.groups())
     if as_json:
         emit_json(_records(new) if changes is None else _change_records(changes))
