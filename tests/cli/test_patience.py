@@ -33,9 +33,14 @@ def test_a_bar_where_somebody_waits(monkeypatch, stream, wait_s, said):
 def test_an_error_ends_the_bar(monkeypatch):
     monkeypatch.setattr(patience, "AFTER_S", 0.01)
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with pytest.raises(ValueError, match="wrong"), patience.patience("comparing"):
+
+    @patience.patience("comparing")
+    def fail():
         time.sleep(0.1)
         raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        fail()
     said = sys.stderr.getvalue()
     time.sleep(0.2)
     assert sys.stderr.getvalue() == said
