@@ -85,7 +85,7 @@ def _never_open(policy: Policy, written: set[str]) -> Iterator[FlowRow]:
     rows = {row.id: row for rule in policy.conduits.rules for row in rule.rows}
     for row in rows.values():
         if row.window is not None and row.id not in written:
-            why = "needs a permit, and none is open" if row.window.needs_permit else f"only {row.window.text()}: never"
+            why = "needs a permit" if row.window.needs_permit else f"only {row.window.text()}: never"
             yield FlowRow(row.id, True, (), (Loss(f"{why}; left out", "stricter"),))
 
 
