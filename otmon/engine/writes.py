@@ -19,11 +19,11 @@ def writes(protocol: str, message: Message, written: Sequence[tuple[Op, float]])
     """The positions that a request sets, in the order of the message. `written`: what the protocol says it writes."""
     if message.kind != "request" or protocol not in _WRITES:
         return []
-    return list(_anything(message) if "malformed" in message.flags else _WRITES[protocol](message, written))
+    return list(_WRITES[protocol](message, written) if _DOUBTFUL.isdisjoint(message.flags) else _anything(message))
 
 
 def _anything(message: Message) -> Iterator[Write]:
-    """Of a request whose length contradicts it: all that it claims to write, whatever that became."""
+    """Of a request whose lengths contradict it: all that it claims to write, whatever that became."""
     for op in message.ops:
         if op.access in WRITING and op.target is not None and op.target.start is not None:
             low, high = span(op.target)
@@ -97,6 +97,7 @@ def shown(protocol: Protocol, message: Message) -> list[Write]:
     ]
 
 
+_DOUBTFUL: Final = frozenset({"malformed", "data_longer_than_address"})
 _WRITES: Final = {"modbus": _modbus, "dnp3": _dnp3, "s7comm": _s7comm}
 SELECTING: Final = ("select",)
 """Functions that only announce what they would set (DNP3)."""

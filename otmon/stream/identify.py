@@ -98,7 +98,8 @@ class Identifier:
             verdict, evidence = self._look(state, proto, held, proto == hint, midstream)
             if verdict == SURE:
                 return proto, evidence
-            possible = possible or verdict > NOTHING or (proto == hint and midstream)
+            # A server may obey what is framed wrongly: its answer tells.
+            possible = possible or verdict > NOTHING or (proto == hint and (midstream or min(held.bytes) == 0))
             framed = framed or (proto == hint and verdict > NOTHING)
         secure = _encrypted(state, held, midstream) if hint >= 0 and not framed else NOTHING
         waits = max(held.bytes) < IDENTIFY_BYTES and len(held.segments) < MAX_HELD_SEGMENTS

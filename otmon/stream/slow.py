@@ -89,13 +89,21 @@ class SlowPath:
         streams = [
             (flow, data) for flow in both for data in self._identifier.streams(state, conn, flow & 1) if len(data)
         ]
-        if hint < 0 or not streams or not all(self._framed(state, hint, data) for _, data in streams):
+        tells = self._obeyed if held and held[0].transport == c.TRANSPORT_UDP else self._framed
+        if hint < 0 or not streams or not all(tells(state, hint, data) for _, data in streams):
             return False
         self._identifier.forget(conn)
         flow, data = streams[0]
         self._adopt(state, hint, held[0]._replace(flow=flow, payload=data))
         self._deliver(state, held)
         return True
+
+    def _obeyed(self, state: Any, proto: int, data: Any) -> bool:
+        """Whether a datagram is all units, or one that a server may obey whatever its length says."""
+        protocol = self._protocols[proto]
+        return self._framed(state, proto, data) or (
+            protocol.datagrams and not protocol.scan and int(protocol.key(data, 0, len(data), 1, state.out)) >= 0
+        )
 
     def _framed(self, state: Any, proto: int, data: Any) -> bool:
         at = 0

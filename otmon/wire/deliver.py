@@ -102,8 +102,21 @@ def make_deliver(
     """
 
     @jit
-    def unit(state: Any, buf: Any, a: int, b: int, flow: int, proto: int, ts: int, slot: int) -> None:
-        """One complete wire unit buf[a:b]; `slot` holds the frames that brought it, -1: the one in work."""
+    def again(proto: int, buf: Any, a: int, b: int) -> int:
+        """Where in a unit buf[a:b] that is none the next one may begin; `b`: not there."""
+        if not scans(proto):
+            return b
+        a += 1
+        while a < b and frame_of(proto, buf, a, b) < 0:
+            a += 1
+        return a
+
+    @jit
+    def unit(state: Any, buf: Any, a: int, b: int, flow: int, proto: int, ts: int, slot: int) -> int:
+        """One complete wire unit buf[a:b]; `slot` holds the frames that brought it, -1: the one in work.
+
+        How many of its last bytes must be read again: those of a damaged unit may be the beginning of the next.
+        """
         state.totals[proto, TOTAL_UNITS] += 1
         conn = flow >> 1
         wire = C_ASM_WIRE + (flow & 1)
@@ -134,19 +147,20 @@ def make_deliver(
             if asm_slot >= 0 and state.conns[conn, wire] == 0:
                 free_slot(state, asm_slot)
                 state.flows[flow, F_ASM] = -1
-            return
+            return 0
         if status == UNWRAP_MORE:
             if asm_slot < 0:
                 asm_slot = take_slot(state)
                 if asm_slot < 0:
                     state.bytes[BB_SHED] += length
-                    return
+                    return 0
                 base = asm_slot * SLOT_BYTES
                 copy(state.pool, base, asm, 0, y)
             _frames(state, asm_slot, slot)
             state.conns[conn, wire] += length
             state.flows[flow, F_ASM] = (asm_slot << 16) | y
-            return
+            return 0
+        rest = 0
         if status == UNWRAP_BUILT:
             state.flows[flow, F_BITS] &= ~FLOW_BEHIND_HOLE
             length += state.conns[conn, wire] - kept
@@ -157,18 +171,21 @@ def make_deliver(
                 pdu(state, asm, x, y, length, flow, proto, ts, asm_slot)
             else:
                 pdu(state, asm, x, y, length, flow, proto, ts, slot)
-        elif state.flows[flow, F_BITS] & FLOW_BEHIND_HOLE:
-            state.bytes[BB_GAP] += length
         else:
-            bad(state, conn, length)
-            state.totals[proto, TOTAL_BAD_UNITS] += 1
+            rest = b - again(proto, buf, a, b)
+            if state.flows[flow, F_BITS] & FLOW_BEHIND_HOLE:
+                state.bytes[BB_GAP] += length - rest
+            else:
+                bad(state, conn, length - rest)
+                state.totals[proto, TOTAL_BAD_UNITS] += 1
         if kept > 0 and status == UNWRAP_BAD:
             state.flows[flow, F_ASM] = (asm_slot << 16) | y
         if asm_slot >= 0 and state.conns[conn, wire] == 0:
             free_slot(state, asm_slot)
             state.flows[flow, F_ASM] = -1
+        return rest
 
-    far_unit = far("unit", "v(sbiiiiii)", unit)
+    far_unit = far("unit", "i(sbiiiiii)", unit)
 
     @jit
     def aligned(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
@@ -218,34 +235,44 @@ def make_deliver(
         slot, have = held >> 16, held & 0xFFFF
         base = slot * SLOT_BYTES
         pool = state.pool
-        need = 0
         while True:
-            need = frame_of(proto, pool, base, base + have)
-            if need != 0 or a >= e:
-                break
-            if have >= SLOT_BYTES:
+            need = 0
+            while True:
+                need = frame_of(proto, pool, base, base + have)
+                if need != 0 or a >= e:
+                    break
+                if have >= SLOT_BYTES:
+                    need = -1
+                    break
+                pool[base + have] = buf[a]
+                have += 1
+                a += 1
+            if need > SLOT_BYTES:
                 need = -1
-                break
-            pool[base + have] = buf[a]
-            have += 1
-            a += 1
-        if need > SLOT_BYTES:
-            need = -1
-        if need > have:
-            take = min(need - have, e - a)
-            copy(pool, base + have, buf, a, take)
-            have += take
-            a += take
-        if need == 0 or need > have:
-            add_frame(state, slot, state.ctl[CTL_FRAME])
-            state.flows[flow, F_CARRY] = (slot << 16) | have
-            return e
-        state.flows[flow, F_CARRY] = -1
-        if need < 0:
-            bad(state, flow >> 1, have)
-            state.flows[flow, F_BITS] |= FLOW_RESYNC_BAD
-        else:
-            far_unit(state, pool, base, base + need, flow, proto, ts, slot)
+            if need > have:
+                take = min(need - have, e - a)
+                copy(pool, base + have, buf, a, take)
+                have += take
+                a += take
+            if need == 0 or need > have:
+                add_frame(state, slot, state.ctl[CTL_FRAME])
+                state.flows[flow, F_CARRY] = (slot << 16) | have
+                return e
+            state.flows[flow, F_CARRY] = -1
+            if need < 0:
+                behind = again(proto, pool, base, base + have)
+                bad(state, flow >> 1, behind - base)
+                if behind == base + have:
+                    state.flows[flow, F_BITS] |= FLOW_RESYNC_BAD
+                    break
+            else:
+                # What is behind the unit is there only if an earlier one was none.
+                behind = base + need - far_unit(state, pool, base, base + need, flow, proto, ts, slot)
+                if behind == base + have:
+                    break
+            have += base - behind
+            for i in range(have):
+                pool[base + i] = pool[behind + i]
         free_slot(state, slot)
         if state.flows[flow, F_BITS] & FLOW_TWO_READINGS:
             state.flows[flow, F_BITS] &= ~FLOW_TWO_READINGS
@@ -276,8 +303,7 @@ def make_deliver(
                 flows[flow, F_BITS] = (bits & ~(FLOW_RESYNC_HOLE | FLOW_RESYNC_BAD)) | behind
             length = frame_of(proto, buf, a, e)
             if length > 0 and a + length <= e:
-                unit(state, buf, a, a + length, flow, proto, ts, -1)
-                a += length
+                a += length - unit(state, buf, a, a + length, flow, proto, ts, -1)
             elif length < 0 or e - a > SLOT_BYTES:
                 far_abandon(state, flow, BB_MALFORMED)
                 at = seek(state, proto, buf, a + 1, e)
@@ -303,11 +329,12 @@ def make_deliver(
         proto = state.conns[flow >> 1, C_PROTO]
         while a < e:
             length = frame_of(proto, buf, a, e)
-            if length <= 0 or a + length > e:
+            if length == 0 or (length < 0 and scans(proto)):
                 bad(state, flow >> 1, e - a)
                 return
-            far_unit(state, buf, a, a + length, flow, proto, ts, -1)
-            a += length
+            # It may be cut, or longer than it says: servers exist that do what stands in it all the same.
+            behind = e if length < 0 else min(a + length, e)
+            a = behind - far_unit(state, buf, a, behind, flow, proto, ts, -1)
 
     return deliver, deliver_datagram
 

@@ -8,9 +8,7 @@ from otmon.wire.columns import (
     C_PORT_HINT,
     C_PROTO,
     C_ROLE,
-    F_BITS,
     F_K1,
-    FLOW_MIDSTREAM,
     PROTO_NONE,
     ROLE_APPLICATION,
     ROLE_ASSUMED,
@@ -140,8 +138,7 @@ def make_identify(
             if sure == 3 and from_client >= 0:
                 far_adopt(state, flow, hint)
                 return 1
-            if sure > 0 or state.flows[flow, F_BITS] & FLOW_MIDSTREAM or tls_record(buf, a, e) > 0:
-                return UNDECIDED
+            return UNDECIDED  # whatever it is: the answer may show that the server understood it
         for proto in range(count):
             if far_evidence(state, proto, buf, a, e, -1) > 0:
                 return UNDECIDED

@@ -5,8 +5,9 @@ specification forbids is a flag beside the value:
 quantity_out_of_range, address_overflow, byte_count_mismatch, coil_value_invalid, reference_type_invalid,
 record_out_of_range, sub_function_reserved, device_id_code_invalid, conformity_level_invalid, more_follows_invalid,
 data_invalid (8), exception_code_reserved, echo_mismatch, unit_reserved, unknown_function, status_unknown (11, 12,
-UMAS). `exception` and `umas_error` mark a response that says no; `broadcast_possible` a write to unit 0, which devices
-behind a serial gateway do not answer, and `broadcast_disproved` an answer to one.
+UMAS), cut_off (a datagram that ends before its ADU does), protocol_not_modbus (a write whose protocol id is not 0).
+`exception` and `umas_error` mark a response that says no; `broadcast_possible` a write to unit 0, which devices behind
+a serial gateway do not answer, and `broadcast_disproved` an answer to one.
 """
 
 import struct
@@ -41,11 +42,13 @@ def _draft(pdu: bytes, from_client: bool, asked: Draft | None) -> Draft:
     need(len(pdu) >= HEADER_BYTES, "no Modbus/TCP ADU")
     need(len(pdu) <= (MAX_UMAS_BYTES if pdu[7] == UMAS else MAX_ADU_BYTES), "no Modbus/TCP ADU")
     transaction, protocol, length, unit, code = struct.unpack_from(">HHHBB", pdu)
-    need(protocol == 0 and length == len(pdu) - 6, "no Modbus/TCP ADU")
+    need(length >= len(pdu) - 6 and (protocol == 0 or pdu[7] in WRITES), "no Modbus/TCP ADU")
     if asked and (asked.code, asked.unit, asked.body["transaction_id"]) != (code & 127, unit, transaction):
         asked = None
     draft = Draft(unit, code & 127, pdu[HEADER_BYTES:], from_client, asked)
     draft.body["transaction_id"] = transaction
+    draft.flag("protocol_not_modbus", protocol != 0)
+    draft.flag("cut_off", length > len(pdu) - 6)
     draft.flag("unit_reserved", 248 <= unit <= 254)
     draft.flag("unknown_function", draft.code not in FUNCTIONS)
     if unit == 0 and draft.code in BROADCAST:
@@ -57,6 +60,8 @@ def _draft(pdu: bytes, from_client: bool, asked: Draft | None) -> Draft:
 
 def _fill(draft: Draft) -> None:
     """What stands behind the function code."""
+    need("protocol_not_modbus" not in draft.flags, "protocol id is not 0")
+    need("cut_off" not in draft.flags, "shorter than its length")
     if "exception" in draft.flags:
         need(not draft.asking, "exception bit in a request")
         (exception,) = draft.fields(">B")

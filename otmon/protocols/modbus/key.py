@@ -92,9 +92,9 @@ _FORMS = frozen([_FORMED.get(code, _NOTHING) for code in range(128)])
 def frame(buf: Any, start: int, end: int) -> int:
     """Bytes of the ADU at `start`, NEED_MORE or NOT_THIS. Each byte of the header is judged as soon as it is there."""
     size = end - start
-    if size > 2 and u8(buf, start + 2) != 0:
-        return NOT_THIS
-    if size > 3 and u8(buf, start + 3) != 0:
+    other = (size > 2 and u8(buf, start + 2) != 0) or (size > 3 and u8(buf, start + 3) != 0)
+    # libmodbus never looks at the protocol id: what would be a write but for it is framed, to be judged.
+    if other and (size < HEADER_BYTES or not writes(u8(buf, start + 7))):
         return NOT_THIS
     if size > 4 and u8(buf, start + 4) > MAX_UMAS_BYTES >> 8:
         return NOT_THIS
@@ -231,9 +231,10 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     head = be64(buf, start) if size >= HEADER_BYTES else -1
     code = head & 255
     fits = size <= MAX_ADU_BYTES or (code == UMAS and size <= MAX_UMAS_BYTES)
-    sound = head >> 32 & 0xFFFF == 0 and head >> 16 & 0xFFFF == size - 6 and fits
-    unit = head >> 8 & 255 if sound else 0
-    func = code & 127 if sound else -1
+    framed = head >> 16 & 0xFFFF >= size - 6 and fits
+    sound = framed and head >> 16 & 0xFFFF == size - 6 and head >> 32 & 0xFFFF == 0
+    unit = head >> 8 & 255 if framed else 0
+    func = code & 127 if framed else -1
     fit = sides(buf, start, end, code) if sound else 0
     side = fit & (ASKS | ANSWERS)
     responding = from_client == 0 or (from_client == -1 and side == ANSWERS)
@@ -250,9 +251,9 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
     out[OUT_VMAX] = 0
     out[OUT_FROM_CLIENT] = 1 if side == ASKS else 0 if side == ANSWERS else -1
     out[OUT_EVIDENCE] = 2 if fit & CERTAIN else 1 if sound else 0
-    out[OUT_REPLY_KEY] = func if sound else 0
+    out[OUT_REPLY_KEY] = func if framed else 0
     if not side & (ANSWERS if responding else ASKS):
-        if responding or not sound or not writes(code):
+        if responding or not framed or not writes(code):
             return -1
         out[OUT_EXPECT] = PERHAPS if unit == 0 else 1
         out[OUT_FLAGS] = FLAG_DAMAGED

@@ -30,6 +30,7 @@ from otmon.protocols.s7comm.targets import ops_of
 from otmon.protocols.s7comm.tls import decode_tls
 from otmon.protocols.s7comm.userdata import decode_userdata
 from otmon.protocols.s7comm.values import add_values, parse_data, parse_items
+from otmon.protocols.s7comm.writes import read_writes
 from otmon.text import safe_text
 
 
@@ -77,11 +78,14 @@ def decode_s7(data: bytes, request: bytes | None) -> Message:
     if rosctr not in ROSCTR:
         raise Malformed("unknown kind of S7comm PDU")
     header = 12 if rosctr in (ACK, ACK_DATA) else 10
-    if header + param_size + data_size > len(data):
+    cut = header + param_size + data_size > len(data)
+    if cut and (rosctr != JOB or data[10:11] != bytes((WRITE_VAR,))):
         raise Malformed("lengths run over the end")
     param = data[header : header + param_size]
     content = data[header + param_size : header + param_size + data_size]
     body: dict[str, Any] = {"rosctr": ROSCTR[rosctr], "pdu_reference": reference}
+    if cut:
+        content = data[header + param_size :]
     flags = ["trailing_bytes"] if header + param_size + data_size < len(data) else []
     if reserved:
         flags.append("reserved_not_zero")
@@ -94,6 +98,10 @@ def decode_s7(data: bytes, request: bytes | None) -> Message:
             raise Malformed("job without a parameter")
         code: int | None = param[0]
         function, targets = _job(param, content, body, flags)
+        if cut and "malformed" not in flags:
+            flags.append("malformed")
+        if "malformed" in flags:
+            body |= {"reason": "lengths run over the end" if cut else "other items than announced", "raw": data.hex()}
     else:
         code = param[0] if param else None
         function, targets = NO_FUNCTION if code is None else job_function(code), ()
@@ -129,18 +137,14 @@ def _job(
     return function, ()
 
 
-def _variables(param: bytes, content: bytes, body: dict[str, Any], flags: list[str]) -> tuple[Target, ...]:
+def _variables(param: bytes, content: bytes, body: dict[str, Any], flags: list[str]) -> tuple[Target | None, ...]:
     if len(param) < 2:
         raise Malformed("no number of items")
-    items, targets = parse_items(param[2:], param[1])
-    if param[0] == WRITE_VAR:
-        written = parse_data(content, len(items))
-        for item, data in zip(items, written, strict=False):
-            item["written"] = data
-            add_values(data, item, bytes.fromhex(data.get("raw", "")))
-        if len(written) < len(items) or any("missing_bytes" in data or "raw" not in data for data in written):
-            flags.append("data_truncated")
-    body["items"] = items
+    if param[0] == READ_VAR:
+        body["items"], touched = parse_items(param[2:], param[1])
+        return tuple(touched)
+    body["items"], targets, found = read_writes(param[2:], content, param[1])
+    flags += sorted(found)
     return tuple(targets)
 
 

@@ -4,10 +4,14 @@ An item is `0x12, length, syntax, ...`, padded to even length unless it is the l
 
 - S7ANY: bits 0-7 0x10, 8-15 area, 16-31 block number, 32-47 count, 48-55 transport size; then the 24-bit address;
 - DBREAD: one word an area: bits 0-7 0xB0, 8-15 bytes, 16-31 block number, 32-47 first byte;
-- others (symbolic, NCK, drives): bits 0-7 0xFF, 8-15 syntax, 16-23 bytes that follow; then those in raw words.
+- others (symbolic, NCK, drives): bits 0-7 0xFF, 8-15 syntax, 16-23 bytes that follow; then those in raw words;
+- of a write, above the last field of S7ANY or DBREAD: by how much more is written there; 0 in place of an item:
+  something that could not be read.
 """
 
 from typing import Any, Final
+
+import numpy as np
 
 from otmon.limits import MAX_KEY_WORDS
 from otmon.wire.contract import OUT_WORDS
@@ -17,6 +21,15 @@ from otmon.wire.slots import put, put_raw
 S7ANY: Final = 0x10
 DBREAD: Final = 0xB0
 RAW: Final = 0xFF
+ANYTHING: Final = 0
+
+
+def table(size: int, default: int, values: dict[int, int]) -> Any:
+    """A constant of the kernels: a lookup costs them less than a comparison with several numbers."""
+    words = np.full(size, default, np.int64)
+    words[list(values)] = list(values.values())
+    words.flags.writeable = False
+    return words
 
 
 @jit

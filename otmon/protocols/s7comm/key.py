@@ -4,7 +4,7 @@ Word 0 (all kinds): bits 0-7 family (FAMILY_* or COTP TPDU code), 8-15 rosctr or
 or S7comm-plus function, 32-39 userdata type, S7comm-plus opcode or (TLS) kind. What follows:
 
 - COTP connect: the variable part (TSAPs, TPDU size) in raw words;
-- read and write jobs, cyclic userdata requests: items (see `items.py`);
+- read and write jobs, cyclic userdata requests: items (see `items.py`, of writes `writes.py`);
 - download, upload and PI service jobs: a word of lengths (file or service name, PI argument << 16), both in raw words;
 - S7comm-plus requests of a substream: object and attribute in raw words;
 - SZL requests and responses: SZL id << 16 | index; block requests: a word of length, then the data in raw words.
@@ -15,11 +15,9 @@ FLAG_INSPECT.
 
 from typing import Any, Final
 
-import numpy as np
-
 from otmon.limits import MAX_KEY_WORDS
 from otmon.protocols.s7comm.cotp import DT, DT_HEADER, cotp_known
-from otmon.protocols.s7comm.items import put_items
+from otmon.protocols.s7comm.items import put_items, table
 from otmon.protocols.s7comm.plus import plus_key
 from otmon.protocols.s7comm.tables import (
     ACK,
@@ -40,8 +38,10 @@ from otmon.protocols.s7comm.tables import (
     USERDATA_SLOT,
     WRITE_VAR,
 )
+from otmon.protocols.s7comm.writes import put_writes
 from otmon.wire.contract import (
     CONTINUES,
+    FLAG_DAMAGED,
     FLAG_ENCRYPTED,
     FLAG_EXCEPTION,
     FLAG_IDENTITY,
@@ -82,21 +82,13 @@ _SZL: Final = USERDATA_SLOT + 0x401
 _CYCLIC: Final = USERDATA_SLOT + 0x200
 
 
-def _table(size: int, default: int, values: dict[int, int]) -> Any:
-    """A constant of the kernels: a lookup costs them less than a comparison with several numbers."""
-    table = np.full(size, default, np.int64)
-    table[list(values)] = list(values.values())
-    table.flags.writeable = False
-    return table
-
-
-_SIDE: Final = _table(256, -1, {code: int(code not in (DOWNLOAD_BLOCK, DOWNLOAD_ENDED)) for code in FUNCTIONS if code})
+_SIDE: Final = table(256, -1, {code: int(code not in (DOWNLOAD_BLOCK, DOWNLOAD_ENDED)) for code in FUNCTIONS if code})
 """1 if a client sends jobs of this function, 0 if a PLC does, -1 if unknown."""
-_TRANSFER: Final = _table(256, 0, dict.fromkeys(range(0x1A, 0x20), FLAG_TRANSFER))
+_TRANSFER: Final = table(256, 0, dict.fromkeys(range(0x1A, 0x20), FLAG_TRANSFER))
 """Flags of uploads and downloads."""
-_HEADER: Final = _table(256, 0, {JOB: 10, ACK: 12, ACK_DATA: 12, USERDATA: 10})
+_HEADER: Final = table(256, 0, {JOB: 10, ACK: 12, ACK_DATA: 12, USERDATA: 10})
 """Bytes of the header by rosctr; 0 if unknown."""
-_LINK_BYTES: Final = _table(16, 0, {0x8: 7, 0xC: 6, 0xD: 7, 0xE: 7, 0xF: 7})
+_LINK_BYTES: Final = table(16, 0, {0x8: 7, 0xC: 6, 0xD: 7, 0xE: 7, 0xF: 7})
 """Shortest header by TPDU code."""
 _ONE: Final = 1
 """Numba compiles a callee anew for each literal argument; a sum of constants is none."""
@@ -137,19 +129,24 @@ def key(buf: Any, start: int, end: int, from_client: int, out: Any) -> int:
         sizes = be32(buf, a + 6)
         data = param + (sizes >> 16)
         stop = data + (sizes & 0xFFFF)
-        if param > end or stop > end:
-            return -1
+        cut = param > end or stop > end
+        if cut:
+            if rosctr != JOB or param >= end or u8(buf, param) != WRITE_VAR:
+                return -1
+            data, stop = min(data, end), end
         out[OUT_TOKEN] = be16(buf, a + 4)
         if rosctr == JOB:
             out[OUT_KIND] = KIND_REQUEST
-            n = _job(buf, param, data, out)
+            n = _job(buf, param, data, stop, out)
+            if cut:
+                out[OUT_FLAGS] |= FLAG_DAMAGED
         elif rosctr == USERDATA:
             out[OUT_KIND] = KIND_UNSOLICITED
             n = _userdata(buf, param, data, stop, out)
         else:
             out[OUT_KIND] = KIND_RESPONSE
             n = _ack(buf, a, param, data, stop, out)
-        out[OUT_EVIDENCE] = 0 if n < 0 else 2 if stop == end else 1
+        out[OUT_EVIDENCE] = 0 if n < 0 or out[OUT_FLAGS] & FLAG_DAMAGED else 2 if stop == end else 1
     if n > MAX_KEY_WORDS:
         out[OUT_FLAGS] |= FLAG_INSPECT
         n = MAX_KEY_WORDS
@@ -213,8 +210,8 @@ def _siemens_tsap(buf: Any, pos: int, end: int) -> int:
 
 
 @jit_inline
-def _job(buf: Any, pos: int, end: int, out: Any) -> int:
-    """A job's parameter `buf[pos:end]`."""
+def _job(buf: Any, pos: int, end: int, stop: int, out: Any) -> int:
+    """A job's parameter `buf[pos:end]`, before data `buf[end:stop]`."""
     if pos >= end:
         return -1
     function = u8(buf, pos)
@@ -226,7 +223,14 @@ def _job(buf: Any, pos: int, end: int, out: Any) -> int:
     out[OUT_WORDS] = FAMILY_S7 | JOB << 8 | function << 16
     n: int = _ONE + 0
     if READ_VAR <= function <= WRITE_VAR:
-        return put_items(buf, pos + 2, end, u8(buf, pos + 1), out, n) if end - pos >= 2 else -1
+        if end - pos < 2:
+            return -1
+        if function == READ_VAR:
+            return put_items(buf, pos + 2, end, u8(buf, pos + 1), out, n)
+        n = put_writes(buf, pos + 2, end, stop, u8(buf, pos + 1), out, n)
+        if n < 0:
+            out[OUT_FLAGS] = FLAG_DAMAGED
+        return abs(n)
     out[OUT_FLAGS] = _TRANSFER[function]
     # A name, and of a PI service the argument before it.
     name, argument = pos + 8, 0

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from otmon.model import Op, Target
-from otmon.protocols.s7comm.items import DBREAD, S7ANY
+from otmon.protocols.s7comm.items import ANYTHING, DBREAD, S7ANY
 from otmon.protocols.s7comm.tables import (
     ACK,
     ACK_DATA,
@@ -39,18 +39,20 @@ from otmon.wire.contract import KIND_REQUEST
 from otmon.wire.slots import raw_bytes
 
 
-def item_targets(words: Sequence[int]) -> Iterator[Target]:
-    """What the items in `words` touch, in their order."""
+def item_targets(words: Sequence[int]) -> Iterator[Target | None]:
+    """What the items in `words` touch, in their order; None: nobody knows."""
     i = 0
     while i < len(words):
         word = int(words[i])
         tag, i = word & 0xFF, i + 1
         if tag == DBREAD:
-            yield db_target(word >> 16 & 0xFFFF, word >> 32 & 0xFFFF, word >> 8 & 0xFF)
+            yield db_target(word >> 16 & 0xFFFF, word >> 32 & 0xFFFF, word >> 8 & 0xFF, word >> 48)
+        elif tag == ANYTHING:
+            yield None
         elif tag == S7ANY and i < len(words):
-            yield any_target(
-                word >> 8 & 0xFF, word >> 16 & 0xFFFF, word >> 48 & 0xFF, word >> 32 & 0xFFFF, int(words[i])
-            )
+            address = int(words[i])
+            where = word >> 8 & 0xFF, word >> 16 & 0xFFFF, word >> 48 & 0xFF, word >> 32 & 0xFFFF
+            yield any_target(*where, address & 0xFFFFFF, address >> 24)
             i += 1
         elif tag != S7ANY:
             size = word >> 16 & 0xFF

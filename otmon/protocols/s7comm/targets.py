@@ -28,27 +28,27 @@ def area_name(area: int, block: int) -> str:
     return f"{name}{block}" if area in BLOCK_AREAS else name
 
 
-def any_target(area: int, block: int, transport: int, count: int, address: int) -> Target:
-    """Interval of an S7ANY item in bytes (in elements for counters and timers).
+def any_target(area: int, block: int, transport: int, count: int, address: int, wider: int = 0) -> Target:
+    """Interval of an S7ANY item in bytes (in elements for counters and timers), and `wider` more.
 
     `address` is the 24-bit field: bits, or the element number. An item of unknown element size may be all of its space.
     """
     space = area_name(area, block)
     count = max(count, 1)
     if area in ELEMENT_AREAS:
-        return Target(space, address, address + count - 1)
+        return Target(space, address, address + count - 1 + wider)
     first = address >> 3
     if transport == BIT:
-        return Target(space, first, (address + count - 1) >> 3)
+        return Target(space, first, (address + count - 1 >> 3) + wider)
     if transport not in TRANSPORT:
         return Target(space)
-    return Target(space, first, first + count * TRANSPORT[transport][1] - 1)
+    return Target(space, first, first + count * TRANSPORT[transport][1] - 1 + wider)
 
 
 @lru_cache(maxsize=4_096)
-def db_target(block: int, first: int, size: int) -> Target:
-    """Interval of one DBREAD area, in bytes."""
-    return Target(area_name(BLOCK_AREAS[0], block), first, first + max(size, 1) - 1)
+def db_target(block: int, first: int, size: int, wider: int = 0) -> Target:
+    """Interval of one DBREAD area, in bytes, and `wider` more."""
+    return Target(area_name(BLOCK_AREAS[0], block), first, first + max(size, 1) - 1 + wider)
 
 
 def raw_target(syntax: int, body: bytes) -> Target:

@@ -45,7 +45,7 @@ def parse_items(data: bytes, count: int) -> tuple[list[Item], list[Target]]:
         stop = pos + 2 + size
         if not size or stop > len(data):
             raise Malformed("item cut off")
-        item, touched = _item(data[pos:stop])
+        item, touched = parse_item(data[pos:stop])
         items.append(item)
         targets += touched
         pos = stop + (size & 1)
@@ -73,7 +73,8 @@ def _any_item(raw: bytes) -> tuple[Item, Target]:
     return item, target
 
 
-def _item(raw: bytes) -> tuple[Item, list[Target]]:
+def parse_item(raw: bytes) -> tuple[Item, list[Target]]:
+    """One address item, and what it touches."""
     syntax = raw[2]
     if raw[0] == 0x12 and syntax == S7ANY and len(raw) == 12:
         item, target = _any_item(raw)
@@ -89,6 +90,22 @@ def _item(raw: bytes) -> tuple[Item, list[Target]]:
 def parse_data(data: bytes, count: int) -> list[Item]:
     """`count` data items (return code, transport size, length, bytes), or as many as there are; a cut one as it is."""
     return parse_data_at(data, 0, count)[0]
+
+
+def parse_written(data: bytes, pos: int, last: bool) -> tuple[Item | None, int, int]:
+    """What is written as one item: it, where the next begins, and how many bytes a device may take for it.
+
+    The `last` may take all that is left but for a byte of padding. The return code of a request means nothing.
+    """
+    if pos + 4 > len(data):
+        return None, len(data), 0
+    transport, size, room = data[pos + 1], int.from_bytes(data[pos + 2 : pos + 4], "big"), len(data) - pos - 4
+    if transport in DATA_IN_BITS:
+        size = (size + 7) >> 3
+    items, end = parse_data_at(bytes((SUCCESS,)) + data[pos + 1 :], 0, 1)
+    items[0] |= {"return_code": data[pos], "status": RETURN_CODES.get(data[pos])}
+    whole = size > room or (last and room != size + (size & 1))
+    return items[0], pos + end, room if whole else size
 
 
 def parse_data_at(data: bytes, pos: int, count: int) -> tuple[list[Item], int]:
