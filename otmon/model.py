@@ -48,6 +48,10 @@ class Target(NamedTuple):
     name: str | None = None
 
 
+UNPARSED: Final = Target("unparsed")
+"""What could not be read: only a row without targets permits it."""
+
+
 class Op(NamedTuple):
     """One meaning of a shape, without the endpoints: function and target."""
 

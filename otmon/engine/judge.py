@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import numpy as np
 
 from otmon.alerts.episodes import Episode, EpisodeKey, Episodes, Ports
-from otmon.engine.events import frames_of, pdu_of, words_of
+from otmon.engine.events import SETTING, frames_of, ops_of, pdu_of
 from otmon.engine.names import Names, Pair, frame_ref
 from otmon.engine.readings import ANOTHER_READING, FRAGMENTS, SAID, requests
 from otmon.limits import MAX_SHAPES
@@ -25,7 +25,6 @@ from otmon.wire.state import add_hit, room_for_episode
 if TYPE_CHECKING:
     from otmon.policy.judge import Policy
 
-SETTING: Final = frozenset({"write", "control"})
 PORTED: Final = frozenset({"tcp", "udp"})
 
 
@@ -93,8 +92,7 @@ class Judge:
 
     def ops(self, shape: int) -> Sequence[Op]:
         """The operations of a shape, from its words alone."""
-        protocol, words = words_of(self._state, shape)
-        return () if words is None else PROTOCOLS[protocol].operations(words)
+        return ops_of(self._state, shape)
 
     def _wide_operations(self, shape: int) -> list[OperationKey]:
         """The one operation a wide shape is recorded as: its function, at no target in particular."""

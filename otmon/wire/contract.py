@@ -112,6 +112,9 @@ REPLY_FUNCTION: Final = (1 << 32) - 1
 REPLY_SHAPE: Final = ((1 << 24) - 1) << 32
 OUT_WORDS: Final = 16
 OUT_SIZE: Final = 256
+AFTER_DAMAGE: Final = 1 << 61
+"""Set by the engine in the first word of a response that answers nothing seen, after bytes of its connection that are
+malformed or no whole unit yet: no protocol sets it, and none is given it."""
 
 NEED_MORE: Final = 0
 NOT_THIS: Final = -1

@@ -24,6 +24,7 @@ from otmon.wire.columns import (
     EVF_JUDGE,
     EVF_MESSAGE,
     EVF_SAMPLE,
+    F_CARRY,
     OUTCOME_ACCEPTED,
     OUTCOME_UNSEEN,
     REPLY_PERHAPS,
@@ -36,6 +37,7 @@ from otmon.wire.columns import (
     TOTAL_PDUS,
 )
 from otmon.wire.contract import (
+    AFTER_DAMAGE,
     CONTINUES,
     FLAG_DAMAGED,
     FLAG_ENCRYPTED,
@@ -56,6 +58,7 @@ from otmon.wire.contract import (
     OUT_REPLY_KEY,
     OUT_STATUS,
     OUT_TOKEN,
+    OUT_WORDS,
     PERHAPS,
     STATUS_NONE,
 )
@@ -185,6 +188,8 @@ def make_pdu(key_of: Callable[..., int]) -> Callable[..., None]:
                         state, buf, x, y, wanted, shape, ts, conn, from_client, -1, request, outcome, kind, slot, n
                     )
                 return
+            if state.conns[conn, C_MALFORMED] > 0 or state.flows[flow ^ 1, F_CARRY] >= 0:
+                out[OUT_WORDS] |= AFTER_DAMAGE  # what it answers may have been among that
         elif kind == KIND_REQUEST:
             _tally(state, proto, 3 if out[OUT_FLAGS] & FLAG_DAMAGED else 0)
             outcome = 0

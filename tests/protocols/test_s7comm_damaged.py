@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from otmon.model import Malformed, Message
+from otmon.model import UNPARSED, Malformed, Message
 from otmon.protocols.s7comm import S7COMM
+from otmon.wire.contract import FLAG_DAMAGED, OUT_FLAGS, OUT_WORDS
 from tests.protocols.s7_corpus import corpus
 from tests.protocols.s7_streams import FILES, any_item, cotp, key, pdus, s7
 
@@ -32,7 +33,6 @@ def read(pdu: bytes) -> Message | None:
     ("pdu", "function", "code"),
     [
         (s7(1, b"\4\2" + any_item(2, 1, 1, 0x84, 0)), "read_var", 4),
-        (s7(1, b"\5\1" + any_item(2, 1, 1, 0x84, 0))[:-3], "write_var", 5),
         (s7(1, b"\x1a\0\0\0\0\0\0\0\x09_0A"), "request_download", 0x1A),
         (s7(1, b"\x28\0\0\0\0\0\0\xfd\xff\xff\5_INSE"), "pi_service", 0x28),
         (s7(1, b"\x29\0\0\0\0\0\x09P_PROGRAM")[:-4], "plc_stop", 0x29),
@@ -92,3 +92,62 @@ def test_a_password_is_in_no_damaged_record_either() -> None:
         assert "SUNRIS" not in json.dumps(message.body)
         assert b"SUNRIS".hex() not in json.dumps(message.body)
         assert message.body["raw"] is None
+
+
+BYTE = any_item(2, 1, 1, 0x84, 0)
+WORD = b"\0\4\0\x10\1\2"
+DB = "DB1"
+UNREAD = UNPARSED[:3]
+
+
+@pytest.mark.parametrize(
+    ("param", "data", "reached", "flag"),
+    [
+        (b"\5\1" + BYTE, b"\0\4\0\x08\1", [(DB, 0, 0)], None),
+        (b"\5\1" + BYTE, b"\0\4\0\x08\1\0", [(DB, 0, 0)], None),  # padded
+        (b"\5\1" + BYTE, WORD, [(DB, 0, 1)], "data_longer_than_address"),
+        (b"\5\1" + BYTE, b"\0\4\0\x08\1" + bytes(9), [(DB, 0, 9)], "data_longer_than_address"),
+        (b"\5\1" + BYTE, b"\0\4\xff\xff\1\2", [(DB, 0, 1)], "data_truncated"),
+        (b"\5\1" + BYTE, b"", [(DB, 0, 0)], "data_truncated"),
+        (b"\5\2" + BYTE, b"\0\4\0\x08\1", [(DB, 0, 0), UNREAD], "malformed"),
+        (b"\5\1" + BYTE + BYTE, b"\0\4\0\x08\1\0\0\4\0\x08\1", [(DB, 0, 0)] * 2, "malformed"),
+        (b"\5\0" + BYTE, b"\0\4\0\x08\1", [(DB, 0, 0)], "malformed"),
+        (b"\5\1" + BYTE[:-1], b"\0\4\0\x08\1", [UNREAD], "malformed"),
+        (b"\5\2" + BYTE + b"\x12", WORD, [(DB, 0, 1), UNREAD], "malformed"),
+        (b"\5\1" + any_item(28, 2, 0, 0x1D, 3), b"\0\x09\0\x08" + bytes(8), [("T", 3, 6)], "data_longer_than_address"),
+        (b"\5\1" + any_item(1, 1, 1, 0x84, 7), b"\0\3\0\1\1", [(DB, 0, 0)], None),
+        (b"\5\1" + any_item(1, 1, 1, 0x84, 7), b"\0\x09\0\4" + bytes(4), [(DB, 0, 3)], "data_longer_than_address"),
+        (b"\5\1\x12\x07\xb0\1\2\0\1\0\x08", b"\0\4\0\x28" + bytes(5), [(DB, 8, 12)], "data_longer_than_address"),
+    ],
+)
+def test_a_write_reaches_as_far_as_its_bytes(
+    param: bytes, data: bytes, reached: list[object], flag: str | None
+) -> None:
+    """Snap7 for Python writes all bytes it is given, whatever the address says."""
+    pdu = s7(1, param, data)
+    message = S7COMM.decode(pdu, True, None)
+    assert [op.target[:3] for op in message.ops if op.target] == reached
+    assert set(message.flags) >= ({flag} if flag else set())
+    assert flag is not None or not message.flags
+    count, out = key(pdu)
+    assert S7COMM.operations(out[OUT_WORDS : OUT_WORDS + count].tolist()) == message.ops
+    assert bool(out[OUT_FLAGS] & FLAG_DAMAGED) == ("malformed" in message.flags)
+
+
+def test_a_write_with_wrong_lengths_is_judged_by_what_stands_in_it() -> None:
+    sound = s7(1, b"\5\1" + BYTE, WORD)
+    for size in range(len(sound) - 1, 16, -1):
+        pdu = sound[:size]
+        message = S7COMM.decode(pdu, True, None)
+        count, out = key(pdu)
+        assert "malformed" in message.flags
+        assert message.body["raw"] == pdu[3:].hex()
+        assert out[OUT_FLAGS] & FLAG_DAMAGED
+        assert S7COMM.operations(out[OUT_WORDS : OUT_WORDS + count].tolist()) == message.ops
+        targets = [op.target for op in message.ops]
+        assert (UNPARSED in targets) == (size < 15 + 12)
+
+
+def test_what_a_write_calls_a_return_code_hides_no_value() -> None:
+    (item,) = S7COMM.decode(s7(1, b"\5\1" + BYTE, b"\5\4\0\x08\x07"), True, None).body["items"]
+    assert (item["written"]["return_code"], item["written"]["values"]) == (5, [7])

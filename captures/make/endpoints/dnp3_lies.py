@@ -1,7 +1,7 @@
 """Commands by DNP3 that contradict themselves, and what an outstation did. Usage: dnp3_lies.py ADDRESS TOLD FILE
 
 Each goes over a connection of its own (a port of its own). TOLD: where the outstation writes what it does; FILE: for
-each its name, the client's port, the bytes, and what was operated.
+each that was obeyed its name, the client's port, the bytes, and what was operated.
 """
 
 import json
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PORT = 20000
-QUIET_S, PATIENCE_S = 0.2, 5.0
+QUIET_S, PATIENCE_S = 0.3, 5.0
 FIRST_PORT = 24000
 MASTER, OUTSTATION = 1, 10
 LATCH_ON = struct.pack("<BBIIB", 3, 1, 100, 100, 0)
@@ -122,11 +122,13 @@ def main() -> None:
             here.settimeout(PATIENCE_S)
             here.connect((address, PORT))
             here.settimeout(0.02 if len(frames) > 9 else QUIET_S)
+            answers = []
             for part in frames:
+                answers.append(b"")
                 try:
                     here.send(part)
-                    while here.recv(4096):
-                        pass
+                    while more := here.recv(4096):
+                        answers[-1] += more
                 except OSError:
                     pass
         lines = Path(journal).read_text().splitlines() if Path(journal).exists() else []
@@ -136,9 +138,16 @@ def main() -> None:
             changed.setdefault(space, []).append(int(index))
         done = len(lines)
         told.append(
-            {"name": name, "port": FIRST_PORT + number, "sent": [part.hex() for part in frames], "changed": changed}
+            {
+                "name": name,
+                "port": FIRST_PORT + number,
+                "sent": [part.hex() for part in frames],
+                "answered": [answer.hex() for answer in answers],
+                "changed": changed,
+            }
         )
-    Path(path).write_text("[\n" + ",\n".join(map(json.dumps, told)) + "\n]\n")
+    obeyed = [json.dumps(lie) for lie in told if lie["changed"]]
+    Path(path).write_text("[\n" + ",\n".join(obeyed) + "\n]\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""DNP3 outstation 10 (opendnp3) that does whatever it is told, and writes that down. Usage: dnp3_obedient.py ADDRESS FILE
+"""DNP3 outstation 10 (opendnp3) that does what it is told, and writes that down. Usage: ... ADDRESS FILE
 
 A line of FILE is a space and an index: `g12 3`.
 """

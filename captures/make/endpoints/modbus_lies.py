@@ -1,7 +1,8 @@
 """Writes by Modbus that contradict themselves, and what each did to a server. Usage: ... ADDRESS tcp|udp FILE
 
 Each goes over a connection of its own (a port of its own); before and after it another connection reads all registers
-and coils. FILE: for each its name, the client's port, the bytes, and what was changed.
+and coils. FILE: of each that was obeyed its name, the client's port, what was sent and answered, and what was
+changed.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 
 PORT = 502
 REGISTERS, COILS = 120, 120
-QUIET_S, PATIENCE_S = 0.12, 5.0
+QUIET_S, PATIENCE_S = 0.25, 5.0
 FIRST_PORT = 22000
 
 
@@ -106,30 +107,31 @@ def lies(v: int) -> Iterator[tuple[str, list[bytes]]]:
     yield "a bad length, then it", [adu(one, 0), adu(one)]
 
 
-def exchange(kind: socket.SocketKind, address: str, port: int, segments: list[bytes]) -> bytes:
-    """Send them, a pause between, and wait a little; what came back last."""
+def exchange(kind: socket.SocketKind, address: str, port: int, segments: list[bytes]) -> list[bytes]:
+    """Send them, each after what came back on the one before; all that came back."""
     with socket.socket(socket.AF_INET, kind) as here:
         here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         here.bind(("", port))
         here.settimeout(PATIENCE_S)
         here.connect((address, PORT))
         here.settimeout(QUIET_S)
-        answer = b""
+        answers = []
         for segment in segments:
+            answers.append(b"")
             try:
                 here.send(segment)
                 while more := here.recv(4096):
-                    answer = more
+                    answers[-1] += more
             except OSError:
                 pass
-        return answer
+        return answers
 
 
 def memory(kind: socket.SocketKind, address: str) -> dict[str, list[int]]:
     """All registers and coils."""
     for _ in range(50):
-        registers = exchange(kind, address, 0, [adu(struct.pack(">BHH", 3, 0, REGISTERS))])
-        bits = exchange(kind, address, 0, [adu(struct.pack(">BHH", 1, 0, COILS))])
+        registers = exchange(kind, address, 0, [adu(struct.pack(">BHH", 3, 0, REGISTERS))])[0]
+        bits = exchange(kind, address, 0, [adu(struct.pack(">BHH", 1, 0, COILS))])[0]
         if len(registers) == 9 + 2 * REGISTERS and len(bits) == 9 + COILS // 8:
             flat = int.from_bytes(bits[9:], "little")
             return {
@@ -146,7 +148,7 @@ def main() -> None:
     told, before = [], memory(kind, address)
     for number in range(len(list(lies(0)))):
         name, segments = list(lies(20000 + 2 * number))[number]
-        exchange(kind, address, FIRST_PORT + number, segments)
+        answers = exchange(kind, address, FIRST_PORT + number, segments)
         after = memory(kind, address)
         changed = {
             space: [n for n, pair in enumerate(zip(before[space], after[space], strict=True)) if pair[0] != pair[1]]
@@ -157,11 +159,13 @@ def main() -> None:
                 "name": name,
                 "port": FIRST_PORT + number,
                 "sent": [segment.hex() for segment in segments],
+                "answered": [answer.hex() for answer in answers],
                 "changed": {space: places for space, places in changed.items() if places},
             }
         )
         before = after
-    Path(path).write_text("[\n" + ",\n".join(map(json.dumps, told)) + "\n]\n")
+    obeyed = [json.dumps(lie) for lie in told if lie["changed"]]
+    Path(path).write_text("[\n" + ",\n".join(obeyed) + "\n]\n")
 
 
 if __name__ == "__main__":

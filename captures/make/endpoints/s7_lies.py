@@ -1,7 +1,8 @@
 """Writes by S7 that contradict themselves, and what each did to a server. Usage: s7_lies.py ADDRESS FILE
 
 Each goes over a connection of its own (a port of its own), set up as usual; before and after it another connection
-reads DB1 and the flags. FILE: for each its name, the client's port, the bytes, and what was changed.
+reads DB1 and the flags. FILE: of each that was obeyed its name, the client's port, what was sent and answered, and
+what was changed.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 
 PORT = 102
 SIZE = 200
-QUIET_S, PATIENCE_S = 0.12, 5.0
+QUIET_S, PATIENCE_S = 0.25, 5.0
 FIRST_PORT = 23000
 CONNECT = bytes.fromhex("0300001611e00000000100c0010ac1020100c2020102")
 SETUP = bytes.fromhex("0300001902f08032010000000100080000f0000001000101e0")
@@ -111,9 +112,9 @@ def lies(v: int) -> Iterator[tuple[str, list[bytes]]]:
     exact = len(tpkt(write(item(84, 1), data(one))))
     for size in (0, 4, 7, 8, exact - 2, exact - 1, exact + 1, exact + 2, exact + 9, 4000, 40000, 65535):
         yield f"TPKT length {size} of {exact}", [tpkt(write(item(84, 1), data(one)), size)]
-    for cotp in (b"\2\xf0\0", b"\2\xf0\x81", b"\2\xf1\x80", b"\2\xff\x80", b"\3\xf0\x80\0", b"\4\xf0\x80\0\0",
-                 b"\1\xf0\x80", b"\2\x80\x80", b"\2\0\x80", b"\2\xe0\x80", b"\2\x10\x80", b"\0\xf0\x80", b"\xff\xf0\x80"):  # fmt: skip
-        yield f"COTP {cotp.hex()}", [tpkt(write(item(86, 1), data(one)), cotp=cotp)]
+    for cotp in ("02f000", "02f081", "02f180", "02ff80", "03f08000", "04f0800000", "01f080", "028080", "020080",
+                 "02e080", "021080", "00f080", "fff080"):  # fmt: skip
+        yield f"COTP {cotp}", [tpkt(write(item(86, 1), data(one)), cotp=bytes.fromhex(cotp))]
     halves = write(item(88, 1), data(one))
     for n in (1, 10, 20, len(halves) - 1):
         parts = [tpkt(halves[:n], cotp=b"\2\xf0\0"), tpkt(halves[n:])]
@@ -136,34 +137,25 @@ def lies(v: int) -> Iterator[tuple[str, list[bytes]]]:
     yield "the address's last byte and on", [tpkt(write(item(0x1FFFFF, 4), data(four)))]
 
 
-def answer_of(here: socket.socket) -> bytes:
-    try:
-        return here.recv(65536)
-    except OSError:
-        return b""
-
-
-def exchange(address: str, port: int, segments: list[bytes]) -> bytes:
-    """Connect, set up, send them with a pause between; what came back last."""
+def exchange(address: str, port: int, segments: list[bytes]) -> list[bytes]:
+    """Connect, set up, send them, each after what came back on the one before; all that came back."""
     with socket.socket() as here:
         here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         here.bind(("", port))
         here.settimeout(PATIENCE_S)
         here.connect((address, PORT))
-        for hello in (CONNECT, SETUP):
-            here.send(hello)
-            if not answer_of(here):
-                return b""
-        here.settimeout(QUIET_S)
-        answer = b""
+        answers = []
         for segment in segments:
+            here.settimeout(PATIENCE_S if segment in (CONNECT, SETUP) else QUIET_S)
+            answers.append(b"")
             try:
                 here.send(segment)
-                while more := answer_of(here):
-                    answer = more
+                answers[-1] = here.recv(65536)
+                while segment not in (CONNECT, SETUP) and (more := here.recv(65536)):
+                    answers[-1] += more
             except OSError:
                 pass
-        return answer
+        return answers
 
 
 def memory(address: str) -> dict[str, list[int]]:
@@ -171,7 +163,7 @@ def memory(address: str) -> dict[str, list[int]]:
     told = {}
     for space, area, db in SPACES:
         for _ in range(50):
-            answer = exchange(address, 0, [tpkt(job(b"\4\1" + item(0, SIZE, area=area, db=db)))])
+            answer = exchange(address, 0, [CONNECT, SETUP, tpkt(job(b"\4\1" + item(0, SIZE, area=area, db=db)))])[-1]
             if len(answer) == 25 + SIZE:
                 told[space] = list(answer[25:])
                 break
@@ -186,7 +178,8 @@ def main() -> None:
     told, before = [], memory(address)
     for number in range(len(list(lies(0)))):
         name, segments = list(lies(1 + number % 250))[number]
-        exchange(address, FIRST_PORT + number, segments)
+        segments = [CONNECT, SETUP, *segments]
+        answers = exchange(address, FIRST_PORT + number, segments)
         after = memory(address)
         changed = {
             space: [n for n, pair in enumerate(zip(before[space], after[space], strict=True)) if pair[0] != pair[1]]
@@ -197,11 +190,13 @@ def main() -> None:
                 "name": name,
                 "port": FIRST_PORT + number,
                 "sent": [segment.hex() for segment in segments],
+                "answered": [answer.hex() for answer in answers],
                 "changed": {space: places for space, places in changed.items() if places},
             }
         )
         before = after
-    Path(path).write_text("[\n" + ",\n".join(map(json.dumps, told)) + "\n]\n")
+    obeyed = [json.dumps(lie) for lie in told if lie["changed"]]
+    Path(path).write_text("[\n" + ",\n".join(obeyed) + "\n]\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
-from otmon.model import Op, Target
+from otmon.model import UNPARSED, Op, Target
 from otmon.protocols.dnp3.attributes import attribute_name
 from otmon.protocols.dnp3.files import (
     COMMAND_BYTES,
@@ -20,8 +20,6 @@ from otmon.protocols.dnp3.tables import function_of
 from otmon.text import safe_text
 from otmon.wire.slots import raw_bytes
 
-UNPARSED: Final = Target("unparsed")
-"""Objects that could not be read: only a row without targets permits them."""
 CLASS_DATA: Final = 60
 NAMED_AT: Final = {FILE_COMMAND: COMMAND_BYTES, FILE_DESCRIPTOR: DESCRIPTOR_BYTES}
 """Variations of file objects that say where their name stands -> octets they must have."""

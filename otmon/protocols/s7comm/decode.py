@@ -137,7 +137,7 @@ def _job(
     return function, ()
 
 
-def _variables(param: bytes, content: bytes, body: dict[str, Any], flags: list[str]) -> tuple[Target | None, ...]:
+def _variables(param: bytes, content: bytes, body: dict[str, Any], flags: list[str]) -> tuple[Target, ...]:
     if len(param) < 2:
         raise Malformed("no number of items")
     if param[0] == READ_VAR:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from otmon.model import Op, Target
+from otmon.model import UNPARSED, Op, Target
 from otmon.protocols.s7comm.items import ANYTHING, DBREAD, S7ANY
 from otmon.protocols.s7comm.tables import (
     ACK,
@@ -39,8 +39,8 @@ from otmon.wire.contract import KIND_REQUEST
 from otmon.wire.slots import raw_bytes
 
 
-def item_targets(words: Sequence[int]) -> Iterator[Target | None]:
-    """What the items in `words` touch, in their order; None: nobody knows."""
+def item_targets(words: Sequence[int]) -> Iterator[Target]:
+    """What the items in `words` touch, in their order."""
     i = 0
     while i < len(words):
         word = int(words[i])
@@ -48,7 +48,7 @@ def item_targets(words: Sequence[int]) -> Iterator[Target | None]:
         if tag == DBREAD:
             yield db_target(word >> 16 & 0xFFFF, word >> 32 & 0xFFFF, word >> 8 & 0xFF, word >> 48)
         elif tag == ANYTHING:
-            yield None
+            yield UNPARSED
         elif tag == S7ANY and i < len(words):
             address = int(words[i])
             where = word >> 8 & 0xFF, word >> 16 & 0xFFFF, word >> 48 & 0xFF, word >> 32 & 0xFFFF

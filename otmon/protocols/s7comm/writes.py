@@ -8,7 +8,7 @@ stand in the parameter count, and what cannot be read may be anything.
 from typing import Any, Final
 
 from otmon.limits import MAX_KEY_WORDS
-from otmon.model import Target
+from otmon.model import UNPARSED, Target
 from otmon.protocols.s7comm.items import ANYTHING, DBREAD, S7ANY, put_items, table
 from otmon.protocols.s7comm.tables import BIT, DATA_IN_BITS, ELEMENT_AREAS, TRANSPORT
 from otmon.protocols.s7comm.values import Item, add_values, parse_item, parse_written
@@ -79,15 +79,15 @@ def put_writes(buf: Any, pos: int, end: int, stop: int, count: int, out: Any, n:
     return -n if count < 0 else n
 
 
-def read_writes(param: bytes, content: bytes, count: int) -> tuple[list[Item], list[Target | None], set[str]]:
+def read_writes(param: bytes, content: bytes, count: int) -> tuple[list[Item], list[Target], set[str]]:
     """The same in full: items with what is `written`, all that they touch, and flags (`malformed` among them)."""
     items: list[Item] = []
-    targets: list[list[Target | None]] = []
+    targets: list[list[Target]] = []
     pos = 0
     while len(items) < MOST_ITEMS and len(param) - pos >= 3 and 1 <= (size := param[pos + 1]) <= len(param) - pos - 2:
         item, places = parse_item(param[pos : pos + 2 + size])
         items.append(item)
-        targets.append([*places])
+        targets.append(places)
         pos = min(pos + 2 + size + (size & 1), len(param))
     flags = set()
     at = 0
@@ -105,13 +105,13 @@ def read_writes(param: bytes, content: bytes, count: int) -> tuple[list[Item], l
     if len(items) != count or pos < len(param):
         flags.add("malformed")
     everything = [target for touched in targets for target in touched]
-    return items, everything + [None] * (len(items) < count or pos < len(param)), flags
+    return items, everything + [UNPARSED] * (len(items) < count or pos < len(param)), flags
 
 
-def _widened(item: Item, touched: list[Target | None], size: int) -> bool:
+def _widened(item: Item, touched: list[Target], size: int) -> bool:
     """Let the last target of an item reach as far as `size` bytes written; whether it did not."""
     target = touched[-1]
-    if target is None or target.start is None or target.end is None:
+    if target.start is None or target.end is None:
         return False
     each = _ELEMENT_BYTES if item.get("area_raw") in ELEMENT_AREAS else 1
     if "areas" in item:
