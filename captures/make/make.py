@@ -3,6 +3,7 @@
     sudo python3 make.py setup            # virtual environments and the libmodbus client, under /tmp/otmon-captures
     sudo python3 make.py [NAME ...]       # all captures, or those named; then what `labels` does
     python3 make.py labels                # labels, expectations and PROVENANCE.md, from the captures that exist
+    sudo python3 make.py obeyed           # what servers do with requests that contradict themselves, for tests/hostile
 
 Needs root, iproute2, ethtool, tcpdump, tshark, openssl and Python 3.11; for `setup` also gcc, libmodbus-dev,
 pkg-config and a CPython 3.10 (named by PYTHON310, else python3.10: the opendnp3 wheels end there). No frame leaves
@@ -29,7 +30,9 @@ HERE = Path(__file__).resolve().parent
 CAPTURES = HERE.parent
 ENDPOINTS = HERE / "endpoints"
 WORK = Path("/tmp/otmon-captures")
-LIBMODBUS_TOUR = WORK / "libmodbus_tour"
+LIBMODBUS = ("libmodbus_tour", "libmodbus_server")
+LIBMODBUS_TOUR, LIBMODBUS_SERVER = (WORK / name for name in LIBMODBUS)
+OBEYED = HERE.parents[1] / "tests" / "hostile" / "obeyed"
 
 PLANT = [
     Host("plc-1", "10.0.1.11", "00:80:f4:0e:51:1a"),
@@ -54,7 +57,7 @@ def python(environment: str) -> Path:
 
 
 def setup() -> None:
-    """Virtual environments with pinned packages, and the compiled libmodbus client."""
+    """Virtual environments with pinned packages, and the compiled libmodbus programs."""
     for requirements in sorted((HERE / "requirements").glob("*.txt")):
         name = requirements.stem
         interpreter = os.environ.get("PYTHON310", "python3.10") if name == "opendnp3" else sys.executable
@@ -62,8 +65,9 @@ def setup() -> None:
         subprocess.run([str(python(name)), "-m", "pip", "install", "-q", "-r", str(requirements)], check=True)
     libmodbus = ["pkg-config", "--cflags", "--libs", "libmodbus"]
     flags = subprocess.run(libmodbus, check=True, capture_output=True, text=True)
-    source = str(ENDPOINTS / "libmodbus_tour.c")
-    subprocess.run(["gcc", "-O2", "-Wall", "-o", str(LIBMODBUS_TOUR), source, *flags.stdout.split()], check=True)
+    for name in LIBMODBUS:
+        words = ["gcc", "-O2", "-Wall", "-o", str(WORK / name), str(ENDPOINTS / f"{name}.c"), *flags.stdout.split()]
+        subprocess.run(words, check=True)
 
 
 def script(name: str) -> Path:
@@ -253,6 +257,33 @@ RECIPES: dict[str, tuple[list[Host], Callable[[Lab, Path], None]]] = {
 }
 
 
+TOLD = WORK / "told"
+LIES: dict[str, tuple[int, list[str | Path], list[str | Path]]] = {
+    "modbus_libmodbus": (502, [LIBMODBUS_SERVER, SERVER], [script("modbus_lies"), SERVER, "tcp"]),
+    "modbus_pymodbus": (502, modbus_server(), [script("modbus_lies"), SERVER, "tcp"]),
+    "modbus_pymodbus_udp": (502, modbus_server("udp"), [script("modbus_lies"), SERVER, "udp"]),
+    "s7_snap7": (102, [python("s7native"), script("s7_server"), SERVER], [script("s7_lies"), SERVER]),
+    "s7_snap7_python": (102, [python("s7pure"), script("s7_server"), SERVER], [script("s7_lies"), SERVER]),
+    "dnp3_opendnp3": (
+        20000,
+        [python("opendnp3"), script("dnp3_obedient"), SERVER, TOLD],
+        [script("dnp3_lies"), SERVER, TOLD],
+    ),
+}
+"""Port and server; and the client, which writes down what was obeyed."""
+
+
+def obey() -> None:
+    """Ask each server what contradicts itself, and keep what it did."""
+    for name, (port, server, client) in LIES.items():
+        TOLD.unlink(missing_ok=True)
+        with lab(PAIR, WORK / "logs") as stage:
+            stage.start("server", f"obeyed-{name}-server", *server)
+            stage.wait_for("server", port)
+            words = [python("modbus"), *client, OBEYED / f"{name}.json"]
+            stage.finish([stage.start("client", f"obeyed-{name}", *words)], timeout_s=600)
+
+
 def record(name: str) -> None:
     """Write into the folder what was captured."""
     hosts, make = RECIPES[name]
@@ -277,6 +308,9 @@ def main(words: list[str]) -> None:
     WORK.mkdir(parents=True, exist_ok=True)
     if words == ["setup"]:
         setup()
+        return
+    if words == ["obeyed"]:
+        obey()
         return
     if words != ["labels"]:
         for name in words or RECIPES:
