@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from otmon.model import Target
+from otmon.model import UNPARSED, Target
 from otmon.policy.references import MODBUS_PREFIX, reference
 from otmon.text import safe_text
 from otmon.wire.linknames import IP_PROTOCOLS
@@ -56,6 +56,8 @@ def place(target: Target) -> str:
         name = IP_PROTOCOLS.get(target.start, "")
     elif re.fullmatch(r"g\d+(v\d+)?", target.space):
         words = space if target.start is None else f"{space} {_counted('index', target.start, target.end, 'indexes')}"
+    elif target.space == UNPARSED.space:
+        words = "a place that could not be read"
     elif target.space == "szl":
         words = "SZL" if target.start is None else f"SZL {target.start:#06x}"
     else:

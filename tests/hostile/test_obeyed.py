@@ -78,3 +78,11 @@ def test_what_a_server_did_was_judged(path: Path) -> None:
         unseen = [place for place in places if not any(covers(target, *place) for target in mine)]
         assert not unseen, f"{lie['name']}: {unseen} of {mine}"
         assert client(number) in denied or lie["name"] in UNSUSPECTED, f"{lie['name']}: nothing was denied of {mine}"
+
+
+def test_an_answer_to_what_could_not_be_read_is_told_as_that() -> None:
+    lies = json.loads((FOLDER / "modbus_libmodbus.json").read_text())
+    seen = see(frames([lie for lie in lies if lie["name"] == "length 0 of 6"], 502, False), ELSEWHERE)
+    (alert,) = seen.policy_alerts()
+    assert alert["targets"][0]["target"] == {"space": "unparsed"}
+    assert "wrote to a place that could not be read of " in alert["title"]
