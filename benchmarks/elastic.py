@@ -95,6 +95,18 @@ def latency_s(folder: Path, settings: Elastic) -> float:
     return time.perf_counter() - began_s
 
 
+def arrived(settings: Elastic, number: int, mark: str) -> bytearray:
+    """How often each alert is there, in every backing index."""
+    there, stream = client(settings, timeout_s=120), data_stream("alert", settings.namespace)
+    there.indices.refresh(index=stream)
+    times = bytearray(number)
+    query = {"query": {"prefix": {"otmon.alert.id": mark}}}
+    for hit in helpers.scan(there, query, index=stream, size=10_000, _source=False):
+        n = int(hit["_id"].removeprefix(mark).partition("-")[0], 16)
+        times[n] = min(times[n] + 1, 255)
+    return times
+
+
 def _deliver_backlog(folder: Path, settings: Elastic, result: Any) -> None:
     spent_s = ours(folder, settings)
     result.put((spent_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
@@ -109,18 +121,22 @@ def backlog(folder: Path, settings: Elastic, number: int) -> dict[str, Any]:
     process.start()
     spent_s, peak_mib = result.get()
     process.join()
+    there = arrived(settings, number, "b")
     size = sum(path.stat().st_size for path in (folder / "site.db", folder / NAME))
     return {
         "records": number,
         "spool_inserts_per_s": round(inserts),
+        "seconds": round(spent_s),
         "delivered_per_s": round(number / spent_s),
+        "lost": there.count(0),
+        "doubled": sum(times > 1 for times in there),
         "peak_mib": round(peak_mib),
         "mib_on_disk_after": round(size / 2**20),
     }
 
 
 def run(records: int, waiting: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as name, Node(prepare(), Path(name) / "node", heap="1g") as node:
+    with tempfile.TemporaryDirectory() as name, Node(prepare(), Path(name) / "node", heap="2g") as node:
         folder, settings = Path(name), Elastic(node.url)
         Installation(client(settings), settings.namespace).install()
         filled(folder / "warm", BATCH, "w")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from otmon.delivery.ledger import NAME, Ledger, LedgerError, hold
+from otmon.delivery.ledger import NAME, Ledger, LedgerError, LedgerGone, hold
 from otmon.delivery.reader import SpoolReader
 from otmon.delivery.shipper import Shipper
 from otmon.outputs.sink import Sink
@@ -159,6 +159,8 @@ class Courier:
                     records_per_s=self._rates.get(sink.name),
                     left_s=LEFT_S,
                 )
+            except LedgerGone:
+                pass  # which is said when it is opened again
             except (StoreError, LedgerError) as error:
                 logging.getLogger("otmon").warning("delivery to %s waits: %s", sink.name, error)
             except Exception:

@@ -4,9 +4,7 @@ Beside the site database and written by whoever delivers alone, so that neither 
 for the other's lock.
 """
 
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -16,12 +14,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+from otmon.delivery import witness
 from otmon.limits import MAX_DEAD
 from otmon.outputs.sink import Outgoing, Placed, Sink
 from otmon.store.rows import text_of
 
 NAME: Final = "delivery.db"
 _BUSY_S: Final = 5.0
+_LOST: Final = (
+    "removed, or replaced by an older copy: what waits is sent again where it has not arrived; what was refused "
+    "before may be missing"
+)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TABLES: Final = (
     """
@@ -43,7 +46,9 @@ CREATE TABLE IF NOT EXISTS sinks (
 ) WITHOUT ROWID
 """,
     "CREATE TABLE IF NOT EXISTS places (sink TEXT PRIMARY KEY, place TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS writes (number INTEGER NOT NULL)",
 )
+UNKNOWN: Final = -1
 _OPENING: Final = threading.Lock()
 """Each sink has a thread with a ledger of its own: one begins a new file, the others find it begun."""
 
@@ -52,13 +57,17 @@ class LedgerError(Exception):
     """The ledger cannot be used; str() is one line for people."""
 
 
+class LedgerGone(LedgerError):
+    """It is not the one that was opened: whoever opens it again says so."""
+
+
 class Cursor(NamedTuple):
     """How far a sink has come in a stream."""
 
     done: int = 0
     """Everything up to this sequence number was answered."""
     sent: int = 0
-    """Everything up to this one may have been sent."""
+    """Everything up to this one may have been sent; UNKNOWN: nobody knows."""
 
 
 class State(NamedTuple):
@@ -128,24 +137,37 @@ class Ledger:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("BEGIN IMMEDIATE")
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'cursors'").fetchone() and _begun(self.path):
-                db.execute("PRAGMA user_version = 1")
             for table in _TABLES:
                 db.execute(table)
             db.execute("SELECT * FROM cursors").fetchall()
+            known, number = self._written(db), witness.writes(self.path.parent)
+            if known < number:
+                logging.getLogger("otmon").warning("%s: %s", self.path, _LOST)
+                db.execute("UPDATE cursors SET sent = ?", (UNKNOWN,))
+                db.execute("PRAGMA user_version = 1")
+            self._count(db, max(known, number) + 1)
             db.execute("COMMIT")
-            _begin(self.path)
+            witness.note(self.path.parent, max(known, number) + 1)
         except BaseException:
             db.close()
             raise
         return db
+
+    @staticmethod
+    def _written(db: sqlite3.Connection) -> int:
+        """How often this ledger was written; in a transaction that is open."""
+        found: list[tuple[int]] = db.execute("SELECT number FROM writes").fetchall()
+        return found[0][0] if found else 0
+
+    @staticmethod
+    def _count(db: sqlite3.Connection, number: int) -> None:
+        db.execute("INSERT OR REPLACE INTO writes (rowid, number) VALUES (1, ?)", (number,))
 
     def _set_aside(self) -> None:
         """The file is damaged. What it said was delivered may come again, and is looked up first."""
         aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
         self.path.rename(aside)
         self._clean()
-        _begin(self.path)
         logging.getLogger("otmon").warning("%s: damaged: set aside as %s, a new one is begun", self.path, aside.name)
 
     def _clean(self) -> None:
@@ -154,17 +176,19 @@ class Ledger:
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     def _look(self) -> None:
-        """Raises LedgerError if the file is not the one that is open: whoever opens it again begins a new one."""
+        """Raises LedgerGone if the file is not the one that is open."""
         if self._file is not None and _identity(self.path) != self._file:
-            raise LedgerError(
-                f"{self.path}: removed or replaced while it was in use; a new one is begun, and what waits is sent "
-                "again where it has not arrived"
-            )
+            # With the log of the one that was open a copy would look like it.
+            witness.note(self.path.parent, witness.writes(self.path.parent) + 1)
+            raise LedgerGone(f"{self.path}: {_LOST}")
 
-    @property
-    def lost(self) -> bool:
-        """Whether an earlier ledger was damaged or removed: what is not known to be delivered may have been."""
-        return self._rows("PRAGMA user_version") == [(1,)]
+    def unsure(self, sink: Sink) -> bool:
+        """Whether all that waits may have been sent: a ledger was lost, or the one there is counted another spool."""
+        rows = self._rows("SELECT stream, spool, sent FROM cursors WHERE sink = ?", sink.name)
+        found = [(spool, sent) for stream, spool, sent in rows if stream in sink.streams]
+        if not found:
+            return self._rows("PRAGMA user_version") == [(1,)]
+        return any(spool != self._spool or sent == UNKNOWN for spool, sent in found)
 
     def __enter__(self) -> Self:
         return self
@@ -187,10 +211,12 @@ class Ledger:
             raise LedgerError(f"{self.path}: cannot be read ({error})") from None
 
     def cursor(self, sink: str, stream: str) -> Cursor:
-        """Of this spool; the beginning if nothing of it was sent."""
+        """Of this spool; the beginning if nothing of it was sent. Raises LedgerGone where nobody knows."""
         query = "SELECT done, sent FROM cursors WHERE sink = ? AND stream = ? AND spool = ?"
-        found = self._rows(query, sink, stream, self._spool)
-        return Cursor(*found[0]) if found else Cursor()
+        found = Cursor(*next(iter(self._rows(query, sink, stream, self._spool)), Cursor()))
+        if found.sent == UNKNOWN:
+            raise LedgerGone(f"{self.path}: {_LOST}")
+        return found
 
     def cursors(self) -> dict[tuple[str, str], Cursor]:
         """(sink, stream) -> cursor."""
@@ -201,9 +227,15 @@ class Ledger:
         self._look()
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            number = self._written(self._db) + 1
+            if number <= witness.writes(self.path.parent):
+                self._db.execute("ROLLBACK")
+                raise LedgerGone(f"{self.path}: {_LOST}")
             for statement, rows in steps:
                 self._db.executemany(statement, rows)
+            self._count(self._db, number)
             self._db.execute("COMMIT")
+            witness.note(self.path.parent, number)
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -308,43 +340,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _lock(path: Path) -> Path:
-    """Beside a ledger; not empty: there was one, which may be gone."""
-    return path.with_name(f".{NAME}.lock")
-
-
-def _begun(path: Path) -> bool:
-    with suppress(OSError):
-        return _lock(path).lstat().st_size > 0
-    return False
-
-
-def _begin(path: Path) -> None:
-    """Keep in mind that there is a ledger. It is on the disk before anything is sent: what is sent is noted first."""
-    if _begun(path):
-        return
-    with suppress(OSError):  # a folder that is full, or no lock file: then a ledger that is removed is not missed
-        file = os.open(_lock(path), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(file, b"a ledger was begun here\n")
-            os.fsync(file)
-        finally:
-            os.close(file)
-
-
 def hold(folder: Path, wait_s: float = 0.0) -> int:
     """Descriptor that holds a folder's delivery until it is closed. Raises LedgerError if another one does."""
-    held = os.open(_lock(folder / NAME), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    end_s = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return held
-        except OSError:
-            if time.monotonic() >= end_s:
-                os.close(held)
-                raise LedgerError(f"{folder}: another otmon delivers from there already") from None
-            time.sleep(0.1)
+    held = witness.hold(folder, wait_s)
+    if held is None:
+        raise LedgerError(f"{folder}: another otmon delivers from there already")
+    return held
 
 
 def cursors(folder: Path, spool: str) -> dict[tuple[str, str], Cursor]:

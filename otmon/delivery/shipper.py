@@ -63,7 +63,7 @@ class Shipper:
         self._most = min(MAX_BATCH_RECORDS, max(1, int((records_per_s or MAX_BATCH_RECORDS) * SHARE_S)))
         self._lanes = [_Lane(stream, limit=self._most) for stream in STREAMS if stream in sink.streams]
         sent = dict.fromkeys((lane.stream for lane in self._lanes), 0)
-        if ledger.lost and not any(name == sink.name for name, _ in ledger.cursors()):  # nobody knows what was sent
+        if ledger.unsure(sink):
             sent |= {stream: one.last for stream, one in reader.waiting().items() if stream in sent}
         ledger.begin(sink.name, sent)
         self._not_before_s = 0.0

@@ -67,7 +67,7 @@ class Dispatch:
         last = {stream: found.last for stream, found in self._store.waiting().items()}
         with suppress(LedgerError):
             found = cursors(self._store.path.parent, self._store.spool_name)
-            if any(cursor.done > last.get(stream, 0) for (_, stream), cursor in found.items()):
+            if any(max(cursor) > last.get(stream, 0) for (_, stream), cursor in found.items()):
                 message = "the database is older than what was delivered from it: all that waits is delivered again"
                 say(logging.WARNING, "spool_anew", message)
                 self._store.begin_spool_anew()

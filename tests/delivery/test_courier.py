@@ -15,7 +15,7 @@ from otmon.delivery.courier import Courier
 from otmon.delivery.ledger import NAME, Ledger, LedgerError, hold
 from otmon.outputs.sink import DONE, Answer, Outgoing
 from otmon.store.spool import STREAMS
-from tests.delivery.kit import SENSOR, Spool
+from tests.delivery.kit import SENSOR, FakeSink, Spool
 
 
 class FileSink:
@@ -156,11 +156,40 @@ def test_the_ledger_is_removed_while_it_is_in_use(tmp_path: Path, names: tuple[s
         logging.getLogger("otmon").removeHandler(log)
     lines = (tmp_path / "log").read_text().splitlines()
     assert len(lines) == 3
-    assert all("delivery.db: removed or replaced while it was in use" in line for line in lines)
+    assert all("delivery.db: removed, or replaced by an older copy: what waits is sent again" in line for line in lines)
     with Ledger(tmp_path / NAME, "s1", readonly=True) as ledger:
-        assert ledger.lost
         assert ledger.cursor("file", "alert").done == 40
+        assert ledger.unsure(FakeSink("another", ["alert"]))
     assert set(spool.ids["alert"][:30]) <= sink.repeated()
+
+
+@pytest.mark.parametrize(("way", "looked_up"), [("log removed", 10), ("log kept", 20), ("written over", 30)])
+def test_the_ledger_is_put_back_from_a_copy_while_it_is_in_use(tmp_path: Path, way: str, looked_up: int) -> None:
+    """With its log SQLite makes of the copy what it was; what is written over an open database may never be seen."""
+    spool, sink = Spool(tmp_path), FileSink(tmp_path)
+    courier = begun(spool, sink)
+    spool.append("alert", 10)
+    until(lambda: len(sink.taken()) == 10)
+    courier.end()
+    copy = (tmp_path / NAME).read_bytes()
+    courier = begun(spool, sink)
+    spool.append("alert", 10)
+    until(lambda: len(sink.taken()) == 20)
+    assert sink.repeated() == set()
+    if way == "written over":
+        (tmp_path / NAME).write_bytes(copy)
+    else:
+        (tmp_path / "copy").write_bytes(copy)
+        (tmp_path / "copy").rename(tmp_path / NAME)
+    for name in ("-wal", "-shm") if way == "log removed" else ():
+        (tmp_path / f"{NAME}{name}").unlink()
+    spool.append("alert", 10)
+    until(lambda: len(sink.taken()) == 30)
+    courier.end()
+    assert set(spool.ids["alert"][looked_up:]) <= sink.repeated()
+    assert not sink.repeated() & set(spool.ids["alert"][:10]), "the copy knew of them"
+    with Ledger(tmp_path / NAME, "s1", readonly=True) as ledger:
+        assert ledger.cursor("file", "alert").done == 30
 
 
 def held(folder: Path) -> bool:

@@ -129,3 +129,24 @@ def test_a_ledger_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: py
     other.execute("ROLLBACK")
     assert deliver_all(tmp_path, [sink], SENSOR) == {"well": 0}
     assert len(sink.taken()) == 35
+
+
+def test_a_ledger_put_back_from_a_copy_is_not_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What it does not know to be answered is looked up, what it knows is not; said once."""
+    sink = FakeSink("fake", ["alert"])
+    made = Spool(tmp_path)
+    made.append("alert", 10)
+    deliver_all(tmp_path, [sink], SENSOR)
+    copy = (tmp_path / NAME).read_bytes()
+    made.append("alert", 20)
+    deliver_all(tmp_path, [sink], SENSOR)
+    (tmp_path / NAME).write_bytes(copy)
+    sink.generations.append(set())
+    made.append("alert", 5)
+    for _ in range(2):
+        assert deliver_all(tmp_path, [sink], SENSOR) == {"fake": 0}
+    assert [repeated for *_, repeated in sink.calls] == [False, False, True]
+    assert sink.calls[-1][1] == list(range(11, 36))
+    assert sink.taken() == sorted(made.ids["alert"])
+    assert caplog.text.count("replaced by an older copy") == 1
+    made.close()

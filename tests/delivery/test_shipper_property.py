@@ -1,6 +1,8 @@
 """Whatever a sink answers and whenever the process dies: each record arrives once, or is a dead letter."""
 
+import sqlite3
 import zlib
+from contextlib import closing
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +27,8 @@ STEPS = st.one_of(
     st.tuples(st.just("wait"), st.floats(0, 100)),
     st.tuples(st.just("prune")),
     st.tuples(st.just("shed"), st.integers(0, 3_000)),
+    st.tuples(st.just("copy")),
+    st.tuples(st.just("put back")),
 )
 
 
@@ -42,9 +46,12 @@ class World:
         self.sinks = {name: FakeSink(name, streams, doomed) for name, streams in SINK_STREAMS.items()}
         self.cursors: dict[tuple[str, str], Any] = {}
         self.shed: set[str] = set()
+        self.put_back = False
+        """Whether the ledger was: then dead letters since the copy was made are gone if their records are."""
         self.running: dict[str, tuple[SpoolReader, Ledger, Shipper]] = {}
         for name in self.sinks:
             self.begin(name)
+        self.copy()
 
     def begin(self, name: str) -> None:
         reader = SpoolReader(self.spool.path, SENSOR)
@@ -104,7 +111,26 @@ class World:
                     relief.shed(db, size, {})
                 self.shed |= before - self.spool.there()
                 assert not any(name.startswith("alert") for name in self.shed)
+            case ("copy",):
+                self.copy()
+            case ("put back",):
+                for name in self.sinks:
+                    self.end(name)
+                (self.folder / "copy").rename(self.folder / NAME)
+                self.put_back, self.cursors = True, {}
+                for name, sink in self.sinks.items():
+                    self.begin(name)
+                    sink.generations.append(set())
+                self.copy()
         self.check()
+
+    def copy(self) -> None:
+        (self.folder / "copy").unlink(missing_ok=True)
+        with (
+            closing(sqlite3.connect(self.folder / NAME)) as now,
+            closing(sqlite3.connect(self.folder / "copy")) as then,
+        ):
+            now.backup(then)
 
     def prune(self) -> None:
         wanted = {name: sink.streams for name, sink in self.sinks.items()}
@@ -115,7 +141,7 @@ class World:
         for name in before - self.spool.there():
             for sink in self.sinks.values():
                 if name.split("-")[0] in sink.streams:
-                    assert name in dead if doomed(name) else name in sink.taken()
+                    assert (self.put_back or name in dead) if doomed(name) else name in sink.taken()
 
     def check(self) -> None:
         now = self.running["all"][1].cursors()
@@ -145,8 +171,9 @@ class World:
             assert alive - self.shed <= set(taken) <= alive, "nothing is lost"
             dead = [one.id for one in letters if one.sink == name]
             assert len(dead) == len(set(dead))
-            assert (mine - alive) - self.shed <= set(dead) <= mine - alive
-            if not self.shed:
+            gone = mine - self.spool.there() if self.put_back else self.shed
+            assert (mine - alive) - gone <= set(dead) <= mine - alive
+            if not self.shed and not self.put_back:
                 state = self.running[name][1].states().get(name)
                 assert (0 if state is None else state.delivered + state.dead) == len(mine)
 

@@ -76,6 +76,7 @@ def test_a_database_put_back_from_a_copy_is_delivered_again(tmp_path: Path) -> N
         assert kept.waiting()["audit"].records == 15, "nothing of it is taken for delivered"
         ship(tmp_path, sink)
     assert len(sink.got) == 15
+    assert all(sink.repeats), "ten of them had arrived"
 
 
 def test_a_damaged_ledger_is_set_aside_and_what_waits_is_looked_up(tmp_path: Path) -> None:
