@@ -46,6 +46,23 @@ def complain(message: str, level: str = "error") -> None:
         pass
 
 
+@contextmanager
+def log_said() -> Iterator[None]:
+    """What parts that sensors have too log meanwhile is said as all else is, and without a traceback."""
+    import logging
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            complain(record.getMessage(), record.levelname.lower())
+
+    logger, handler = logging.getLogger("otmon"), Said(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 def note(message: str) -> None:
     """Something the user should know while waiting; nothing is wrong."""
     complain(message, "note")

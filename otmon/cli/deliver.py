@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from otmon.cli.common import CHECK_FAILED, RAN, Stop, complain, folder_argument, note, progress_bar
+from otmon.cli.common import CHECK_FAILED, RAN, Stop, complain, folder_argument, log_said, note, progress_bar
 from otmon.text import safe_text
 
 if TYPE_CHECKING:
@@ -56,6 +56,25 @@ def early(url: str) -> "Elastic":
         return connection(url).early()
     except Refused as error:
         raise Stop(str(error)) from None
+
+
+def settled(settings: "Elastic", folder: Path) -> "Elastic":
+    """As a delivery from there would have them; root becomes the folder's owner. Raises Stop."""
+    import otmon.outputs.elastic.install  # noqa: F401 (its new owner may not be able to)
+    from otmon.cli.owner import become_owner
+    from otmon.delivery.ledger import NAME, Ledger, LedgerError
+    from otmon.outputs.elastic.sink import ElasticSink
+
+    sink = ElasticSink(settings)
+    sink.rehearse()
+    become_owner(folder)
+    if (folder / NAME).is_file():
+        try:
+            with Ledger(folder / NAME, readonly=True) as ledger:
+                sink.settle(ledger.place(sink.name) or sink.place)
+        except LedgerError as error:
+            raise Stop(str(error)) from None
+    return sink.settings
 
 
 @click.command(epilog=_EPILOG)
@@ -116,7 +135,7 @@ def deliver_folder(folder: Path, sinks: "Sequence[Sink]", first: Callable[[], No
         earlier = states(folder)
         before = {name: state.dead for name, state in earlier.items()}
         delivered = {name: state.delivered for name, state in earlier.items()}
-        with progress_bar("delivering") as progress:
+        with log_said(), progress_bar("delivering") as progress:
             left = deliver_all(folder, sinks, sensor_name(), progress=progress)
         after = states(folder)
     except (StoreError, LedgerError, OSError) as error:

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from otmon.cli.common import CHECK_FAILED, RAN, Stop, complain, emit, emit_json, emit_rich, folder_argument, note
-from otmon.cli.deliver import URL_VARIABLE, connection, sensor_name
+from otmon.cli.common import (
+    CHECK_FAILED,
+    RAN,
+    Stop,
+    complain,
+    emit,
+    emit_json,
+    emit_rich,
+    folder_argument,
+    log_said,
+    note,
+)
+from otmon.cli.deliver import URL_VARIABLE, connection, early, sensor_name, settled
 from otmon.text import safe_text
 
 if TYPE_CHECKING:
@@ -46,11 +57,14 @@ def _url(function: Any) -> Any:
 
 
 @contextmanager
-def _installation(url: str | None) -> "Iterator[tuple[Elastic, Any, Installation]]":
-    """Settings, client and what is installed. Raises Stop for whatever goes wrong inside."""
+def _installation(url: str | None, folder: Path | None = None) -> "Iterator[tuple[Elastic, Any, Installation]]":
+    """Settings, client and what is installed. Raises Stop for whatever goes wrong inside.
+
+    `folder`: what was delivered from there is meant, in its namespace unless another one was said.
+    """
     if url is None:
         raise Stop(f"say where Elasticsearch is: --elastic URL, or {URL_VARIABLE}")
-    settings = connection(url)
+    settings = connection(url) if folder is None else settled(early(url), folder)
     from otmon.outputs.elastic.connection import answers, client
     from otmon.outputs.elastic.install import Installation
     from otmon.outputs.sink import SinkError
@@ -196,7 +210,7 @@ def status(folder: Path, url: str | None, as_json: bool) -> int:
 
     there: dict[str, Any] | None = None
     if url is not None:
-        with _installation(url) as (_, client, installation):
+        with _installation(url, folder) as (_, client, installation):
             from elasticsearch import AuthorizationException
 
             there = {"version": "(of a version that this key may not ask for)", "templates": []}
@@ -285,7 +299,7 @@ def _letters(folder: Path, numbers: Sequence[int]) -> "Iterator[tuple[Ledger, li
     if not (folder / NAME).is_file():
         raise Stop(f"{folder}: nothing was ever delivered from there")
     try:
-        with Ledger(folder / NAME) as ledger:
+        with log_said(), Ledger(folder / NAME) as ledger:
             found = ledger.dead(numbers)
             if missing := set(numbers) - {letter.n for letter in found}:
                 raise Stop(f"no record with number {min(missing)}; `otmon elastic dead list {folder}` shows them")

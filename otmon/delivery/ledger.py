@@ -285,11 +285,16 @@ class Ledger:
         """Remember where a sink's records go. `keep`: there where they went before, unless another place was said."""
         if not isinstance(sink, Placed):
             return
-        before = self._rows("SELECT place FROM places WHERE sink = ?", sink.name)
-        if keep and before:
-            sink.settle(before[0][0])
-        if before != [(sink.place,)]:
+        before = self.place(sink.name)
+        if keep and before is not None:
+            sink.settle(before)
+        if before != sink.place:
             self._write(("INSERT OR REPLACE INTO places VALUES (?, ?)", [(sink.name, sink.place)]))
+
+    def place(self, sink: str) -> str | None:
+        """Where a sink's records went."""
+        found = self._rows("SELECT place FROM places WHERE sink = ?", sink)
+        return str(found[0][0]) if found else None
 
     def states(self) -> dict[str, State]:
         """sink -> how it is."""

@@ -33,7 +33,7 @@ AHEAD_S: ContextVar[float | None] = ContextVar("ahead", default=None)
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def installation(url: str | None) -> Iterator[tuple[Any, Any, Any]]:
+    def installation(url: str | None, folder: Path | None = None) -> Iterator[tuple[Any, Any, Any]]:
         client = SimpleNamespace(info=Answer)
         yield (
             Elastic("http://x"),

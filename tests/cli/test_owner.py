@@ -11,13 +11,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from otmon.delivery.ledger import NAME, Ledger
+from otmon.outputs.elastic.connection import Elastic
+from otmon.outputs.elastic.sink import ElasticSink
 from otmon.outputs.sink import Outgoing
 from otmon.store import spool
 from tests.cli.test_decide import ALERTS, SITE, decision
@@ -98,7 +101,11 @@ def test_what_is_delivered_leaves_nothing_of_roots(folder: Path) -> None:
     filled(folder, {})
     (folder / NAME).unlink()
     done = otmon("deliver", folder, "--config", lines_to(folder))
-    assert (done.returncode, done.stderr) == (0, "otmon: note: 2 records delivered to lines\n")
+    assert done.returncode == 0
+    lost, went = done.stderr.splitlines()
+    assert lost.startswith("otmon: warning: ")
+    assert "delivery.db: removed, or replaced by an older copy" in lost
+    assert went == "otmon: note: 2 records delivered to lines"
     assert len((folder / "events.jsonl").read_text().splitlines()) == 2
     found = owners(folder)
     assert {".delivery.db.lock", NAME, "events.jsonl"} <= found.keys()
@@ -149,12 +156,14 @@ class Taking(Fake):
     """Takes one record; knows whoever has the key."""
 
     header = True
+    body: ClassVar[Any] = {}
 
     def _answer(self) -> None:
         if self.headers.get("authorization") != "ApiKey secret":
             self.status = 401
-        self.body: Any = {"version": {"number": "9.0.0\x1b[2J"}, "tagline": "You Know, for Search"} | BULK
-        self.body |= {"data_streams": [{"name": STREAM, "backing_indices": []}]}
+        if isinstance(self.body, dict):
+            self.body = self.body | {"version": {"number": "9.0.0\x1b[2J"}, "tagline": "You Know, for Search"} | BULK
+            self.body |= {"data_streams": [{"name": STREAM, "backing_indices": []}]}
         super()._answer()
 
     do_GET = do_POST = do_PUT = do_HEAD = _answer
@@ -187,6 +196,34 @@ def test_dead_letters_go_to_the_sink_that_is_there(
         assert done.stderr.splitlines()[1] == "otmon: note: 1 delivered, 0 refused again"
     left = json.loads(otmon("elastic", "dead", "list", folder, "--json").stdout)
     assert [one["sink"] for one in left] == ["webhook"]
+    assert set(owners(folder).values()) == {"nobody"}
+
+
+class Counting(Taking):
+    """Has three documents in every stream."""
+
+    def _answer(self) -> None:
+        self.body = {"count": 3}
+        if self.path.startswith("/_cat/"):
+            self.body = [{"epoch": f"{time.time():.0f}"}]
+        super()._answer()
+
+    do_GET = do_POST = do_PUT = do_HEAD = _answer
+
+
+def test_what_is_at_the_other_end_is_seen_with_roots_key(folder: Path, of_root: Path) -> None:
+    """In the namespace that the folder's delivery went to, unless another one is said."""
+    filled(folder, {})
+    with Ledger(folder / NAME, spool.FINAL) as ledger:
+        ledger.settle(ElasticSink(Elastic("http://127.0.0.1:1", "north")), keep=True)
+    handed_over(folder)
+    of_root.write_text("secret\n")
+    with serving(Counting) as url:
+        for said, goes in (({}, "north"), ({"OTMON_ELASTIC_NAMESPACE": "south"}, "south")):
+            env = {"OTMON_ELASTIC_KEY_FILE": str(of_root), **said}
+            done = otmon("elastic", "status", folder, "--elastic", url, "--json", **env)
+            assert done.stderr == ""
+            assert json.loads(done.stdout)["elastic"]["documents"][f"logs-otmon.alert-{goes}"] == 3
     assert set(owners(folder).values()) == {"nobody"}
 
 

@@ -96,6 +96,9 @@ def test_everything_that_was_found_is_found_there(elastic: Node, namespace: str,
     found = {kind: lines(tmp_path / "out", kind) for kind in KINDS}
     assert counts(elastic, namespace) == {kind: len(records) for kind, records in found.items()}
     assert undelivered(tmp_path / "out") == 0
+    status = json.loads(Done("elastic", "status", tmp_path / "out", "--elastic", elastic.url, "--json").out)
+    there = {kind: status["elastic"]["documents"][stream(kind, namespace)] for kind in KINDS}
+    assert there == {kind: len(records) for kind, records in found.items()}, "the namespace is remembered"
 
     for alert in found["alert"]:
         (one,) = documents(elastic, namespace, "alert", otmon__alert__id=alert["id"])
