@@ -53,6 +53,21 @@ def _signed(folder: Path, name: str, ca: str, names: str, days: int = 1) -> Path
     return both
 
 
+def forged(folder: Path, name: str, shown: Path) -> Path:
+    """A certificate whose signer only has the name of the one in `shown`, which is sent along; with its key."""
+    folder.mkdir()
+    _authority(folder, name)
+    made = _signed(folder, "forged", name, f"{SAN}\nauthorityKeyIdentifier=none\nsubjectKeyIdentifier=none")
+    made.write_bytes(made.read_bytes() + certificate(shown).encode())
+    return made
+
+
+def certificate(path: Path) -> str:
+    """The first one of a file."""
+    end = "-----END CERTIFICATE-----\n"
+    return path.read_text().partition(end)[0] + end
+
+
 def make(folder: Path) -> Pki:
     if shutil.which("openssl") is None:
         pytest.skip("no openssl to make certificates with")

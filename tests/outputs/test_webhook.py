@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from email.utils import formatdate
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from otmon.outputs.sink import DONE, Refused, TooLarge, Unreachable
 from otmon.outputs.webhook import MAX_ANSWER_BYTES, Webhook
 from tests.outputs.outgoing import ALERT, HOSTILE, batch, outgoing, with_text
 from tests.outputs.pki import Pki
+from tests.outputs.tunnel import tunnelling
 
 SECRET = Secret("correct horse battery staple")
 NOW_S = 1_700_000_123.9
@@ -353,27 +354,10 @@ def test_by_tls_to_who_speaks_none(server: Server) -> None:
 
 @pytest.mark.parametrize("user", ["", "us%40er:p%3Ass@"])
 def test_a_proxy_is_taken_from_the_environment(pki: Pki, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: queue.Queue[bytes] = queue.Queue()
-
-    def tunnel(sock: socket.socket) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += sock.recv(4096)
-        asked.put(head)
-        with socket.create_connection(("127.0.0.1", server.server_port)) as there:
-            sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            threading.Thread(target=pump, args=(there, sock), daemon=True).start()
-            pump(sock, there)
-
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-
     for name in ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    with serving(pki.context()) as server, raw(tunnel) as proxy:
-        monkeypatch.setenv("https_proxy", f"http://{user}127.0.0.1:{proxy._url.port}")
+    with serving(pki.context()) as server, tunnelling(server.server_port) as (port, asked):
+        monkeypatch.setenv("https_proxy", f"http://{user}127.0.0.1:{port}")
         sink = Webhook("https://localhost:4443/", SECRET, ca=pki.ca)
         assert sink.deliver(batch(1), False) == [DONE]
         head = asked.get(timeout=5)

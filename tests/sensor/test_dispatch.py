@@ -9,7 +9,7 @@ import pytest
 from otmon.delivery.ledger import NAME, Ledger
 from otmon.delivery.reader import SpoolReader
 from otmon.delivery.shipper import Shipper
-from otmon.outputs.sink import DONE, Answer, Outgoing, Unreachable
+from otmon.outputs.sink import DONE, Answer, Outgoing, Refused, Unreachable
 from otmon.sensor.dispatch import STUCK_S, Dispatch
 from otmon.store.retention import Retention
 from otmon.store.sensor import SiteStore
@@ -129,6 +129,25 @@ def test_a_delivery_that_hangs_is_told(tmp_path: Path) -> None:
         now_s = STUCK_S + 1
         assert reasons(dispatch.look(0)) == ["sink_away"]
         assert dispatch.look(0) == []
+
+
+def test_a_sink_that_refuses_us_is_told_once_and_again_when_it_does_so_again(tmp_path: Path) -> None:
+    """401, 403, a certificate: in an alert of this sensor, since the other end sees none."""
+
+    def refuse(one: Outgoing) -> Answer:
+        raise Refused("Elasticsearch at https://x: does not know us: is the API key right and still valid?")
+
+    with store(tmp_path) as kept:
+        dispatch = Dispatch(kept, [Fake(refuse)], lambda: True)
+        for _ in range(2):
+            say(kept, 3)
+            ship(tmp_path, Fake(refuse))
+            (found,) = dispatch.look(0)
+            assert (found.reason, found.interface) == ("sink_stopped", "fake")
+            assert "does not know us" in str(found.detail)
+            assert dispatch.look(0) == []
+            ship(tmp_path, Fake())
+            assert dispatch.look(0) == []
 
 
 def test_records_refused_for_good_are_told(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from elastic_transport import (
 )
 from elastic_transport._node import NodeApiResponse
 from elastic_transport.client_utils import DEFAULT, DefaultType
-from urllib3 import BaseHTTPResponse, ProxyManager
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -94,11 +94,15 @@ def node(proxy: str | None) -> type[Urllib3HttpNode]:
     class Node(Urllib3HttpNode):
         def __init__(self, config: Any) -> None:
             super().__init__(config)
-            if proxy is not None and config.scheme == "https":
-                names = ("assert_fingerprint", "assert_hostname", "cert_reqs", "ca_certs", "timeout")
-                verified = {name: getattr(self.pool, name) for name in names}
-                context = self.pool.conn_kw.get("ssl_context")
-                manager = ProxyManager(proxy, block=True, ssl_context=context, **verified)
+            if config.scheme == "https":
+                # Not the transport's own pool: it takes the pinned certificate anywhere in what is sent along, and a
+                # chain that nobody verifies can be made up. urllib3 compares that of the server, which has its key.
+                said: dict[str, Any] = {
+                    name: getattr(self.pool, name) for name in ("assert_hostname", "cert_reqs", "ca_certs", "timeout")
+                }
+                said |= {"assert_fingerprint": config.ssl_assert_fingerprint, "block": True}
+                said["ssl_context"] = self.pool.conn_kw.get("ssl_context")
+                manager = PoolManager(**said) if proxy is None else ProxyManager(proxy, **said)
                 self.pool = manager.connection_from_host(config.host, config.port, "https")
             made: Any = self.pool.ConnectionCls
             self.pool.ConnectionCls = type("Connection", (made,), {"response_class": _Answer})

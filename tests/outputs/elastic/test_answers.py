@@ -1,6 +1,7 @@
 """What a server in Elasticsearch's place can answer: without end, slowly, or what nobody can read."""
 
 import gzip
+import hashlib
 import re
 import socket
 import ssl
@@ -23,7 +24,8 @@ from otmon.outputs.elastic.node import MAX_ANSWER_BYTES
 from otmon.outputs.elastic.sink import ElasticSink
 from otmon.outputs.sink import Placed, Refused, SinkError, Unreachable
 from tests.outputs.outgoing import batch
-from tests.outputs.pki import Pki, make
+from tests.outputs.pki import Pki, certificate, forged, make
+from tests.outputs.tunnel import tunnelling
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\nContent-Type: application/json\r\n"
 INFO = b'{"version": {"number": "8.19.0"}}'
@@ -289,6 +291,41 @@ def test_what_goes_wrong_is_said_without_objects_of_python(pki: Pki) -> None:
         _check(replace(proxied, proxy=f"http://127.0.0.1:{port}"), "through the proxy: .*403 Forbidden")
     _check(at(_closed()), "the connection was refused: nothing listens there")
     _check(Elastic("https://nowhere.invalid:9200"), "its name is not known here")
+
+
+def mark(path: Path) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate(path))).hexdigest()
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+@pytest.mark.parametrize("name", ["ca", "server"])
+def test_a_certificate_that_is_only_sent_along_is_not_the_one_of_the_fingerprint(
+    pki: Pki, tmp_path: Path, name: str, proxied: bool
+) -> None:
+    """Whoever is between has the right certificate, too; what he lacks is its key."""
+    shown = getattr(pki, name)
+    context = pki.context(forged(tmp_path / "forged", name, shown))
+    with saying(lambda: [sized(INFO)], tls=context) as port, tunnelling(port) as (proxy, _):
+        settings = Elastic(f"https://localhost:{port}", fingerprint=mark(shown))
+        settings = replace(settings, proxy=f"http://127.0.0.1:{proxy}" if proxied else None)
+        _check(settings, "not the one of the fingerprint")
+
+
+def test_through_a_proxy_the_server_is_verified_all_the_same(pki: Pki) -> None:
+    """The proxy is asked for the name, and sees no more: TLS ends where the certificate is."""
+    with saying(lambda: [sized(INFO)], tls=pki.context()) as port, tunnelling(port) as (proxy, heads):
+        through = Elastic("https://localhost:9243", proxy=f"http://127.0.0.1:{proxy}")
+        trusted = ({"ca": pki.ca}, {"fingerprint": mark(pki.server)}, {"insecure": True})
+        for more in trusted:
+            assert asked(replace(through, **more))["version"]["number"] == "8.19.0"
+            assert heads.get(timeout=5).startswith(b"CONNECT localhost:9243 ")
+        for more, words in (
+            ({"ca": pki.other_ca}, "its certificate is not trusted"),
+            ({}, "its certificate is not trusted"),
+            ({"fingerprint": "ab" * 32}, "not the one of the fingerprint"),
+        ):
+            _check(replace(through, **more), words)
+        _check(replace(through, url="https://elastic.example:9243", ca=pki.ca), "its certificate is not trusted")
 
 
 def _check(settings: Elastic, words: str) -> None:
