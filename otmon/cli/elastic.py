@@ -205,6 +205,7 @@ def status(folder: Path, url: str | None, as_json: bool) -> int:
     Exit code 1: a sink does not take what it should, templates are not up to date, or records were refused for good.
     """
     from otmon.cli.owner import become_owner
+    from otmon.delivery.ledger import LedgerError
     from otmon.delivery.report import report
     from otmon.store.errors import StoreError
 
@@ -228,7 +229,7 @@ def status(folder: Path, url: str | None, as_json: bool) -> int:
             found = report(folder)
         elif there is None:
             raise Stop(f"{folder}: no site database there; name a folder of otmon, or --elastic URL")
-    except (StoreError, OSError) as error:
+    except (StoreError, LedgerError, OSError) as error:
         raise Stop(str(error)) from None
     if there is not None:
         found["elastic"] = there

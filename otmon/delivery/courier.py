@@ -149,6 +149,7 @@ class Courier:
 
     def _one(self, sink: Sink, pipe: int) -> None:
         """A sink until the end. What fails here (a locked or full disk, a fault of ours) is tried again."""
+        said = ""
         while not _ended(pipe):
             try:
                 deliver(
@@ -162,9 +163,13 @@ class Courier:
             except LedgerGone:
                 pass  # which is said when it is opened again
             except (StoreError, LedgerError) as error:
-                logging.getLogger("otmon").warning("delivery to %s waits: %s", sink.name, error)
-            except Exception:
-                logging.getLogger("otmon").exception("delivery to %s failed and is begun again", sink.name)
+                if str(error) != said:
+                    logging.getLogger("otmon").warning("delivery to %s waits: %s", sink.name, error)
+                said = str(error)
+            except Exception as error:
+                if repr(error) != said:
+                    logging.getLogger("otmon").exception("delivery to %s failed and is begun again", sink.name)
+                said = repr(error)
             select.select([pipe], [], [], AGAIN_S)
         sink.close()
 

@@ -156,8 +156,8 @@ class Ledger:
     @staticmethod
     def _written(db: sqlite3.Connection) -> int:
         """How often this ledger was written; in a transaction that is open."""
-        found: list[tuple[int]] = db.execute("SELECT number FROM writes").fetchall()
-        return found[0][0] if found else 0
+        (number,) = db.execute("SELECT number FROM writes").fetchone() or (0,)
+        return number if isinstance(number, int) else 0
 
     @staticmethod
     def _count(db: sqlite3.Connection, number: int) -> None:

@@ -1,5 +1,6 @@
 """Reads the spool while the sensor writes it: one short read at a time, nothing held open in between."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,14 @@ from otmon.limits import MAX_BATCH_BYTES
 from otmon.outputs.sink import Outgoing
 from otmon.store import relief, spool
 from otmon.store.errors import StoreError
+from otmon.text import safe_text
 
 _BUSY_S: Final = 5.0
+_SHOWN_CHARS: Final = 2_000
+
+
+class Damaged(dict[str, Any]):
+    """What is left of a record that the disk has spoilt: nobody can be sent that."""
 
 
 class SpoolReader:
@@ -26,7 +33,9 @@ class SpoolReader:
         self.path = path
         db = None
         try:
-            db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_S)
+            uri = f"file:{quote(os.fsencode(path))}?mode=ro"
+            db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
+            db.text_factory = _text
             self.site = str(db.execute("SELECT value FROM meta WHERE key = 'site'").fetchone()[0])
             self.name = spool.name(db)
             self.sensor = spool.sensor(db) or sensor
@@ -67,7 +76,7 @@ class SpoolReader:
             room -= size
             if number and room < 0:
                 return
-            yield Outgoing(stream, sequence, name, ts_ns, self.site, self.sensor, orjson.loads(record))
+            yield Outgoing(stream, sequence, _id(name), ts_ns, self.site, self.sensor, _record(record))
 
     def waiting(self) -> dict[str, spool.Waiting]:
         """What each stream holds."""
@@ -78,3 +87,20 @@ class SpoolReader:
         """Revisions of alerts that wait no more since a later one does."""
         with self._reading() as db:
             return relief.passed_over(db)
+
+
+def _text(raw: bytes) -> str:
+    """A byte that is no text spoils no other row."""
+    return raw.decode(errors="surrogateescape")
+
+
+def _id(name: object) -> str:
+    return name if isinstance(name, str) and name.isascii() else safe_text(str(name), 512)
+
+
+def _record(text: Any) -> dict[str, Any]:
+    try:
+        found = orjson.loads(text)
+    except (ValueError, TypeError):
+        found = None
+    return found if isinstance(found, dict) else Damaged(damaged=safe_text(str(text), _SHOWN_CHARS))

@@ -200,6 +200,23 @@ def held(folder: Path) -> bool:
     return False
 
 
+def test_the_same_trouble_is_said_once(tmp_path: Path) -> None:
+    log = logging.FileHandler(tmp_path / "log")
+    logging.getLogger("otmon").addHandler(log)
+    try:
+        spool, sink = Spool(tmp_path), FileSink(tmp_path)
+        spool.close()
+        spool.path.write_bytes(b"no database" * 1_000)
+        courier = begun(spool, sink)
+        time.sleep(1.5)
+        courier.end()
+    finally:
+        logging.getLogger("otmon").removeHandler(log)
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert "delivery to file waits" in line
+    assert "its spool cannot be read" in line
+
+
 def test_a_database_that_is_locked_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("otmon.delivery.reader._BUSY_S", 0.1)
     spool, sink = Spool(tmp_path), FileSink(tmp_path)

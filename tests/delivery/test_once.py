@@ -1,15 +1,18 @@
 """A folder is delivered, by one at a time, and what everybody has leaves it."""
 
+import json
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from otmon.delivery.ledger import NAME, LedgerError, hold
+from otmon.delivery.ledger import NAME, Ledger, LedgerError, hold
 from otmon.delivery.once import deliver_all, states
 from otmon.delivery.report import report
+from otmon.outputs.folder import dead_letters, undelivered
 from otmon.store import spool
+from otmon.store.database import SiteDatabase
 from otmon.store.errors import StoreError
 from tests.delivery.kit import SENSOR, T0, FakeSink, Spool
 
@@ -149,4 +152,45 @@ def test_a_ledger_put_back_from_a_copy_is_not_believed(tmp_path: Path, caplog: p
     assert sink.calls[-1][1] == list(range(11, 36))
     assert sink.taken() == sorted(made.ids["alert"])
     assert caplog.text.count("replaced by an older copy") == 1
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["record = '{\"a\": '", "record = x'ff00fe'", "record = '3'", "record = CAST(x'7b22ff227d' AS TEXT)"],
+)
+def test_a_record_that_the_disk_spoilt_holds_up_no_other(tmp_path: Path, change: str) -> None:
+    made, sink = filled(tmp_path), FakeSink("fake", spool.STREAMS)
+    made.db.execute(f"UPDATE spool SET {change} WHERE stream = 'alert' AND sequence IN (1, 7)")
+    assert deliver_all(tmp_path, [sink], SENSOR) == {"fake": 0}
+    assert sink.taken() == sorted(set(made.ids["alert"] + made.ids["asset"]) - {"alert-0", "alert-6"})
+    with Ledger(tmp_path / NAME, readonly=True) as ledger:
+        letters = ledger.dead()
+    assert [(one.id, one.reason) for one in letters] == [
+        (name, "it was spoilt on the disk, in the spool") for name in ("alert-0", "alert-6")
+    ]
+    assert all(json.loads(one.record)["damaged"] for one in letters)
+    made.close()
+
+
+def test_only_spoilt_records(tmp_path: Path) -> None:
+    """One of them with an id that is no text."""
+    made, sink = filled(tmp_path), FakeSink("fake", spool.STREAMS)
+    made.db.execute("UPDATE spool SET record = '[]', id = CAST(x'edb080' AS TEXT)")
+    assert deliver_all(tmp_path, [sink], SENSOR) == {"fake": 0}
+    assert sink.calls == []
+    assert states(tmp_path)["fake"].dead == 30
+    made.close()
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff\x1b%?#")
+    folder.mkdir()
+    made, sink = filled(folder), FakeSink("fake", spool.STREAMS)
+    assert undelivered(folder) == 30
+    assert deliver_all(folder, [sink], SENSOR) == {"fake": 0}
+    assert report(folder)["sinks"][0]["delivered"] == 30
+    assert dead_letters(folder) == undelivered(folder) == 0
+    with SiteDatabase(folder / "site.db"):
+        pass
     made.close()
