@@ -33,6 +33,7 @@ from otmon.outputs.cef import cef, severity
 from otmon.outputs.sink import DONE, Answer, Outgoing, Reached, Unreachable
 from otmon.outputs.tls import expiry, failure, load_network, tls_context
 from otmon.policy.verdict import Severity
+from otmon.text import safe_text
 
 PORTS: Final = {"udp": 514, "tcp": 601, "tls": 6514}
 """RFC 5426 3.3, RFC 6587 6, RFC 5425 4.1."""
@@ -129,16 +130,23 @@ class SyslogCef:
         load_network()
 
     def deliver(self, batch: Sequence[Outgoing], repeated: bool) -> Sequence[Answer]:
-        """Send the batch; all of it is done, or none."""
+        """Send the batch; all of it is done, or none, but for records of which no message can be made."""
+        answers, messages = list[Answer](), list[bytes]()
+        for one in batch:
+            try:
+                messages.append(self._message(one))
+                answers.append(DONE)
+            except Exception as error:
+                said = f"{type(error).__name__}: {safe_text(str(error), 200)}"
+                answers.append(Answer("dead", f"no message can be made of it: {said}"))
         connected = False
         try:
             sock = self._connection()
             connected = True
             sock.settimeout(SEND_S)
             if self._way == "udp":
-                self._send_datagrams(sock, batch)
+                self._send_datagrams(sock, messages)
             else:
-                messages = [self._message(one, MAX_MESSAGE_BYTES) for one in batch]
                 # RFC 6587 3.4.1: the length in octets, a space, the message.
                 sock.sendall(b"".join(b"%d %b" % (len(message), message) for message in messages))
                 _wait_for_acknowledgement(sock)
@@ -148,7 +156,7 @@ class SyslogCef:
         except Unreachable:
             self.close()
             raise
-        return [DONE] * len(batch)
+        return answers
 
     def reach(self) -> Reached:
         """Connect; a datagram is not answered, so of UDP only the name is looked up."""
@@ -162,13 +170,16 @@ class SyslogCef:
         found = "nobody can tell whether datagrams arrive" if sock.type == socket.SOCK_DGRAM else "it takes connections"
         return Reached(found, until=until)
 
-    def _message(self, one: Outgoing, max_bytes: int) -> bytes:
-        self._number = self._number % _LAST_NUMBER + 1
-        return message(one, self._number, max_bytes, self._facility)
+    def _message(self, one: Outgoing) -> bytes:
+        number = self._number % _LAST_NUMBER + 1
+        most = MAX_DATAGRAM_BYTES if self._way == "udp" else MAX_MESSAGE_BYTES
+        made = message(one, number, most, self._facility)
+        self._number = number
+        return made
 
-    def _send_datagrams(self, sock: socket.socket, batch: Sequence[Outgoing]) -> None:
-        for one in batch:
-            sock.send(self._message(one, MAX_DATAGRAM_BYTES))
+    def _send_datagrams(self, sock: socket.socket, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            sock.send(message)
         _raise_error_of(sock)  # where nobody listens the other machine may have said so by now (ICMP)
 
     def _connection(self) -> socket.socket:

@@ -207,6 +207,19 @@ def test_by_tcp_batches_share_a_connection() -> None:
     assert parsed(found[2]["text"])[1]["msg"] == "🛢" * 800
 
 
+def test_a_record_that_makes_no_message_holds_up_no_other() -> None:
+    """As one of an older otmon may be."""
+    with collecting() as collector:
+        sink = opened(f"tcp://localhost:{collector.port}")
+        odd = [outgoing(2, record={"title": "\x1b"}), outgoing(4, "audit", record={})]
+        answers = sink.deliver([outgoing(1), odd[0], outgoing(3)], False) + sink.deliver(odd[1:], False)
+        sink.close()
+        found = [read(one) for one in frames(rest(collector.one()))]
+    assert [answer.kind for answer in answers] == ["done", "dead", "done", "dead"]
+    assert answers[1].reason == "no message can be made of it: KeyError: 'severity'"
+    assert [one["sd"][-4:] for one in found] == ['"1"]', '"2"]'], "no number is left out"
+
+
 def test_a_closed_connection_is_noticed_before_the_next_batch() -> None:
     with collecting() as collector:
         sink = opened(f"tcp://127.0.0.1:{collector.port}")
