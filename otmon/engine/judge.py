@@ -141,8 +141,8 @@ class Judge:
             elif inspect:
                 verdict = c.VERDICT_INSPECT
             else:
-                ((low, high),) = limits
-                self._state.shapes[shape, [c.S_VMIN, c.S_VMAX]] = max(low, -(2**63)), min(high, 2**63 - 1)
+                ends = (min(max(end, -(2**63)), 2**63 - 1) for end in next(iter(limits)))
+                self._state.shapes[shape, [c.S_VMIN, c.S_VMAX]] = tuple(ends)
                 verdict = c.VERDICT_BOUNDS
         self._state.shapes[shape, c.S_VERDICT] = verdict
         return verdict

@@ -55,6 +55,8 @@ class Dispatch:
         self._heard: dict[str, tuple[int, float]] = {}
         self._said: dict[str, tuple[str, int]] = {}
         """sink -> the trouble that was reported."""
+        self._away: dict[str, tuple[int, float]] = {}
+        """sink -> since when it is as it is, and when that was first seen."""
         self._logged: dict[str, str] = {}
         """sink -> its state when the log last said it."""
         self._stands: dict[str, list[dict[str, Any]]] = {"sinks": [], "waiting": []}
@@ -158,7 +160,12 @@ class Dispatch:
         if not self._alive():
             yield from self._trouble("delivery", "ended", 0, "the process that delivers has ended; restart the sensor")
         for sink in self.sinks:
-            away = sink["state"] == "away" and now_ns - sink["since_ns"] >= AWAY_NS
+            # By either clock: one that was set back would say for a year that it is not yet time.
+            since_ns, seen_s = self._away.get(sink["sink"], (0, 0.0))
+            if since_ns != sink["since_ns"]:
+                self._away[sink["sink"]] = (sink["since_ns"], seen_s := self._monotonic())
+            waited_ns = max(now_ns - sink["since_ns"], int((self._monotonic() - seen_s) * 1e9))
+            away = sink["state"] == "away" and waited_ns >= AWAY_NS
             if sink["state"] == "stopped" or away:
                 yield from self._trouble(sink["sink"], sink["state"], sink["since_ns"], sink["reason"])
             elif sink["state"] == "well":

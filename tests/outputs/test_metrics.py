@@ -2,6 +2,7 @@
 
 import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from otmon.outputs import pageserver
 from otmon.outputs.figures import Delivery, Figures, Interface, Spooled
 from otmon.outputs.metrics import NAMES, Metrics
 from otmon.outputs.pageserver import MAX_CLIENTS, MAX_REQUEST_BYTES, PATIENCE_S, PageServer
+from tests.grafana.tools import promtool
 
 FIGURES = Figures(
     1.0,
@@ -83,6 +85,12 @@ def test_every_metric_is_named_and_has_labels_of_the_sensor_alone() -> None:
 def test_every_metric_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "sensor.md").read_text()
     assert set(re.findall(r"^\| `(otmon_\w+)`", text, re.MULTILINE)) == set(NAMES)
+
+
+def test_promtool_finds_nothing_to_say_of_the_page() -> None:
+    page = Metrics(lambda: FIGURES).page()
+    done = subprocess.run([promtool(), "check", "metrics"], input=page, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What a sensor makes of its ledger and spool when somebody else, or a disk, has spoilt them."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from otmon.delivery.ledger import NAME, Ledger
 from otmon.delivery.reader import SpoolReader
 from otmon.delivery.shipper import Shipper
 from otmon.outputs.sink import DONE, Answer, Outgoing, Refused, Unreachable
-from otmon.sensor.dispatch import STUCK_S, Dispatch
+from otmon.sensor.dispatch import AWAY_NS, STUCK_S, Dispatch
 from otmon.store.retention import Retention
 from otmon.store.sensor import SiteStore
 
@@ -148,6 +149,27 @@ def test_a_sink_that_refuses_us_is_told_once_and_again_when_it_does_so_again(tmp
             assert dispatch.look(0) == []
             ship(tmp_path, Fake())
             assert dispatch.look(0) == []
+
+
+@pytest.mark.parametrize("set_back_ns", [0, 365 * 86_400 * NS])
+def test_a_sink_that_is_away_is_told_after_five_minutes_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_back_ns: int
+) -> None:
+    def away(one: Outgoing) -> Answer:
+        raise Unreachable("nobody there")
+
+    now_s, set_ns = 0.0, time.time_ns() - set_back_ns
+    with store(tmp_path) as kept:
+        say(kept, 3)
+        ship(tmp_path, Fake(away))
+        monkeypatch.setattr("otmon.sensor.dispatch.time.time_ns", lambda: set_ns)
+        dispatch = Dispatch(kept, [Fake()], lambda: True, monotonic=lambda: now_s)
+        assert dispatch.look(0) == []
+        now_s = AWAY_NS / 1e9 - 1
+        assert dispatch.look(0) == []
+        now_s += 1
+        assert reasons(dispatch.look(0)) == ["sink_away"]
+        assert dispatch.look(0) == []
 
 
 def test_records_refused_for_good_are_told(tmp_path: Path) -> None:
