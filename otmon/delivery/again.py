@@ -7,17 +7,18 @@ from pathlib import Path
 import orjson
 
 from otmon.delivery.ledger import Dead, Ledger
-from otmon.delivery.reader import SpoolReader
+from otmon.delivery.reader import SPOILT, SpoolReader
 from otmon.limits import MAX_BATCH_BYTES, MAX_BATCH_RECORDS
 from otmon.outputs.sink import Answer, Outgoing, Sink, TooLarge
 
 
-def again(sink: Sink, ledger: Ledger, database: Path, letters: Iterable[Dead], sensor: str) -> list[tuple[Dead, str]]:
+def again(sink: Sink, ledger: Ledger, database: Path, letters: Sequence[Dead], sensor: str) -> list[tuple[Dead, str]]:
     """Deliver these to `sink` and forget those it takes; gives the others with the reason. Raises SinkError."""
     with SpoolReader(database, sensor) as reader:
         site, sensor = reader.site, reader.sensor
     ledger.settle(sink, keep=True)
-    refused = []
+    refused = [(one, SPOILT) for one in letters if (one.sink, one.reason) == (sink.name, SPOILT)]
+    letters = [one for one in letters if one.reason != SPOILT]
     mine = sorted((one for one in letters if one.sink == sink.name), key=lambda one: (one.stream, one.n))
     for stream, found in groupby(mine, key=lambda one: one.stream):
         for batch in _batches(found):

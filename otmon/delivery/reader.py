@@ -19,6 +19,8 @@ from otmon.text import safe_text
 
 _BUSY_S: Final = 5.0
 _SHOWN_CHARS: Final = 2_000
+SPOILT: Final = "it was spoilt on the disk, in the spool"
+"""Why such a record is a dead letter."""
 
 
 class Damaged(dict[str, Any]):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from otmon.delivery.ledger import Ledger
-from otmon.delivery.reader import Damaged, SpoolReader
+from otmon.delivery.reader import SPOILT, Damaged, SpoolReader
 from otmon.limits import MAX_BACKOFF_S, MAX_BATCH_RECORDS
 from otmon.outputs.sink import Outgoing, Refused, Sink, SinkError, TooLarge, Unreachable
 from otmon.store.spool import STREAMS
@@ -23,8 +23,6 @@ STOPPED_S: Final = 60.0
 IDLE_S: Final = 0.5
 SHARE_S: Final = 5.0
 """With a rate, a batch is what may be sent in this time: an alert waits no longer behind what is worth less."""
-
-_SPOILT: Final = "it was spoilt on the disk, in the spool"
 
 
 @dataclass(slots=True)
@@ -106,7 +104,7 @@ class Shipper:
         batch, lane.unsure = before or batch, bool(before)
         lane.until = batch[-1].sequence
         lane.todo = [one for one in batch if not isinstance(one.record, Damaged)]
-        lane.dead = [(one, _SPOILT) for one in batch if isinstance(one.record, Damaged)]
+        lane.dead = [(one, SPOILT) for one in batch if isinstance(one.record, Damaged)]
         return True
 
     def _deliver(self, lane: _Lane) -> None:

@@ -14,14 +14,17 @@ from typing import Final
 NAME: Final = ".delivery.db.lock"
 _OPEN: Final = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 _DIGITS: Final = 20
+_END: Final = b"%0*d" % (_DIGITS, 2**62)
+"""What SQLite can hold ends soon after: more was never counted."""
 
 
 def writes(folder: Path) -> int:
     """How often a ledger was written here, at least; 0: there was none, or nothing could be noted."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError):
         file = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            return int(os.read(file, _DIGITS))
+            found = os.read(file, _DIGITS)
+            return int(found) if len(found) == _DIGITS and found.isdigit() and found < _END else 0
         finally:
             os.close(file)
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from otmon.delivery.again import again
 from otmon.delivery.ledger import NAME, Ledger, LedgerError, hold
 from otmon.delivery.once import deliver_all, states
 from otmon.delivery.report import report
@@ -164,12 +165,27 @@ def test_a_record_that_the_disk_spoilt_holds_up_no_other(tmp_path: Path, change:
     made.db.execute(f"UPDATE spool SET {change} WHERE stream = 'alert' AND sequence IN (1, 7)")
     assert deliver_all(tmp_path, [sink], SENSOR) == {"fake": 0}
     assert sink.taken() == sorted(set(made.ids["alert"] + made.ids["asset"]) - {"alert-0", "alert-6"})
-    with Ledger(tmp_path / NAME, readonly=True) as ledger:
+    calls = len(sink.calls)
+    with Ledger(tmp_path / NAME) as ledger:
         letters = ledger.dead()
+        refused = again(sink, ledger, made.path, letters, SENSOR)
+    assert ([one for one, _ in refused], len(sink.calls)) == (letters, calls), "there is nothing to send"
     assert [(one.id, one.reason) for one in letters] == [
         (name, "it was spoilt on the disk, in the spool") for name in ("alert-0", "alert-6")
     ]
     assert all(json.loads(one.record)["damaged"] for one in letters)
+    made.close()
+
+
+@pytest.mark.parametrize("kept", [b"9" * 20, b"\0" * 21, b"-1", b"", b"\xff" * 5_000, b"a ledger was begun here\n"])
+def test_whatever_the_lock_file_holds(tmp_path: Path, kept: bytes) -> None:
+    made, sink = filled(tmp_path), FakeSink("fake", spool.STREAMS)
+    (tmp_path / f".{NAME}.lock").write_bytes(kept)
+    assert deliver_all(tmp_path, [sink], SENSOR) == {"fake": 0}
+    made.append("alert", 1)
+    assert deliver_all(tmp_path, [sink], SENSOR) == {"fake": 0}
+    assert not any(repeated for *_, repeated in sink.calls)
+    assert len(sink.taken()) == 31
     made.close()
 
 
