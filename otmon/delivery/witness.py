@@ -31,9 +31,10 @@ def writes(folder: Path) -> int:
 
 
 def note(folder: Path, number: int) -> None:
-    """The ledger was written for the `number`th time, which is on the disk: this says never more than is true.
+    """From now on a ledger that was written fewer than `number` times is not believed.
 
-    The first is on the disk before anything is sent; of later ones a power cut may take the last few.
+    The first is on the disk before anything is sent; of later ones a power cut may take the last few, which are never
+    ahead of the ledger's own.
     """
     before = writes(folder)
     if number <= before:
