@@ -34,7 +34,7 @@ from tests.elastic.recipe import Missing, prepare
 from tests.elastic.server import Node
 
 EXAMPLE = json.loads((Path(__file__).parents[1] / "docs" / "records" / "alert.example.json").read_text())
-ROUNDS, BATCH = 3, 1_000
+ROUNDS, BATCH = 4, 1_000
 
 
 def alerts(number: int, mark: str) -> Iterator[spool.Entry]:
@@ -141,10 +141,13 @@ def run(records: int, waiting: int) -> dict[str, Any]:
         Installation(client(settings), settings.namespace).install()
         filled(folder / "warm", BATCH, "w")
         ours(folder / "warm", settings)
+        bare(settings, records, "v")  # a node compiles what it does often: whoever came first would pay for both
         rounds = []
         for n in range(ROUNDS):
             inserts = filled(folder / f"r{n}", records, f"r{n}")
-            one, other = ours(folder / f"r{n}", settings), bare(settings, records, f"x{n}")
+            first = bare(settings, records, f"x{n}") if n % 2 else None
+            one = ours(folder / f"r{n}", settings)
+            other = bare(settings, records, f"x{n}") if first is None else first
             rounds.append({"ours_s": one, "bare_s": other, "inserts_per_s": inserts})
         return {
             "documents_per_s": round(records / statistics.median(r["ours_s"] for r in rounds)),
