@@ -19,30 +19,11 @@ from otmon.policy.point_limits import exceeded
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
 from otmon.policy.tags import NO_TAGS, TagMap
 from otmon.policy.values import Permit, bounds, concerned, covering, known, limits, pieces
-from otmon.policy.verdict import AlertKind, Severity, Verdict, granted
+from otmon.policy.verdict import SEVERITY, AlertKind, Verdict, granted
 from otmon.policy.windows import NEVER_NS, Window
 from otmon.policy.wording import values_text
 from otmon.policy.zones import OUTSIDE, Hosts, HostsIndex, Place, Realms, Sites
 
-SEVERITY: Final[dict[tuple[AlertKind, str], Severity]] = {
-    ("segmentation", "read"): "medium",
-    ("segmentation", "identify"): "medium",
-    ("segmentation", "diagnose"): "medium",
-    ("segmentation", "connect"): "medium",
-    ("segmentation", "write"): "high",
-    ("segmentation", "control"): "critical",
-    ("segmentation", "program"): "critical",
-    ("command", "read"): "medium",
-    ("command", "identify"): "low",
-    ("command", "diagnose"): "medium",
-    ("command", "connect"): "medium",
-    ("command", "write"): "high",
-    ("command", "control"): "critical",
-    ("command", "program"): "critical",
-    ("value", "write"): "high",
-    ("value", "control"): "high",
-}
-"""By kind of violation and access class; what a `never` row denies is critical."""
 PERMIT: Final = Verdict(True)
 
 

@@ -1,11 +1,30 @@
 """What a policy says of one operation."""
 
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 AlertKind = Literal["segmentation", "command", "value", "asset", "protocol", "visibility"]
 Severity = Literal["info", "low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
+SEVERITY: Final[dict[tuple[AlertKind, str], Severity]] = {
+    ("segmentation", "read"): "medium",
+    ("segmentation", "identify"): "medium",
+    ("segmentation", "diagnose"): "medium",
+    ("segmentation", "connect"): "medium",
+    ("segmentation", "write"): "high",
+    ("segmentation", "control"): "critical",
+    ("segmentation", "program"): "critical",
+    ("command", "read"): "medium",
+    ("command", "identify"): "low",
+    ("command", "diagnose"): "medium",
+    ("command", "connect"): "medium",
+    ("command", "write"): "high",
+    ("command", "control"): "critical",
+    ("command", "program"): "critical",
+    ("value", "write"): "high",
+    ("value", "control"): "high",
+}
+"""By kind of violation and access class; what a `never` row denies is critical."""
 
 
 class Verdict(NamedTuple):

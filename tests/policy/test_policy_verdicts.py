@@ -3,9 +3,9 @@
 import pytest
 
 from otmon.model import Op, Target
-from otmon.policy.judge import SEVERITY
 from otmon.policy.models import _ACCESSES
 from otmon.policy.references import reference
+from otmon.policy.verdict import SEVERITY
 from otmon.policy.wording import target_text
 from tests.policy.policy_kit import NOON, connect, op, policy, registers
 
