@@ -168,9 +168,9 @@ _SERVICE: Final = "[function_code=40].s7comm.blocks[]"
 _ASKED: Final = "[rosctr=7 kind=request].s7comm"
 
 
-def _item_address(item: dict[str, Any]) -> int:
-    address: int = item["address"]
-    return address if item["bit"] is None else address << 3 | item["bit"]
+def _item_address(item: dict[str, Any]) -> int | None:
+    address: int | None = item.get("address")  # of one whose head lies about its length only the octets are told
+    return address if address is None or item["bit"] is None else address << 3 | item["bit"]
 
 
 ROWS: Final = (

@@ -12,11 +12,13 @@ import pytest
 
 from otmon.cli import run
 from otmon.engine import run as engine_run
+from otmon.engine.events import words_of
 from otmon.engine.messages import MessageWriter
 from otmon.engine.names import Pair
 from otmon.model import Malformed, Message
 from otmon.protocols import PROTOCOLS
 from otmon.wire import columns as c
+from otmon.wire.contract import AFTER_DAMAGE
 from tests.protocols.segments import CAPTURES
 
 OWN = Path(__file__).parents[2] / "captures"
@@ -94,6 +96,8 @@ class Entry(NamedTuple):
     """Client, server."""
     protocol: str
     message: Message | None
+    unread: bool
+    """Whether it answers what could not be read."""
 
 
 class Ledger(MessageWriter):
@@ -115,9 +119,13 @@ class Ledger(MessageWriter):
         self._entries.append(
             Entry(
                 event[c.E_N], event[c.E_REQUEST], event[c.E_TS], event[c.E_OUTCOME], event[c.E_SHAPE], from_client,
-                self._names.flow(2 * conn + client), protocol.name, decoded,
+                self._names.flow(2 * conn + client), protocol.name, decoded, self._unread(event[c.E_SHAPE]),
             )
         )  # fmt: skip
+
+    def _unread(self, shape: int) -> bool:
+        words = words_of(self._state, shape)[1] if shape >= 0 else None
+        return bool(words) and words[0] & AFTER_DAMAGE != 0
 
 
 class Seen(NamedTuple):

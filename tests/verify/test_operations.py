@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from otmon.model import OperationKey
+from otmon.engine.events import SETTING
+from otmon.model import UNPARSED, OperationKey
 from otmon.site.records import key_record
 from otmon.wire.columns import OUTCOME_ACCEPTED, OUTCOME_UNSEEN
 from tests.verify.captures import Entry, seen
@@ -26,6 +27,9 @@ def operations(entry: Entry) -> list[tuple[Any, ...]]:
     mine = (message.kind == "request") == entry.from_client and message.kind != "unsolicited"
     found = []
     for op in message.ops:
+        if entry.unread:
+            assert message.kind == "response"
+            op = op._replace(target=UNPARSED) if op.access in SETTING else op
         key = OperationKey(
             "default", entry.ends.client, entry.ends.server, entry.ends.transport, entry.ends.server_port,
             entry.protocol, op.unit, op.function_code, op.function, op.access, op.target,
