@@ -57,6 +57,8 @@ class Lint:
         named = [permit.box for permit in permits if alone or not permit.implied]
         forbids = mine is self._never
         bans = [] if forbids else self._never.meeting(boxes)
+        if not named and row.window is not None and row.window.needs_permit:
+            return  # until somebody opens it, no box is its own
         if not named:
             yield Found("empty-row", row.id, f"Row {row.id} names no operation that could be.")
         elif _covered(named, bans):

@@ -180,3 +180,20 @@ def test_a_row_that_names_what_comes_with_every_row_is_not_empty():
     conduit = {"from": "plant", "to": "office", "allow": [setup]}
     spec = {"cell": True, "office": True, "never": [], "conduits": [conduit]}
     assert not named(found_in(spec)[1], "empty-row")
+
+
+def test_a_row_that_waits_for_a_permit_is_not_empty():
+    text = """\
+otmon: 1
+site: s
+timezone: Europe/Berlin
+zones: {cell: {hosts: [10.0.0.0/30]}, office: {hosts: [10.0.0.4]}}
+conduits:
+  - id: work
+    from: office
+    to: cell
+    during: {permit: required, days: [mon], hours: 06:00-18:00}
+    allow: [{protocol: s7comm, functions: [plc_stop]}]
+"""
+    findings = look(load_source(text.encode(), "p")).findings
+    assert not [one for one in findings if one.rule == "empty-row"], findings
