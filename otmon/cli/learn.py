@@ -272,17 +272,15 @@ def _write(output: str, text: str) -> None:
 
 # --- what to say -----------------------------------------------------------------------------------------------------
 def _say(learned: "Draft", output: str, updated: bool) -> None:
+    from otmon.alerts.sentence import plural
+
     where = "the policy" if output == "-" else output
     what = f"{where}: added" if updated else f"{where} permits what was seen:"
-    wider = f"wider bounds in {_count(learned.wider, 'row')}, " if learned.wider else ""
+    wider = f"wider bounds in {plural(learned.wider, 'row')}, " if learned.wider else ""
     note(
-        f"{what} {wider}{_count(learned.rows, 'row')} in {_count(learned.conduits, 'conduit')}, "
-        f"{_count(learned.zones, 'zone')}; for review, and denied: {_count(learned.review, 'row')}"
+        f"{what} {wider}{plural(learned.rows, 'row')} in {plural(learned.conduits, 'conduit')}, "
+        f"{plural(learned.zones, 'zone')}; for review, and denied: {plural(learned.review, 'row')}"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _show(how_far: "Sequence[Progress]", left: Sequence[str], complete: bool) -> None:

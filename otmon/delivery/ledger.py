@@ -18,6 +18,7 @@ from otmon.delivery import witness
 from otmon.limits import MAX_DEAD
 from otmon.outputs.sink import Outgoing, Placed, Sink
 from otmon.store.rows import text_of
+from otmon.store.uri import read_only
 
 NAME: Final = "delivery.db"
 _BUSY_S: Final = 5.0
@@ -110,7 +111,7 @@ class Ledger:
         """The file that is written; None: it is only read."""
         try:
             if readonly:
-                self._db = self._open(f"{path.resolve().as_uri()}?mode=ro")
+                self._db = self._open(read_only(path))
                 return
             with _OPENING:
                 try:

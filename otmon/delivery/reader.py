@@ -1,13 +1,11 @@
 """Reads the spool while the sensor writes it: one short read at a time, nothing held open in between."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote
 
 import orjson
 
@@ -15,6 +13,7 @@ from otmon.limits import MAX_BATCH_BYTES
 from otmon.outputs.sink import Outgoing
 from otmon.store import relief, spool
 from otmon.store.errors import StoreError
+from otmon.store.uri import read_only
 from otmon.text import safe_text
 
 _BUSY_S: Final = 5.0
@@ -35,8 +34,7 @@ class SpoolReader:
         self.path = path
         db = None
         try:
-            uri = f"file:{quote(os.fsencode(path))}?mode=ro"
-            db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
+            db = sqlite3.connect(read_only(path), uri=True, isolation_level=None, timeout=_BUSY_S)
             db.text_factory = _text
             self.site = str(db.execute("SELECT value FROM meta WHERE key = 'site'").fetchone()[0])
             self.name = spool.name(db)

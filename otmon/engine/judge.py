@@ -282,7 +282,9 @@ class Judge:
             self._awaited[n] = hit
 
     def outcome(self, event: list[int]) -> None:
-        """The outcome of a request whose hit the compiled path did not know."""
+        """The outcome of a request whose hit, or whose effect, the compiled path did not know."""
+        if self.shadow is not None:
+            self.shadow.settle(event)
         hit = self._awaited.pop(event[c.E_REQUEST], -1)
         if hit >= 0:
             self._state.hits[hit, c.H_COUNT + event[c.E_OUTCOME]] += 1

@@ -227,8 +227,6 @@ class Run:
                         self.points.take(event)
                     self._followed.take(event)
             elif kind == c.EV_OUTCOME:
-                if self._judge.shadow is not None:
-                    self._judge.shadow.settle(event)
                 self._judge.outcome(event)
             elif kind == c.EV_BINDING:
                 self._collector.binding(event)

@@ -15,7 +15,7 @@ Written = Sequence[tuple[Op, float]]
 
 
 class Shadow:
-    """The image of one run. What compiled code counts by itself is not in it: see `lose`."""
+    """The image of one run. What compiled code counts by itself is not in it: see `lost`."""
 
     def __init__(self) -> None:
         self._image = Image()
@@ -35,17 +35,16 @@ class Shadow:
         If it is to be answered, `settle` says what became of it.
         """
         ts_ns, number = event[c.E_TS], event[c.E_N] if event[c.E_PENDING] >= 0 else None
-        effects = self.effects = self._of(policy, keys, message, written)
+        found = self._weigh(policy, keys, message, written)
+        effects = self.effects
         if effects.points and message.function not in SELECTING:
-            where, client = _where(keys[0]), keys[0].client
-            found = writes(keys[0].protocol, message, written)
-            self._image.note(policy.tags, where, found, effects, ts_ns, client, number, settled=number is None)
+            self._image.note(policy.tags, _where(keys[0]), found, effects, ts_ns, keys[0].client, number)
         for key in keys:
             yield key, policy.judge_values(key, written, ts_ns, effects)
 
     def lost(self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written) -> Effects:
         """As much of a message that is told for others: what its points hold is not known from now on."""
-        self.effects = self._of(policy, keys, message, written)
+        self._weigh(policy, keys, message, written)
         if self.effects.points:
             self._image.forget(policy.tags, _where(keys[0]), self.effects)
         return self.effects
@@ -63,9 +62,13 @@ class Shadow:
         outcome = event[c.E_OUTCOME]
         self._image.settle(event[c.E_REQUEST], outcome == c.OUTCOME_REJECTED, outcome == c.OUTCOME_PARTIAL)
 
-    def _of(self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written) -> Effects:
+    def _weigh(
+        self, policy: Policy, keys: Sequence[OperationKey], message: Message, written: Written
+    ) -> Sequence[Write]:
+        """What a message writes where points may be; what that makes of them is in `effects`."""
         found = writes(keys[0].protocol, message, written) if policy.tags and keys else ()
-        return self._image.effects(policy.tags, _where(keys[0]), found) if found else NOTHING
+        self.effects = self._image.effects(policy.tags, _where(keys[0]), found) if found else NOTHING
+        return found
 
     def told(self, policy: Policy, op: OperationKey, verdict: Verdict, ts_ns: int) -> dict[str, int | str]:
         """`change` of an alert: what the last message makes of points, first of the one that is not allowed."""

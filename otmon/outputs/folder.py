@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import quote
+
+from otmon.store.uri import read_only
 
 FILES: Final = frozenset(
     {
@@ -43,7 +44,7 @@ def is_sensors(path: Path) -> bool:
     if not database.is_file():
         return False
     try:
-        with closing(sqlite3.connect(f"file:{quote(os.fsencode(database))}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(read_only(database), uri=True)) as db:
             return db.execute("SELECT 1 FROM meta WHERE key = 'running'").fetchone() is not None
     except sqlite3.Error:
         return False
@@ -53,7 +54,7 @@ def _rows(database: Path, table: str) -> int:
     if not database.is_file():
         return 0
     try:
-        with closing(sqlite3.connect(f"file:{quote(os.fsencode(database))}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(read_only(database), uri=True)) as db:
             return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
     except sqlite3.Error:
         return 0  # none of ours, or older than spools

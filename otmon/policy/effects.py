@@ -135,9 +135,12 @@ class Image:
         ts_ns: int,
         client: str,
         number: int | None = None,
-        settled: bool = True,
+        settled: bool = False,
     ) -> None:
-        """The device was told so. `number`: under which `settle` will say what became of it, unless that is settled."""
+        """The device was told so. `number`: under which `settle` will say what became of it, unless that is settled.
+
+        Without one, nobody will say: it counts as done.
+        """
         device = _device(where)
         cells: dict[_Place, _Cell | None] = {}
         last: dict[tuple[_Device, Tag], Last | None] = {}
@@ -154,7 +157,7 @@ class Image:
             if device not in self._open:
                 return
             self._unnumbered -= 1
-            number = self._unnumbered
+            number, settled = self._unnumbered, True
         elif not settled:
             self._device_of[number] = device
         told = self._open.setdefault(device, {})

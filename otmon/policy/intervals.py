@@ -18,6 +18,11 @@ def merge(ranges: Iterable[tuple[int, int]]) -> Intervals:
     return tuple(out)
 
 
+def size(ranges: Iterable[tuple[int, int]]) -> int:
+    """How many numbers are in ranges that do not overlap."""
+    return sum(high - low + 1 for low, high in ranges)
+
+
 def covers(ranges: Intervals, low: int, high: int) -> bool:
     """Every number from `low` to `high` is in the set."""
     at = bisect_right(ranges, low, key=_low) - 1

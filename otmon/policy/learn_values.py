@@ -59,9 +59,8 @@ def _within(pair: Values, allowed: Values) -> bool:
 
 def _bounds(source: Source, row: str) -> tuple[object, ...]:
     """What a row says of values, and of what."""
-    rules = (rule for rule in source.policy.conduits.rules for own in rule.rows if own.id == row)
-    rule = next(rules)
-    own = next(own for own in rule.rows if own.id == row)
+    rules = source.policy.conduits.rules
+    rule, own = next((rule, own) for rule in rules for own in rule.rows if own.id == row)
     return rule.from_hosts, rule.to_hosts, own.protocol, own.functions, own.codes, own.units, own.ports, own.values
 
 

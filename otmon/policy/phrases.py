@@ -6,7 +6,7 @@ from typing import Any, Final
 from otmon.policy.addresses import EVERYTHING, hosts_text
 from otmon.policy.axes import NONE, OTHER, POSITIONS, Axes, Side
 from otmon.policy.fields import Limit
-from otmon.policy.intervals import Intervals, contains_all, covers, merge, text, without
+from otmon.policy.intervals import Intervals, contains_all, covers, merge, size, text, without
 from otmon.policy.judge import Policy
 from otmon.policy.models import OT_PROTOCOLS
 from otmon.policy.rows import DATA_SPACES, span
@@ -136,7 +136,7 @@ class Phrases:
     def targets(self, numbers: Intervals) -> str:
         """As rows name them."""
         full = self._axes.all.target
-        if 0 < _size(full) - _size(numbers) < _size(numbers):
+        if 0 < size(full) - size(numbers) < size(numbers):
             return f"any target but {self._spaces(without(full, numbers))}"
         return self._spaces(numbers)
 
@@ -215,10 +215,6 @@ class Phrases:
                 if when - but == now:
                     return f"during {window.text()}, except during {other.text()}"
         return f"at times, as at {axes.moment_text(min(now))}"
-
-
-def _size(ranges: Intervals) -> int:
-    return sum(high - low + 1 for low, high in ranges)
 
 
 def _numbers(ranges: Intervals) -> Iterator[int]:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from otmon.limits import MAX_POLICY_BYTES, MAX_TAGS
 from otmon.policy.addresses import parse_hosts
-from otmon.policy.errors import PolicyError, Problem, did_you_mean, quoted
+from otmon.policy.errors import Problem, did_you_mean, quoted
 from otmon.policy.fields import NAME, parse_item
 from otmon.policy.tags import ORDERS, WIDTH, Tag, cell_bits
 from otmon.policy.zones import Hosts
@@ -36,14 +36,6 @@ class Cell(NamedTuple):
 
 Found = tuple[str, int, int | None]
 """Address space, position, bit."""
-
-
-def read_tags(raw: bytes, path: str, assets: Mapping[str, Hosts]) -> list[Tag]:
-    """The points of a tag map. PolicyError with every problem and its place."""
-    tags, problems = look_at_tags(raw, assets)
-    if problems:
-        raise PolicyError(path, problems)
-    return tags
 
 
 def look_at_tags(raw: bytes, assets: Mapping[str, Hosts]) -> tuple[list[Tag], list[Problem]]:

@@ -9,7 +9,7 @@ from otmon.policy.axes import NONE, Axes, Side, link
 from otmon.policy.edit import Asked, effects_of, measured, permits
 from otmon.policy.functions import TRANSPORTS
 from otmon.policy.index import Index
-from otmon.policy.intervals import Intervals, contains_all, distance, without
+from otmon.policy.intervals import Intervals, contains_all, distance, size, without
 from otmon.policy.judge import Policy
 from otmon.policy.nearest import WEIGHTS
 from otmon.policy.permitted import Permit, permitted
@@ -180,7 +180,7 @@ class Explainer:
             beyond = step - row.points.step
         elif axis == "target" and key.target is not None and key.target.start is not None:
             known = part(row.parts or {}, key.target) or ()
-            beyond = sum(high - low + 1 for low, high in without((span(key.target),), known))
+            beyond = size(without((span(key.target),), known))
         elif axis in ("port", "master", "unit"):
             master, unit = link(key.unit)
             number = {"master": master, "unit": unit, "port": key.port}[axis]

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from otmon.limits import MAX_POLICY_CACHE
 from otmon.policy.addresses import broadcast_of, point, range_text
 from otmon.policy.errors import MAX_PROBLEMS
-from otmon.policy.intervals import Intervals, common, contains_all, covers, merge
+from otmon.policy.intervals import Intervals, common, contains_all, covers, merge, size
 
 OUTSIDE: Final = "outside"
 """The zone of all hosts that are in no other one."""
@@ -141,7 +141,7 @@ class Sites:
 
     def __init__(self, zones: Iterable[Zone], assets: Iterable[Asset], roles: Mapping[str, Hosts]) -> None:
         # Larger zones first: then those that contain an address stand in the order of their nesting.
-        self.zones = sorted(zones, key=lambda zone: -sum(high - low + 1 for low, high in zone.hosts.ranges))
+        self.zones = sorted(zones, key=lambda zone: -size(zone.hosts.ranges))
         self.assets = list(assets)
         self.roles = dict(roles)
         self._roles = sorted(roles)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from otmon.model import ConnectionRecord, OperationKey, OperationRecord
-from otmon.policy.intervals import Intervals, both, merge, without
+from otmon.policy.intervals import Intervals, both, merge, size, without
 from otmon.policy.pattern import Pattern
 from otmon.site.timing import BUCKETS, bucket_bounds
 from otmon.store import rows
@@ -96,7 +96,7 @@ def absence(db: sqlite3.Connection, pattern: Pattern, start_ns: int, end_ns: int
     return Absence(
         *(seen, perhaps, count),
         sorted(spells)[:MAX_LISTED],
-        sum(high - low + 1 for low, high in time),
+        size(time),
         end_ns - start_ns,
         "by records of health" if records else "a capture is taken to be whole from its first frame to its last",
     )

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 import orjson
 
@@ -46,6 +45,7 @@ from otmon.store.tables import (
     write_derived,
     write_records,
 )
+from otmon.store.uri import read_only
 
 __all__ = ["SiteDatabase", "StoreError", "StoreFull", "create_tables", "write_database"]
 
@@ -101,7 +101,7 @@ def _spool_all(db: sqlite3.Connection, site: Site, streams: Collection[str]) -> 
 
 def _open(path: Path) -> sqlite3.Connection:
     """A snapshot of the database, whoever writes it. Raises sqlite3.Error."""
-    base = f"file:{quote(os.fsencode(path))}?mode=ro"
+    base = read_only(path)
     # The last sensor may have left the file in write-ahead mode: read from a read-only medium it needs to be told that
     # nothing is missing from it, which holds only while there is no log beside it.
     modes = [base] if path.with_name(path.name + "-wal").exists() else [base, base + "&immutable=1"]

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from otmon.engine.run import Run
 from otmon.engine.writes import shown, writes
 from otmon.policy.effects import Image
@@ -317,7 +319,7 @@ def test_an_answer_that_comes_while_the_device_is_told_something_else_does_not_c
     }
 
 
-def test_reads_cost_nothing_without_steps(tmp_path: Path) -> None:
+def test_reads_cost_nothing_without_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is asked for then; with them, of other reads the first one alone."""
     exchanges = [(n * SECOND, read(address, 1, 2, n=n)) for n, address in enumerate((40, 40, 40, 1, 1, 1), 1)]
     path = str(write_capture(tmp_path / "c.pcap", frames(at_times(exchanges))))
@@ -330,7 +332,7 @@ def test_reads_cost_nothing_without_steps(tmp_path: Path) -> None:
             asked.append(event[c.E_REQUEST])
             take(event)
 
-        run._followed.take = count  # type: ignore[method-assign]
+        monkeypatch.setattr(run._followed, "take", count)
         run.read([path])
         assert sum(request > 0 for request in asked) == answers
 

@@ -9,7 +9,7 @@ from otmon.policy import tags_file
 from otmon.policy.errors import PolicyError
 from otmon.policy.load import load_bytes, load_policy
 from otmon.policy.tags import Tag, cell_bits
-from otmon.policy.tags_file import look_at_tags, read_tags
+from otmon.policy.tags_file import look_at_tags
 from otmon.policy.zones import Hosts
 from tests.effort import examples
 
@@ -23,7 +23,10 @@ DAMAGE = (
 
 
 def tags(text: str | bytes) -> list[Tag]:
-    return read_tags(text.encode() if isinstance(text, str) else text, "t.csv", ASSETS)
+    found, wrong = look_at_tags(text.encode() if isinstance(text, str) else text, ASSETS)
+    if wrong:
+        raise PolicyError("t.csv", wrong)
+    return found
 
 
 def problems(text: str | bytes) -> list[str]:

@@ -4,15 +4,15 @@ Each goes over a connection of its own (a port of its own). TOLD: where the outs
 each that was obeyed its name, the client's port, the bytes, and what was operated.
 """
 
-import json
-import socket
 import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from obeyed import Places, converse, tell
+
 PORT = 20000
-QUIET_S, PATIENCE_S = 0.3, 5.0
+QUIET_S = 0.3
 FIRST_PORT = 24000
 MASTER, OUTSTATION = 1, 10
 LATCH_ON = struct.pack("<BBIIB", 3, 1, 100, 100, 0)
@@ -114,40 +114,22 @@ def lies() -> Iterator[tuple[str, list[bytes]]]:
 
 def main() -> None:
     address, journal, path = sys.argv[1:]
-    told, done = [], 0
-    for number, (name, frames) in enumerate(lies()):
-        with socket.socket() as here:
-            here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            here.bind(("", FIRST_PORT + number))
-            here.settimeout(PATIENCE_S)
-            here.connect((address, PORT))
-            here.settimeout(0.02 if len(frames) > 9 else QUIET_S)
-            answers = []
-            for part in frames:
-                answers.append(b"")
-                try:
-                    here.send(part)
-                    while more := here.recv(4096):
-                        answers[-1] += more
-                except OSError:
-                    pass
+    done = 0
+
+    def ask(port: int, frames: list[bytes]) -> list[bytes]:
+        return converse((address, PORT), port, frames, 0.02 if len(frames) > 9 else QUIET_S)
+
+    def changed() -> Places:
+        nonlocal done
         lines = Path(journal).read_text().splitlines() if Path(journal).exists() else []
-        changed: dict[str, list[int]] = {}
+        found: Places = {}
         for line in lines[done:]:
             space, index = line.split()
-            changed.setdefault(space, []).append(int(index))
+            found.setdefault(space, []).append(int(index))
         done = len(lines)
-        told.append(
-            {
-                "name": name,
-                "port": FIRST_PORT + number,
-                "sent": [part.hex() for part in frames],
-                "answered": [answer.hex() for answer in answers],
-                "changed": changed,
-            }
-        )
-    obeyed = [json.dumps(lie) for lie in told if lie["changed"]]
-    Path(path).write_text("[\n" + ",\n".join(obeyed) + "\n]\n")
+        return found
+
+    tell(path, FIRST_PORT, lies(), ask, changed)
 
 
 if __name__ == "__main__":

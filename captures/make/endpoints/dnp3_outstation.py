@@ -49,20 +49,33 @@ class Commands(opendnp3.ICommandHandler):
         return opendnp3.CommandStatus.SUCCESS
 
 
+def serve(address, config, commands, load=None):
+    """Outstation 10 for master 1; `load` gives it its points before it is enabled. What must outlive this is kept."""
+    config.link.LocalAddr, config.link.RemoteAddr = 10, 1
+    manager = asiodnp3.DNP3Manager(1, asiodnp3.ConsoleLogger().Create())
+    retry, listener = asiopal.ChannelRetry().Default(), asiodnp3.PrintingChannelListener().Create()
+    channel = manager.AddTCPServer("server", opendnp3.levels.NOTHING, retry, address, 20000, listener)
+    application = Application()
+    outstation = channel.AddOutstation("outstation", commands, application, config)
+    KEPT.extend((manager, listener, channel, application, commands, outstation))
+    if load is not None:
+        load(outstation)
+    outstation.Enable()
+    return outstation
+
+
+KEPT = []
+"""The library keeps no references of its own."""
+
+
 def main() -> None:
     address, period_s, keepalive_s = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     # No time-and-interval and no octet strings: tshark 4.0 calls the answer with g50v4 malformed.
     config = asiodnp3.OutstationStackConfig(opendnp3.DatabaseSizes(10, 10, 10, 10, 10, 10, 10, 0))
     config.outstation.eventBufferConfig = opendnp3.EventBufferConfig().AllTypes(50)
     config.outstation.params.allowUnsolicited = True
-    config.link.LocalAddr, config.link.RemoteAddr = 10, 1
     config.link.KeepAliveTimeout = openpal.TimeDuration().Seconds(keepalive_s)
-    manager = asiodnp3.DNP3Manager(1, asiodnp3.ConsoleLogger().Create())
-    retry, listener = asiopal.ChannelRetry().Default(), asiodnp3.PrintingChannelListener().Create()
-    channel = manager.AddTCPServer("server", opendnp3.levels.NOTHING, retry, address, 20000, listener)
-    application, commands = Application(), Commands()  # the library keeps no reference of its own
-    outstation = channel.AddOutstation("outstation", commands, application, config)
-    outstation.Enable()
+    outstation = serve(address, config, Commands())
     count = 0
     while True:  # ended by a signal: the manager's own Shutdown() crashes
         time.sleep(period_s)

@@ -3,9 +3,9 @@
 import sys
 import time
 
-from dnp3_outstation import Application, Commands
+from dnp3_outstation import Commands, serve
 from dnp3_values import KINDS, flags, time_ms, value
-from pydnp3 import asiodnp3, asiopal, opendnp3
+from pydnp3 import asiodnp3, opendnp3
 
 DOUBLE = opendnp3.DoubleBit
 STATES = (DOUBLE.INTERMEDIATE, DOUBLE.DETERMINED_OFF, DOUBLE.DETERMINED_ON, DOUBLE.INDETERMINATE)
@@ -22,18 +22,11 @@ def main() -> None:
     config = asiodnp3.OutstationStackConfig(opendnp3.DatabaseSizes(3, 3, 8, 4, 4, 2, 8, 1))
     config.outstation.eventBufferConfig = opendnp3.EventBufferConfig().AllTypes(50)
     config.outstation.params.allowUnsolicited = False
-    config.link.LocalAddr, config.link.RemoteAddr = 10, 1
-    manager = asiodnp3.DNP3Manager(1, asiodnp3.ConsoleLogger().Create())
-    retry, listener = asiopal.ChannelRetry().Default(), asiodnp3.PrintingChannelListener().Create()
-    channel = manager.AddTCPServer("server", opendnp3.levels.NOTHING, retry, sys.argv[1], 20000, listener)
-    application, commands = Application(), Commands()  # the library keeps no reference of its own
-    outstation = channel.AddOutstation("outstation", commands, application, config)
     update = asiodnp3.UpdateBuilder()
     for kind, (_, _, _, variations) in KINDS.items():
         for index in range(len(variations)):
             update.Update(measurement(kind, index), index, opendnp3.EventMode.Force)
-    outstation.Apply(update.Build())
-    outstation.Enable()
+    serve(sys.argv[1], config, Commands(), lambda outstation: outstation.Apply(update.Build()))
     while True:  # ended by a signal: the manager's own Shutdown() crashes
         time.sleep(1)
 

@@ -5,17 +5,17 @@ and coils. FILE: of each that was obeyed its name, the client's port, what was s
 changed.
 """
 
-import json
 import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+
+from obeyed import changes, converse, each, tell
 
 PORT = 502
 REGISTERS, COILS = 120, 120
-QUIET_S, PATIENCE_S = 0.25, 5.0
+QUIET_S = 0.25
 FIRST_PORT = 22000
 
 
@@ -107,31 +107,11 @@ def lies(v: int) -> Iterator[tuple[str, list[bytes]]]:
     yield "a bad length, then it", [adu(one, 0), adu(one)]
 
 
-def exchange(kind: socket.SocketKind, address: str, port: int, segments: list[bytes]) -> list[bytes]:
-    """Send them, each after what came back on the one before; all that came back."""
-    with socket.socket(socket.AF_INET, kind) as here:
-        here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        here.bind(("", port))
-        here.settimeout(PATIENCE_S)
-        here.connect((address, PORT))
-        here.settimeout(QUIET_S)
-        answers = []
-        for segment in segments:
-            answers.append(b"")
-            try:
-                here.send(segment)
-                while more := here.recv(4096):
-                    answers[-1] += more
-            except OSError:
-                pass
-        return answers
-
-
-def memory(kind: socket.SocketKind, address: str) -> dict[str, list[int]]:
+def memory(ask: Callable[[int, list[bytes]], list[bytes]]) -> dict[str, list[int]]:
     """All registers and coils."""
     for _ in range(50):
-        registers = exchange(kind, address, 0, [adu(struct.pack(">BHH", 3, 0, REGISTERS))])[0]
-        bits = exchange(kind, address, 0, [adu(struct.pack(">BHH", 1, 0, COILS))])[0]
+        registers = ask(0, [adu(struct.pack(">BHH", 3, 0, REGISTERS))])[0]
+        bits = ask(0, [adu(struct.pack(">BHH", 1, 0, COILS))])[0]
         if len(registers) == 9 + 2 * REGISTERS and len(bits) == 9 + COILS // 8:
             flat = int.from_bytes(bits[9:], "little")
             return {
@@ -145,27 +125,11 @@ def memory(kind: socket.SocketKind, address: str) -> dict[str, list[int]]:
 def main() -> None:
     address, transport, path = sys.argv[1:]
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-    told, before = [], memory(kind, address)
-    for number in range(len(list(lies(0)))):
-        name, segments = list(lies(20000 + 2 * number))[number]
-        answers = exchange(kind, address, FIRST_PORT + number, segments)
-        after = memory(kind, address)
-        changed = {
-            space: [n for n, pair in enumerate(zip(before[space], after[space], strict=True)) if pair[0] != pair[1]]
-            for space in before
-        }
-        told.append(
-            {
-                "name": name,
-                "port": FIRST_PORT + number,
-                "sent": [segment.hex() for segment in segments],
-                "answered": [answer.hex() for answer in answers],
-                "changed": {space: places for space, places in changed.items() if places},
-            }
-        )
-        before = after
-    obeyed = [json.dumps(lie) for lie in told if lie["changed"]]
-    Path(path).write_text("[\n" + ",\n".join(obeyed) + "\n]\n")
+
+    def ask(port: int, segments: list[bytes]) -> list[bytes]:
+        return converse((address, PORT), port, segments, QUIET_S, kind)
+
+    tell(path, FIRST_PORT, each(lies, lambda number: 20000 + 2 * number), ask, changes(lambda: memory(ask)))
 
 
 if __name__ == "__main__":

@@ -5,20 +5,21 @@ reads DB1 and the flags. FILE: of each that was obeyed its name, the client's po
 what was changed.
 """
 
-import json
-import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+
+from obeyed import changes, converse, each, tell
 
 PORT = 102
 SIZE = 200
-QUIET_S, PATIENCE_S = 0.25, 5.0
+QUIET_S = 0.25
 FIRST_PORT = 23000
-CONNECT = bytes.fromhex("0300001611e00000000100c0010ac1020100c2020102")
-SETUP = bytes.fromhex("0300001902f08032010000000100080000f0000001000101e0")
+SESSION = (
+    bytes.fromhex("0300001611e00000000100c0010ac1020100c2020102"),
+    bytes.fromhex("0300001902f08032010000000100080000f0000001000101e0"),
+)
 SPACES = (("DB1", 0x84, 1), ("M", 0x83, 0))
 
 
@@ -137,33 +138,12 @@ def lies(v: int) -> Iterator[tuple[str, list[bytes]]]:
     yield "the address's last byte and on", [tpkt(write(item(0x1FFFFF, 4), data(four)))]
 
 
-def exchange(address: str, port: int, segments: list[bytes]) -> list[bytes]:
-    """Connect, set up, send them, each after what came back on the one before; all that came back."""
-    with socket.socket() as here:
-        here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        here.bind(("", port))
-        here.settimeout(PATIENCE_S)
-        here.connect((address, PORT))
-        answers = []
-        for segment in segments:
-            here.settimeout(PATIENCE_S if segment in (CONNECT, SETUP) else QUIET_S)
-            answers.append(b"")
-            try:
-                here.send(segment)
-                answers[-1] = here.recv(65536)
-                while segment not in (CONNECT, SETUP) and (more := here.recv(65536)):
-                    answers[-1] += more
-            except OSError:
-                pass
-        return answers
-
-
-def memory(address: str) -> dict[str, list[int]]:
+def memory(ask: Callable[[int, list[bytes]], list[bytes]]) -> dict[str, list[int]]:
     """All bytes of both."""
     told = {}
     for space, area, db in SPACES:
         for _ in range(50):
-            answer = exchange(address, 0, [CONNECT, SETUP, tpkt(job(b"\4\1" + item(0, SIZE, area=area, db=db)))])[-1]
+            answer = ask(0, [*SESSION, tpkt(job(b"\4\1" + item(0, SIZE, area=area, db=db)))])[-1]
             if len(answer) == 25 + SIZE:
                 told[space] = list(answer[25:])
                 break
@@ -175,28 +155,12 @@ def memory(address: str) -> dict[str, list[int]]:
 
 def main() -> None:
     address, path = sys.argv[1:]
-    told, before = [], memory(address)
-    for number in range(len(list(lies(0)))):
-        name, segments = list(lies(1 + number % 250))[number]
-        segments = [CONNECT, SETUP, *segments]
-        answers = exchange(address, FIRST_PORT + number, segments)
-        after = memory(address)
-        changed = {
-            space: [n for n, pair in enumerate(zip(before[space], after[space], strict=True)) if pair[0] != pair[1]]
-            for space in before
-        }
-        told.append(
-            {
-                "name": name,
-                "port": FIRST_PORT + number,
-                "sent": [segment.hex() for segment in segments],
-                "answered": [answer.hex() for answer in answers],
-                "changed": {space: places for space, places in changed.items() if places},
-            }
-        )
-        before = after
-    obeyed = [json.dumps(lie) for lie in told if lie["changed"]]
-    Path(path).write_text("[\n" + ",\n".join(obeyed) + "\n]\n")
+
+    def ask(port: int, segments: list[bytes]) -> list[bytes]:
+        return converse((address, PORT), port, segments, QUIET_S, setup=SESSION)
+
+    told = ((name, [*SESSION, *segments]) for name, segments in each(lies, lambda number: 1 + number % 250))
+    tell(path, FIRST_PORT, told, ask, changes(lambda: memory(ask)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from otmon.policy.flows import EVERY, Flow, FlowRow, Loss, all_else, full, heading, networks, remarks
-from otmon.policy.intervals import Intervals
+from otmon.policy.intervals import Intervals, size
 from otmon.policy.judge import Policy
 
 MAX_PAIRS: Final = 4096
@@ -51,7 +51,7 @@ def _told(row: FlowRow) -> FlowRow:
 
 
 def _fits(flow: Flow) -> bool:
-    if flow.transport == "ip" and sum(high - low + 1 for low, high in flow.ports) > MAX_NUMBERS:
+    if flow.transport == "ip" and size(flow.ports) > MAX_NUMBERS:
         return False
     return flow.version == 4 or len(networks(6, flow.client)) * len(networks(6, flow.server)) <= MAX_PAIRS
 
