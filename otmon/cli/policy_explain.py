@@ -33,12 +33,16 @@ MAX_TARGETS: Final = 8
 def explain(policy: Path, what: str, data: Path | None, moment: str | None, as_json: bool) -> int:
     """Say why an operation is permitted or denied.
 
-    An operation is one line of text; an alert is named by its id, with --data. The answer is the row that decides; of
-    what is denied the nearest rows, what they lack, and the smallest edit of the file that would permit it.
+    An operation is one line of text; an alert is named by its id, with --data (where permits are kept, too). The answer
+    is the row that decides; of what is denied the nearest rows, what they lack, and the smallest edit of the file that
+    would permit it.
     """
     loaded = load(policy, data)
     ts_ns = None if moment is None else _moment(moment, loaded)
-    questions = _of_text(what, loaded, ts_ns) if data is None else _of_alert(what, data, ts_ns, loaded)
+    if data is None or "->" in what:
+        questions = _of_text(what, loaded, ts_ns)
+    else:
+        questions = _of_alert(what, data, ts_ns, loaded)
     from otmon.policy.why import Explainer
 
     functions = tuple((asked.key.protocol, asked.key[7:10]) for asked in questions)
@@ -99,15 +103,17 @@ def _edit(path: Path, text: str, policy: "Policy", answers: "list[Why]") -> "Edi
     edit: Edit | None = None
     what: list[str] = []
     for answer in answers:
-        if answer.permit or answer.forbidden or permits(policy, answer.asked):
+        if answer.permit or answer.forbidden or answer.opens is not None or permits(policy, answer.asked):
             continue
         near = answer.near[0] if answer.near else None
-        edit = smallest(text, str(path), policy, answer.asked, near and near.row, near.failing if near else frozenset())
-        if edit is None:
+        by_permit = near is not None and near.by_permit
+        failing = near.failing - ({"time"} if by_permit else set()) if near else frozenset()
+        found = smallest(text, str(path), policy, answer.asked, near and near.row, failing, by_permit)
+        if found is None:
             continue
-        text = edit.text
+        edit, text = found, found.text
         policy = load_bytes(text.encode(), str(path))
-        what.append(edit.what)
+        what.append(found.what if permits(policy, answer.asked) else f"{found.what}, and open a permit for it")
     return edit and edit._replace(what=", ".join(dict.fromkeys(what)))
 
 
@@ -125,9 +131,8 @@ def _lines(answer: "Why") -> list[str]:
         lines.append("No edit is proposed: a `never` row is there on purpose.")
     if verdict.review is not None:
         lines.append(f"It waits for review: {verdict.review}.")
-    window = answer.near[0].row.window if answer.near and answer.near[0].failing == {"time"} else None
-    if window is not None and window.needs_permit:
-        lines.append("A permit opens it, without an edit: otmon permit open.")
+    if answer.opens is not None:
+        lines.append(f"A permit opens it, without an edit: otmon permit open {answer.opens}.")
     for near in answer.near:
         lines.append(f"  near: row {near.row.id} ({near.from_text} -> {near.to_text})")
         lines += [f"    {lack.text()}" for lack in near.lacks]
@@ -146,9 +151,11 @@ def _record(answer: "Why") -> dict[str, Any]:
         "kind": None if answer.permit else "value" if verdict.permit else verdict.kind,
         "because": answer.because,
         "review": verdict.review,
+        "permit_opens": answer.opens,
         "near": [
             {
                 "row": near.row.id,
+                "conduit": near.conduit,
                 "from": near.from_text,
                 "to": near.to_text,
                 "lacks": [lack._asdict() for lack in near.lacks],

@@ -146,7 +146,8 @@ def _who_lines(
             yield f"By the policy{where}, over {number} other host{'' if number == 1 else 's'}:"
             yield from _some(
                 f"  {phrases.hosts(step.hosts)} through {phrases.hosts(step.over)}"
-                f" ({step.join.row or 'not monitored'}: {phrases.functions(step.join.side.function)})"
+                f" ({step.join.row or 'not monitored'}: {phrases.functions(step.join.side.function)}"
+                f"{phrases.when(step.join.side)})"
                 for step in level
             )
     if found is not None:
@@ -188,7 +189,8 @@ def _reached_records(reached: "list[Reached]", phrases: "Phrases") -> Iterator[d
             for step in level:
                 ways = {"realm": one.realm or None, "conduit": step.join.conduit, "row": step.join.row}
                 who = {"from": phrases.hosts(step.hosts), "through": phrases.hosts(step.over)}
-                yield {"kind": "step", "hosts_between": number, **ways, **who}
+                when = phrases.record(step.join.side).get("when")
+                yield {"kind": "step", "hosts_between": number, **ways, **who, "when": when}
 
 
 def _observed_records(

@@ -8,7 +8,7 @@ from otmon.policy.axes import Axes, Side
 from otmon.policy.difference import Change, Difference
 from otmon.policy.index import Index
 from otmon.policy.phrases import Phrases
-from otmon.policy.replay import Groups, Replay
+from otmon.policy.replay import Groups, Replay, Sightings
 
 CAUSES = {"free": "hosts that are not monitored", "chatter": "broadcast and discovery (chatter)"}
 
@@ -60,22 +60,44 @@ def entries(found: Difference) -> list[Entry]:
 
 
 def count(found: Difference, told: list[Entry], groups: Groups) -> None:
-    """Fill `seen` of each entry: stored operations of it of which the two policies say different things."""
-    axes = found.axes
+    """Fill `seen` of each entry: stored operations of it of which the two policies say different things.
+
+    Of rows that need a permit: would say, if they had been permitted.
+    """
     for entry in told:
         entry.seen = 0, 0
-    old, new = Replay(found.old), Replay(found.new)
-    owners = [entry for entry in told for _ in entry.change.boxes]
-    index = Index(side for entry in told for side in entry.change.boxes)
+    ways = []
+    for by_permit, old, new in ((False, found.old, found.new), (True, found.old.opened(), found.new.opened())):
+        some = [entry for entry in told if _needs_permit(entry.change) == by_permit]
+        if some:
+            ways.append(_Count(found.axes, some, Replay(old), Replay(new)))
     for op, seen in groups:
-        box = _wide(axes, op)
-        near = [(owners[number], Side(*index.boxes[number])) for number in index.meeting(box)]
+        box = _wide(found.axes, op)
+        for way in ways:
+            way.add(op, seen, box)
+
+
+def _needs_permit(change: Change) -> bool:
+    row = change.cause.row
+    return row is not None and row.window is not None and row.window.needs_permit
+
+
+class _Count:
+    """Some entries, and the two policies that they tell apart."""
+
+    def __init__(self, axes: Axes, told: list[Entry], old: Replay, new: Replay) -> None:
+        self._axes, self._old, self._new = axes, old, new
+        self._owners = [entry for entry in told for _ in entry.change.boxes]
+        self._index = Index(side for entry in told for side in entry.change.boxes)
+
+    def add(self, op: OperationKey, seen: Sightings, box: Side) -> None:
+        near = [(self._owners[number], Side(*self._index.boxes[number])) for number in self._index.meeting(box)]
         if not near:
-            continue
-        for item, before, after in zip(seen, old.outcomes(op, seen), new.outcomes(op, seen), strict=True):
+            return
+        for item, before, after in zip(seen, self._old.outcomes(op, seen), self._new.outcomes(op, seen), strict=True):
             if before.permit == after.permit:
                 continue
-            first, last = axes.target(item.target)
+            first, last = self._axes.target(item.target)
             touched = {
                 id(entry): entry
                 for entry, side in near

@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from otmon.model import Op, OperationKey, Target
 from otmon.policy.effects import NOTHING, Effect, Effects, Image
 from otmon.policy.errors import Path, PolicyError
+from otmon.policy.fields import parse_item, parse_object
 from otmon.policy.functions import REGISTERED_PORTS, triples
 from otmon.policy.intervals import Intervals, merge, without
 from otmon.policy.judge import Policy
@@ -96,12 +97,19 @@ def measured(policy: Policy, asked: Asked) -> tuple[float | None, float | None]:
 
 
 def smallest(
-    text: str, path: str, policy: Policy, asked: Asked, near: Row | None, failing: frozenset[str]
+    text: str,
+    path: str,
+    policy: Policy,
+    asked: Asked,
+    near: Row | None,
+    failing: frozenset[str],
+    with_permit: bool = False,
 ) -> Edit | None:
     """An edit that permits what is asked; None: none does, because a `never` row forbids it.
 
     `near`: the nearest row; `failing`: the axes on which it fails. A row is widened where nothing but its target,
     values, unit or port is too narrow; else a row, or a conduit of its own, permits the operation alone.
+    `with_permit`: it is enough if what is asked needs nothing more than that.
     """
     try:
         document = parse(text.encode(), path)
@@ -113,7 +121,7 @@ def smallest(
             changed = load_bytes(proposal.text.encode(), path)
         except PolicyError:
             continue
-        if permits(changed, asked):
+        if permits(changed.opened() if with_permit else changed, asked):
             return proposal
     return None
 
@@ -331,7 +339,20 @@ def _widen_target(row: CommentedMap, near: Row, key: OperationKey) -> None:
         name, item = _target_entry(piece, key.protocol)
         if name == "addresses":
             name, item = "targets", _flow(space=piece.space, ranges=_range(piece.start or 0, piece.end or 0))
-        row[name] = _list(*_items(row.get(name, [])), item)
+        items = _items(row.get(name, []))
+        number, wider = _beside(items, piece, key.protocol)
+        row[name] = _list(*items[:number], wider or item, *items[number + 1 :])
+
+
+def _beside(items: list[Any], piece: Target, protocol: str) -> tuple[int, Any]:
+    """(number, what it becomes) of the item that this piece goes on from: `g30 0-7` and 8-9 are `g30 0-9`."""
+    for number, item in enumerate(items):
+        if isinstance(item, str) and piece.start is not None:
+            space, ranges, _ = parse_object(item) if protocol == "dnp3" else parse_item(item)
+            joined = merge((*(ranges or ()), span(piece)))
+            if space == piece.space and ranges and len(joined) == 1:
+                return number, _target_entry(Target(space, *joined[0]), protocol)[1]
+    return len(items), None
 
 
 def _target_entry(target: Target, protocol: str) -> tuple[str, Any]:

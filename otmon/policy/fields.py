@@ -253,7 +253,7 @@ def parse_item(value: Any) -> Limit:
 _OBJECT: Final = re.compile(r"g(\d{1,3})(?:\s+(\d{1,10})(?:\s*-\s*(\d{1,10}))?)?\Z")
 
 
-def _object(value: Any) -> Limit:
+def parse_object(value: Any) -> Limit:
     """DNP3 notation: `g12`, `g12 3`, `g12 0-3`."""
     match = _OBJECT.match(value.strip()) if isinstance(value, str) else None
     if match is None or int(match[1]) > 255:
@@ -275,5 +275,5 @@ _OBJECT_SCHEMA: Final[dict[str, Any]] = {
 }
 Item = Annotated[Limit, *_typed(parse_item, _ITEM_SCHEMA)]
 Items = Annotated[list[Item], *_one_or_many(_ITEM_SCHEMA)]
-Object = Annotated[Limit, *_typed(_object, _OBJECT_SCHEMA)]
+Object = Annotated[Limit, *_typed(parse_object, _OBJECT_SCHEMA)]
 Objects = Annotated[list[Object], *_one_or_many(_OBJECT_SCHEMA)]

@@ -19,7 +19,7 @@ from otmon.policy.models import OT_PROTOCOLS
 from otmon.policy.permitted import CONNECT, Permit, permitted
 from otmon.policy.phrases import Phrases
 from otmon.policy.rows import Row
-from otmon.policy.space import Box, subtract_all, union
+from otmon.policy.space import Box, subtract_all, uncovered, union
 from otmon.policy.wording import functions_text, limits_text, ports_text, units_text, values_text
 
 Effect = Literal["looser", "stricter"]
@@ -65,9 +65,10 @@ class FlowRow(NamedTuple):
 
 
 def flow_rows(policy: Policy, windows: bool = False) -> list[FlowRow]:
-    """What forbids first, then what permits, each in the order of the file; then what is left out for a permit.
+    """What forbids first, then what permits, each in the order of the file; then rows that never permit.
 
-    `windows`: rows that permit at times are written as if they always did; else they are left out.
+    `windows`: rows that permit at times are written as if they always did; else they are left out. Rows that need a
+    permit always are.
     """
     axes = Axes([policy])
     space = permitted(policy, axes)
@@ -81,12 +82,11 @@ def flow_rows(policy: Policy, windows: bool = False) -> list[FlowRow]:
 
 
 def _never_open(policy: Policy, written: set[str]) -> Iterator[FlowRow]:
-    """Rows that have no moment, most of them for want of a permit: they would go unmentioned."""
+    """Rows that have no moment: they would go unmentioned."""
     rows = {row.id: row for rule in policy.conduits.rules for row in rule.rows}
     for row in rows.values():
         if row.window is not None and row.id not in written:
-            why = "needs a permit" if row.window.needs_permit else f"only {row.window.text()}: never"
-            yield FlowRow(row.id, True, (), (Loss(f"{why}; left out", "stricter"),))
+            yield FlowRow(row.id, True, (), (Loss(f"only {row.window.text()}: never; left out", "stricter"),))
 
 
 def _flow_row(name: str, permits: bool, found: list[Permit], axes: Axes, phrases: Phrases, windows: bool) -> FlowRow:
@@ -98,8 +98,9 @@ def _flow_row(name: str, permits: bool, found: list[Permit], axes: Axes, phrases
         losses.append(f"only in realm {phrases.realms(merge(pair for found in realms for pair in found))}")
     times = [side.time for side in sides if side.time != axes.all.time]
     if times:
-        when = row.window.text() if row is not None and row.window else phrases.times(times[0])
-        if permits and not windows:
+        window = row.window if row is not None else None
+        when = window.text() if window is not None else phrases.times(times[0])
+        if permits and (not windows or (window is not None and window.needs_permit)):
             # To let it pass at all times would be what its window is there to prevent.
             return FlowRow(name, True, (), (Loss(f"only {when}; left out", "stricter"),))
         losses.append(f"only {when}")
@@ -184,6 +185,11 @@ def _joined(flows: Iterable[Flow]) -> list[Flow]:
     """The same connections, in fewer flows."""
     boxes = union(map(_box, flows))
     return [flow for box in sorted(boxes) for flow in _unboxed(box)]
+
+
+def covered(flow: Flow, flows: Iterable[Flow]) -> bool:
+    """All of its connections are among theirs."""
+    return uncovered(_box(flow), list(map(_box, flows))) is None
 
 
 def carved(rows: Iterable[FlowRow]) -> list[FlowRow]:

@@ -13,7 +13,7 @@ from otmon.limits import MAX_POLICY_CACHE
 from otmon.model import Op, OperationKey
 from otmon.policy.chatter import CHATTY, is_chatter
 from otmon.policy.effects import NOTHING, Effects
-from otmon.policy.nearest import Candidate, Near, permit_text, rank, separation
+from otmon.policy.nearest import Candidate, permit_text, rank, separation
 from otmon.policy.permits import WorkPermit
 from otmon.policy.point_limits import exceeded
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
@@ -104,8 +104,8 @@ class Cover:
         self.review = review
         self.closed = closed
         """Of rows that are not open now."""
-        self.near: Near | bool | None = False
-        """False: not yet looked for."""
+        self.near: tuple[Candidate, ...] | None = None
+        """None: not yet looked for."""
 
 
 class Policy:
@@ -164,7 +164,13 @@ class Policy:
 
     def without(self, names: Collection[str]) -> "Policy":
         """The same policy with these conduits (or a zone's own rows) closed."""
-        conduits = Rules([rule for rule in self.conduits.rules if rule.name not in names])
+        return self._with([rule for rule in self.conduits.rules if rule.name not in names])
+
+    def opened(self) -> "Policy":
+        """The same policy with a permit for every row that needs one."""
+        return self._with([rule._replace(rows=tuple(map(_permitted, rule.rows))) for rule in self.conduits.rules])
+
+    def _with(self, rules: list[Rule]) -> "Policy":
         return Policy(
             path=self.path,
             sha256=self.sha256,
@@ -172,9 +178,10 @@ class Policy:
             realms=self.realms,
             sites=self.sites,
             chatter=self.chatter,
-            conduits=conduits,
+            conduits=Rules(rules),
             never=self.never,
             review=self.review,
+            tags=self.tags,
             permits=self.permits,
             with_permit=self.with_permit,
             zone=self.zone,
@@ -350,22 +357,28 @@ class Policy:
                     *(False, None, kind, SEVERITY[kind, op.access], item[0].id, text),
                     review=_reason(cover.review, op),
                 )
-        if cover.near is False:
+        if cover.near is None:
             cover.near = rank(self._candidates(op), op, self._is_open)
-        nearest, said = separation(cover.near, op, self._since) if isinstance(cover.near, Near) else (None, None)
+        nearest, said = separation(cover.near, op, self._since) if cover.near else (None, None)
         return Verdict(False, None, kind, SEVERITY[kind, op.access], nearest, said, review=_reason(cover.review, op))
 
     def _candidates(self, op: OperationKey) -> Iterator[Candidate]:
-        """Rows that could have been meant: of this pair; else towards this server, else from this client."""
+        """Rows that could have been meant: of the protocol, for this pair; else towards this server; else from this
+        client; else what the two may do in other protocols."""
         clients = self._party(op.realm, op.client).conduits[0]
         servers = self._party(op.realm, op.server).conduits[1]
-        for numbers in (clients & servers, servers - clients, clients - servers):
-            rules = [(number, self.conduits.rules[number]) for number in sorted(numbers)]
-            for same_protocol in (True, False):
-                for number, rule in rules:
-                    for row in rule.rows:
-                        if joins(row, op) == same_protocol:
-                            yield Candidate(row, number in clients, number in servers, rule.from_text, rule.to_text)
+        pair = clients & servers
+        for numbers, same in ((pair, True), (servers - pair, True), (clients - pair, True), (pair, False)):
+            for number in sorted(numbers):
+                rule = self.conduits.rules[number]
+                for row in rule.rows:
+                    if joins(row, op) == same:
+                        yield Candidate(row, number in clients, number in servers, rule.from_text, rule.to_text)
+
+
+def _permitted(row: Row) -> Row:
+    window = row.window
+    return row if window is None else row._replace(window=window._replace(needs_permit=False))
 
 
 def _forbidden(row: Row) -> Verdict:

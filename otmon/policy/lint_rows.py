@@ -52,13 +52,9 @@ class Lint:
     def _row(self, row: Row, mine: "_Boxes", gone: set[str]) -> Iterator[Found]:
         permits = mine.of.get(row.id, [])
         boxes = [permit.box for permit in permits]
-        # A row may name what each row of its protocol brings with it, and nothing else: then that is what it names.
-        alone = row.functions is not None and frozenset() < row.functions <= row.implied
-        named = [permit.box for permit in permits if alone or not permit.implied]
+        named = [permit.box for permit in permits if row.plainest or not permit.implied]
         forbids = mine is self._never
         bans = [] if forbids else self._never.meeting(boxes)
-        if not named and row.window is not None and row.window.needs_permit:
-            return  # until somebody opens it, no box is its own
         if not named:
             yield Found("empty-row", row.id, f"Row {row.id} names no operation that could be.")
         elif _covered(named, bans):

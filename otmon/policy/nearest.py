@@ -1,18 +1,29 @@
 """Which row comes closest to an operation that none permits, and what separates the two."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
 from otmon.model import OperationKey, Target
-from otmon.policy.rows import Parts, Row, fits_function, fits_port, fits_unit, joins, part, permitted, span
+from otmon.policy.intervals import covers
+from otmon.policy.rows import Parts, Row, fits_function, fits_port, joins, part, permitted, span
 from otmon.policy.wording import functions_text, limits_text, ports_text, units_text
 
 MAX_CANDIDATES: Final = 64
 """Rows compared: each new alert pays for this."""
-WEIGHTS: Final = {"protocol": 32, "server": 12, "client": 8, "function": 5, "unit": 3, "port": 3, "window": 2}
-"""How far each difference puts a row away; a differing target counts 1."""
+WEIGHTS: Final = {
+    "protocol": 64,
+    "server": 22,
+    "client": 21,
+    "function": 5,
+    "unit": 3,
+    "master": 3,
+    "port": 3,
+    "window": 2,
+    "target": 1,
+}
+"""How far each difference puts a row away: another host further than all that may differ between the two at hand."""
 FAR: Final = 1 << 70
 
 
@@ -26,27 +37,22 @@ class Candidate(NamedTuple):
     to_text: str
     parts: Parts | None = None
     """What the row permits for the function in question."""
+    differences: frozenset[str] = frozenset()
+    """Apart from the target."""
+    weight: int = 0
+    """Of the differences."""
 
 
-class Near(NamedTuple):
-    """The best rows for an operation whose target does not matter yet, and their differences."""
+def rank(candidates: Iterable[Candidate], op: OperationKey, is_open: Callable[[Row], bool]) -> tuple[Candidate, ...]:
+    """The candidates that may be nearest, whatever the target is."""
+    first = islice(candidates, MAX_CANDIDATES)
+    found = [_weighed(candidate, _differences(candidate, op, is_open)) for candidate in first]
+    most = min((candidate.weight for candidate in found), default=0) + WEIGHTS["target"]
+    return tuple(item._replace(parts=permitted(item.row, op)) for item in found if item.weight <= most)
 
-    candidates: tuple[Candidate, ...]
-    differences: frozenset[str]
 
-
-def rank(candidates: Iterable[Candidate], op: OperationKey, is_open: Callable[[Row], bool]) -> Near | None:
-    """The candidates with the least differences apart from the target."""
-    best: list[Candidate] = []
-    least, found = FAR, frozenset[str]()
-    for candidate in islice(candidates, MAX_CANDIDATES):
-        differences = _differences(candidate, op, is_open)
-        weight = sum(WEIGHTS[name] for name in differences)
-        if weight < least:
-            best, least, found = [candidate], weight, differences
-        elif weight == least and differences == found:
-            best.append(candidate)
-    return Near(tuple(item._replace(parts=permitted(item.row, op)) for item in best), found) if best else None
+def _weighed(candidate: Candidate, differences: frozenset[str]) -> Candidate:
+    return candidate._replace(differences=differences, weight=sum(WEIGHTS[name] for name in differences))
 
 
 def _differences(candidate: Candidate, op: OperationKey, is_open: Callable[[Row], bool]) -> frozenset[str]:
@@ -64,18 +70,20 @@ def _differences(candidate: Candidate, op: OperationKey, is_open: Callable[[Row]
         return frozenset(found)
     if not fits_function(row, op):
         found.add("function")
-    if not fits_unit(row, op.unit):
-        found.add("unit")
+    master, unit = op.unit if isinstance(op.unit, tuple) else (None, op.unit)
+    for name, ranges, number in (("master", row.masters, master), ("unit", row.units or row.outstations, unit)):
+        if ranges is not None and (number is None or not covers(ranges, number, number)):
+            found.add(name)
     if not fits_port(row, op):
         found.add("port")
     return frozenset(found)
 
 
-def separation(near: Near, op: OperationKey, ts_ns: int) -> tuple[str, str]:
+def separation(near: Sequence[Candidate], op: OperationKey, ts_ns: int) -> tuple[str, str]:
     """(id of the nearest row, what separates it from the operation, in a sentence or two)."""
-    candidate = min(near.candidates, key=lambda item: _distance(item, op.target))
+    candidate = min(near, key=lambda item: _far(item, op.target))
     row = candidate.row
-    differences = set(near.differences)
+    differences = set(candidate.differences)
     if "protocol" not in differences and _distance(candidate, op.target) > 0:
         differences.add("target")
     closed = permit_text(row, ts_ns) if "window" in differences else ""
@@ -99,11 +107,7 @@ def permit_text(row: Row, ts_ns: int) -> str:
 def _difference_text(candidate: Candidate, differences: set[str], target: Target | None) -> str:
     row = candidate.row
     if "protocol" in differences:
-        what = (
-            functions_text(row)
-            if row.functions is None and row.accesses is None
-            else f"{functions_text(row)} of {row.protocol}"
-        )
+        what = _other_protocol(row)
     elif "function" in differences:
         what = functions_text(row)
     else:
@@ -113,7 +117,7 @@ def _difference_text(candidate: Candidate, differences: set[str], target: Target
         shown = limits_text(row.targets or (), target.space if target else None)
         what, where = (shown, "") if what == "it" else (what, f"at {shown}")
         tail.append(where)
-    if "unit" in differences:
+    if differences & {"master", "unit"}:
         tail.append(f"for {units_text(row)}" if units_text(row) else "without a unit")
     if "port" in differences:
         tail.append(f"on {ports_text(row)}")
@@ -126,6 +130,19 @@ def _difference_text(candidate: Candidate, differences: set[str], target: Target
     text = " ".join(word for word in (what, *tail) if word)
     # Without a place of its own the sentence speaks of the two at hand.
     return text if what == "it" or "client" in differences or "server" in differences else f"{text} there"
+
+
+def _other_protocol(row: Row) -> str:
+    """`all of dnp3`, `read_coils of modbus`, `tcp on ports 80, 443`."""
+    if row.functions is None and row.accesses is None:
+        return f"{row.protocol} on {ports_text(row)}" if row.ports else functions_text(row)
+    return f"{functions_text(row)} of {row.protocol}"
+
+
+def _far(candidate: Candidate, target: Target | None) -> tuple[int, int]:
+    """(weight of all differences, distance of the target)."""
+    distance = 0 if "protocol" in candidate.differences else _distance(candidate, target)
+    return candidate.weight + (WEIGHTS["target"] if distance else 0), distance
 
 
 def _distance(candidate: Candidate, target: Target | None) -> int:

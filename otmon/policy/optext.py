@@ -11,7 +11,8 @@ from otmon.policy.fields import parse_item
 from otmon.policy.functions import REGISTERED_PORTS, Triple, is_function, known_functions, triples
 from otmon.policy.judge import Policy
 from otmon.policy.models import PLAIN_PROTOCOLS
-from otmon.policy.tags import Tag
+from otmon.policy.rows import DATA_SPACES
+from otmon.policy.tags import Tag, cell_bits
 from otmon.policy.words import PROTOCOLS, Words
 from otmon.protocols.modbus.tables import SPACES
 from otmon.text import safe_text
@@ -72,7 +73,8 @@ class _Parser(Words):
         tag = self._point(realm, server, protocol)
         value: float | Effect | None
         if tag is None:
-            target, value = self._target(protocol, code), self._value()
+            target = self._target(protocol, code)
+            value = self._value(target)
         else:
             target, value = tag.target, self._change(tag)
             unit = tag.unit if unit is None and protocol == "modbus" else unit
@@ -136,7 +138,7 @@ class _Parser(Words):
             space = SPACES.get(code or 0)
             if protocol != "modbus" or space is None:
                 raise self._wrong(f"{quoted(word)}: of which address space?", "write its name before it", before=True)
-            return Target(space, *self._range(word))
+            return self._possible(Target(space, *self._range(word)))
         if protocol == "s7comm" and not _RANGE.match(self._peek()):
             try:
                 space, ranges, _ = parse_item(word)
@@ -150,7 +152,13 @@ class _Parser(Words):
         if self._peek() not in ("", "="):
             name = self._next("")
             name = re.sub(r"\\(.)", r"\1", name[1:-1]) if name[:1] == '"' else name
-        return Target(safe_text(word), start, end, name)
+        return self._possible(Target(safe_text(word), start, end, name))
+
+    def _possible(self, target: Target) -> Target:
+        """PDU addresses of Modbus have 16 bits (Modbus Application Protocol V1.1b3, 4.4)."""
+        if target.space in DATA_SPACES and (target.end or 0) > 0xFFFF:
+            raise self._wrong(f"no {target.space} has PDU address {target.end}", "write 0 to 65535", before=True)
+        return target
 
     def _point(self, realm: str, server: str, protocol: str) -> Tag | None:
         """The point that the next word names, if it is one."""
@@ -183,8 +191,15 @@ class _Parser(Words):
             raise self._wrong(f"{quoted(word)} is an empty range", f"write {high}-{low}", before=True)
         return low, high
 
-    def _value(self) -> float | None:
-        return self._number_of() if self._take("=") else None
+    def _value(self, target: Target | None = None) -> float | None:
+        if not self._take("="):
+            return None
+        value = self._number_of()
+        last = (1 << cell_bits(target.space)) - 1 if target is not None and target.space in DATA_SPACES else None
+        if last is not None and value not in range(last + 1):
+            right = f"write a whole number from 0 to {last}, as it stands in the PDU"
+            raise self._wrong(f"{value:.15g} does not fit into a {target and target.space}", right, before=True)
+        return value
 
     def _number_of(self) -> float:
         word = self._next("a value")

@@ -11,6 +11,7 @@ from otmon.policy.judge import Policy
 from otmon.policy.models import OT_PROTOCOLS
 from otmon.policy.rows import DATA_SPACES, span
 from otmon.policy.tags import Tag
+from otmon.policy.windows import PERMIT, Window
 from otmon.policy.wording import limit_text, listed, ranges_text
 from otmon.policy.zones import OUTSIDE
 
@@ -197,6 +198,10 @@ class Phrases:
             words.append(f"{'up to' if high % 2 == 0 else 'below'} {last:.15g}")
         return " and ".join(words) or "any"
 
+    def when(self, side: Side) -> str:
+        """`, during sat 08:00-17:00`; nothing if at all times."""
+        return "" if side.time == self._axes.all.time else f", {self.times(side.time)}"
+
     def times(self, numbers: Intervals) -> str:
         """By one window, or two; else by an example."""
         axes = self._axes
@@ -207,14 +212,20 @@ class Phrases:
         }
         for window, when in opened.items():
             if when == now:
-                return f"during {window.text()}"
+                return _during(window)
             if set(range(len(situations))) - when == now:
-                return f"except during {window.text()}"
+                return f"except {_during(window)}"
         for window, when in opened.items():
             for other, but in opened.items():
                 if when - but == now:
-                    return f"during {window.text()}, except during {other.text()}"
+                    return f"{_during(window)}, except {_during(other)}"
         return f"at times, as at {axes.moment_text(min(now))}"
+
+
+def _during(window: Window) -> str:
+    """`during sat 08:00-17:00`, `with a permit`, `during sat 08:00-17:00 with a permit`."""
+    when = window.text()
+    return when if when == PERMIT else f"during {when}"
 
 
 def _numbers(ranges: Intervals) -> Iterator[int]:

@@ -68,6 +68,11 @@ class Row(NamedTuple):
         points = self.points
         return self.values is not None or (points is not None and (points.step, points.rate, points.bits) != _FREE)
 
+    @property
+    def plainest(self) -> bool:
+        """It names what each row of its protocol brings with it, and nothing else."""
+        return self.functions is not None and frozenset() < self.functions <= self.implied
+
 
 _FREE: Final = (None, None, False)
 

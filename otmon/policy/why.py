@@ -1,6 +1,6 @@
 """Why a policy permits or denies an operation: the row that decides, or the nearest rows and what they lack."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -12,7 +12,7 @@ from otmon.policy.index import Index
 from otmon.policy.intervals import Intervals, contains_all, distance, size, without
 from otmon.policy.judge import Policy
 from otmon.policy.nearest import WEIGHTS
-from otmon.policy.permitted import Permit, permitted
+from otmon.policy.permitted import CONNECT, Permit, permitted
 from otmon.policy.phrases import Phrases
 from otmon.policy.rows import Row, part, span
 from otmon.policy.space import Box, uncovered
@@ -25,9 +25,9 @@ MAX_SAID: Final = 4096
 """Targets of rows whose words are kept."""
 _WEIGHTS: Final = (
     *(WEIGHTS["client"], WEIGHTS["client"], WEIGHTS["server"], WEIGHTS["function"], WEIGHTS["port"]),
-    *(WEIGHTS["unit"], WEIGHTS["unit"], 1, 1, 1, 1, WEIGHTS["window"]),
+    *(WEIGHTS["master"], WEIGHTS["unit"], *(WEIGHTS["target"],) * 4, WEIGHTS["window"]),
 )
-"""Of each axis; a row whose target or values differ is nearer than any other."""
+"""Of each axis, as alerts weigh them; a row whose target or values differ is nearer than any other."""
 _STEPS: Final = (0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0)
 """Axes on which being further away means something."""
 NOUNS: Final = {
@@ -57,21 +57,29 @@ class Lack(NamedTuple):
     def text(self) -> str:
         """`value: allows 0-100, 800 beyond`."""
         far = "" if self.beyond is None else f", {self.beyond:,.15g} {'outside' if self.axis == 'target' else 'beyond'}"
-        return f"{NOUNS[self.axis]}: allows {self.allows}{far}"
+        return f"{NOUNS[self.axis]}: allows {'it only ' if self.axis == 'time' else ''}{self.allows}{far}"
 
 
 class NearRow(NamedTuple):
     """A row, who it joins, and all that it lacks."""
 
     row: Row
+    conduit: str
     from_text: str
     to_text: str
     lacks: tuple[Lack, ...]
+    by_permit: bool
+    """It needs a permit that nobody opened, and one could be open at the time."""
 
     @property
     def failing(self) -> frozenset[str]:
         """Axes on which it fails."""
         return frozenset(lack.axis for lack in self.lacks)
+
+    @property
+    def weight(self) -> int:
+        """Of all that it lacks."""
+        return sum(weight for axis, weight in zip(Side._fields, _WEIGHTS, strict=True) if axis in self.failing)
 
 
 class Why(NamedTuple):
@@ -90,6 +98,25 @@ class Why(NamedTuple):
         """By a `never` row: then no row can permit it."""
         return not self.verdict.permit and self.verdict.row is not None
 
+    @property
+    def opens(self) -> str | None:
+        """The conduit for which a permit would permit it, as the file is."""
+        first = self.near[0] if self.near and not self.permit else None
+        return first.conduit if first is not None and first.by_permit and first.failing == {"time"} else None
+
+
+class _Group:
+    """Boxes of rows, to be asked which are near."""
+
+    def __init__(self, permits: list[Permit]) -> None:
+        self.permits = permits
+        self.index = Index(permit.box for permit in permits)
+        self.numbers: dict[str | None, list[int]] = {}
+        """Of each row."""
+        for number, permit in enumerate(permits):
+            if permit.row is not None:
+                self.numbers.setdefault(permit.row.id, []).append(number)
+
 
 class Explainer:
     """A policy made ready for questions; each is then answered within a millisecond."""
@@ -102,17 +129,17 @@ class Explainer:
         self._targets = lru_cache(MAX_SAID)(self._phrases.targets)
         self._space = permitted(policy, self.axes)
         rows = [permit for permit in self._space.permits if permit.row is not None]
-        protocols = {row.protocol for permit in rows if (row := permit.row) is not None}
-        carried = {protocol: set(TRANSPORTS.get(protocol, ())) for protocol in protocols}
-        self._permits: dict[str, list[Permit]] = {"": rows}
-        for name in protocols | {transport for found in carried.values() for transport in found}:
-            self._permits[name] = [
-                permit
-                for permit in rows
-                if permit.row is not None
-                and (permit.row.protocol == name if not permit.implied else name in carried[permit.row.protocol])
-            ]
-        self._index = {name: Index(permit.box for permit in found) for name, found in self._permits.items()}
+        carriers = self.axes.function_set((name, CONNECT) for names in TRANSPORTS.values() for name in names)
+        groups: dict[str | tuple[Intervals, Intervals], list[Permit]] = {"": rows}
+        for permit in rows:
+            assert permit.row is not None
+            side = Side(*permit.box)
+            carries = contains_all(carriers, side.function)
+            ports = side.port if carries else self.axes.all.port
+            named = not permit.implied or (permit.row.plainest and not carries)
+            groups.setdefault(permit.row.protocol if named else (side.function, ports), []).append(permit)
+        self._groups = {name: _Group(found) for name, found in groups.items()}
+        """All rows; those that name operations of a protocol; what rows bring with them: functions, on ports."""
 
     def why(self, asked: Asked) -> Why:
         """KeyError: the function is not on the axes."""
@@ -123,7 +150,7 @@ class Explainer:
         if not verdict.permit and verdict.row is not None:
             return Why(asked, verdict, False, verdict.separation or "", ())
         box = self.axes.box(key, ts_ns, *measured(self.policy, asked))
-        near = self._nearest(self._missing(box), asked)
+        near = self._nearest(self._missing(box), asked, verdict.nearest)
         if verdict.permit:
             because = "Its value is outside what the rows that permit it allow."
         else:
@@ -139,30 +166,52 @@ class Explainer:
 
     def _missing(self, box: Box) -> Box:
         """A part of the operation that no row permits."""
-        index = self._index[""]
+        index = self._groups[""].index
         piece = uncovered(box, [index.boxes[number] for number in index.meeting(box)])
         return box if piece is None else piece
 
-    def _nearest(self, box: Box, asked: Asked) -> tuple[NearRow, ...]:
-        point = [side[0][0] for side in box]
-        protocol = asked.key.protocol if self._permits.get(asked.key.protocol) else ""
+    def _nearest(self, box: Box, asked: Asked, alerted: str | None) -> tuple[NearRow, ...]:
+        """Rows of the protocol that know one of the hosts; then what the two may do in other protocols.
+
+        `alerted`: the row that an alert would name, which is the first of those that are as near.
+        """
+        protocol, sides = asked.key.protocol, Side(*box)
+        own = [group for name, group in self._groups.items() if name == protocol or _brings(name, sides)]
         found: dict[str, NearRow] = {}
-        index, permits_ = self._index[protocol], self._permits[protocol]
-        for number in index.nearest(point, _WEIGHTS, _STEPS, 2 * ROWS):
-            row, rule = permits_[number].row, permits_[number].rule
+        for near in sorted(
+            (near for group in own for near in self._near(group, box, asked, alerted)),
+            key=lambda near: (near.weight, near.row.id != alerted),
+        ):
+            if "realm" not in near.failing and not near.failing >= {"client", "server"}:
+                found.setdefault(near.row.id, near)
+        if len(found) < ROWS:
+            others = [g for name, g in self._groups.items() if isinstance(name, str) and name not in ("", protocol)]
+            for near in sorted(
+                (near for group in others for near in self._near(group, box, asked, alerted)),
+                key=lambda near: near.row.id != alerted,
+            ):
+                if not near.failing & {"realm", "client", "server"}:
+                    found.setdefault(near.row.id, near)
+        return tuple(found.values())[:ROWS]
+
+    def _near(self, group: "_Group", box: Box, asked: Asked, alerted: str | None) -> Iterator[NearRow]:
+        """The nearest rows of a group, and the one that an alert names."""
+        point = [side[0][0] for side in box]
+        numbers = group.index.nearest(point, _WEIGHTS, _STEPS, 2 * ROWS)
+        for number in dict.fromkeys((*numbers, *group.numbers.get(alerted, ()))):
+            permit = group.permits[number]
+            row, rule, side = permit.row, permit.rule, Side(*permit.box)
             assert row is not None
             assert rule is not None
-            if row.id in found or len(found) >= ROWS:
-                continue
-            side = Side(*index.boxes[number])
             axes = [
-                name
-                for name, ranges, asks in zip(Side._fields, side, box, strict=True)
+                axis
+                for axis, ranges, asks in zip(Side._fields, side, box, strict=True)
                 if not contains_all(ranges, asks)
             ]
-            lacks = tuple(self._lack(name, side, row, asked) for name in axes)
-            found[row.id] = NearRow(row, rule.from_text, rule.to_text, lacks)
-        return tuple(found.values())
+            lacks = tuple(self._lack(axis, side, row, asked) for axis in axes)
+            window = row.window
+            by_permit = window is not None and window.needs_permit and window.could_open(asked.ts_ns)
+            yield NearRow(row, rule.name, rule.from_text, rule.to_text, lacks, by_permit)
 
     def _lack(self, axis: str, side: Side, row: Row, asked: Asked) -> Lack:
         key = asked.key
@@ -186,6 +235,13 @@ class Explainer:
             number = {"master": master, "unit": unit, "port": key.port}[axis]
             beyond = None if number is None else distance(getattr(side, axis), number)
         return Lack(axis, allows, beyond)
+
+
+def _brings(name: str | tuple[Intervals, Intervals], box: Side) -> bool:
+    """Rows of the group bring this function on this port with them."""
+    if isinstance(name, str):
+        return False
+    return all(contains_all(ranges, asks) for ranges, asks in zip(name, (box.function, box.port), strict=True))
 
 
 def _numbers(phrases: Phrases, ranges: Intervals, row: Row, units: set[str]) -> str:

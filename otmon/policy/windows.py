@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 from otmon.policy.fields import DAY_MINUTES, DAYS
 
 NEVER_NS: Final = 2**63 - 1
+PERMIT: Final = "with a permit"
+"""As people say it of a window that needs one."""
 _SECOND_NS: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_NS: Final = 86_400 * _SECOND_NS
@@ -35,10 +37,14 @@ class Window(NamedTuple):
     since_ns: int = -NEVER_NS
     approver: str | None = None
     needs_permit: bool = False
-    """Nobody opened it: it never holds."""
+    """Nobody opened it: it does not hold. All else says when a permit could open it."""
 
     def open(self, ts_ns: int) -> bool:
         """The window holds at this moment."""
+        return not self.needs_permit and self.could_open(ts_ns)
+
+    def could_open(self, ts_ns: int) -> bool:
+        """It holds at this moment, with a permit if it needs one."""
         if not self.since_ns <= ts_ns < self.until_ns:
             return False
         local = _local(ts_ns, self.zone)
@@ -69,7 +75,7 @@ class Window(NamedTuple):
         if self.until is not None:
             parts.append(f"until {_last_day(self.until)}")
         if self.needs_permit:
-            parts.append("with a permit")
+            parts.append(PERMIT)
         if self.ticket is not None:
             parts.append(f"({', '.join(word for word in (self.ticket, self.approver) if word)})")
         return " ".join(parts) or "always"
@@ -102,7 +108,10 @@ class Window(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """A moment, and which windows are open then: all that a verdict can depend on."""
+    """A moment, and which windows are open then: all that a verdict can depend on.
+
+    Where windows need a permit there is each moment twice: as if nobody had opened any, and as if all had been opened.
+    """
 
     ts_ns: int
     open: frozenset[Window]
@@ -130,6 +139,7 @@ def situations(windows: Sequence[Window]) -> list[Situation]:
         for moment in sorted(moment for moment in moments | {start} if start <= moment < end):
             holding = (window for pattern, same in patterns.items() if pattern.open(moment) for window in same)
             within = frozenset(window for window in holding if window.since_ns <= moment < window.until_ns)
+            found.setdefault(frozenset(window for window in within if not window.needs_permit), moment)
             found.setdefault(within, moment)
     return sorted((Situation(ts_ns, is_open) for is_open, ts_ns in found.items()), key=_ts_ns)
 
@@ -155,7 +165,7 @@ def make_window(
 
 def needing_permit(window: Window) -> Window:
     """The same, closed until a permit opens it."""
-    return window._replace(needs_permit=True, since_ns=NEVER_NS)
+    return window._replace(needs_permit=True)
 
 
 def under_permit(window: Window, ticket: str, by: str, since_ns: int, until_ns: int) -> Window:

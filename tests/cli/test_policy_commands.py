@@ -51,6 +51,23 @@ def test_a_difference_as_records(capsys, edited, data):
     assert record["seen"] == {"operations": 0, "times": 0}
 
 
+def test_a_conduit_that_waits_for_a_permit_is_a_difference_and_is_counted_as_if_it_were_given(capsys, tmp_path, data):
+    waits = tmp_path / "waits.yaml"
+    conduit = "  - {id: works, from: historian, to: control, during: {permit: required}, allow: [{protocol: modbus}]}"
+    stops = "  - {id: stops, from: any, to: plc-2, during: {permit: required}, allow: [{protocol: s7comm}]}"
+    waits.write_text(PLANT.read_text().replace("conduits:\n", f"conduits:\n{conduit}\n{stops}\n"))
+    code, out, _ = otmon(capsys, "diff", PLANT, waits, "--json", "--data", data)
+    works, stop = json.loads(out)
+    assert code == 1
+    assert (works["change"], works["row"], stop["row"]) == ("allowed", "works", "stops")
+    assert {box["when"] for record in (works, stop) for box in record["operations"]} == {"with a permit"}
+    # A never row keeps forbidding the write that the capture holds; the stop would be permitted.
+    assert works["seen"]["operations"] == 0
+    assert stop["seen"]["operations"] >= 1
+    code, out, _ = otmon(capsys, "reach", waits, "* -> plc-2 s7comm plc_stop")
+    assert "stops: any but historian -> plc-2: s7comm plc_stop, with a permit" in out
+
+
 @pytest.mark.parametrize("command", [["diff"], ["replay", "--data", "nowhere", "--against"]])
 def test_errors_of_both_policies_are_told_together(capsys, tmp_path, command):
     for name in ("a.yaml", "b.yaml"):
@@ -82,6 +99,11 @@ def test_explain_as_records_and_its_errors(capsys, data):
         code, out, err = otmon(capsys, "explain", PLANT, *words)
         assert (code, out) == (2, "")
         assert wrong in err
+
+
+def test_an_operation_can_be_explained_beside_data(capsys, data):
+    words = "10.0.3.50 -> plc-1 tcp 80"
+    assert otmon(capsys, "explain", PLANT, words, "--data", data) == otmon(capsys, "explain", PLANT, words)
 
 
 def test_every_alert_of_an_analysis_can_be_explained(capsys, data):

@@ -39,20 +39,29 @@ def told(old, new):
 
 
 def compare(old, new, keys):
+    """As the policies are, and as if somebody had opened every permit."""
     found = difference(old, new)
+    opened = old.opened(), new.opened()
     for number, key in enumerate(keys):
         ts_ns = MOMENTS[number % len(MOMENTS)]
         for at in [key] if key.target is None or key.target.start is None else points(key):
-            before, after = old.judge(at, ts_ns).permit, new.judge(at, ts_ns).permit
-            point = [side[0][0] for side in found.axes.box(at, ts_ns)]
-            for allowed, expected in ((True, after > before), (False, before > after)):
-                inside = [change for change in found.changes if change.allowed == allowed]
-                hit = [change for change in inside if any(holds(side, point) for side in change.boxes)]
-                # What a row only implies is not told beside what it says.
-                if expected and not hit:
-                    row = (new if allowed else old).judge(at, ts_ns).row
-                    assert row in {change.cause.row.id for change in inside if change.cause.row is not None}
-                assert expected or all(change.partly for change in hit)
+            agree(found, (old, new), at, ts_ns, {w for w in found.axes.windows if w.open(ts_ns)})
+            agree(found, opened, at, ts_ns, {w for w in found.axes.windows if w.could_open(ts_ns)})
+
+
+def agree(found, policies, at, ts_ns, windows):
+    (situation,) = (n for n, known in enumerate(found.axes.situations) if known.open == windows)
+    old, new = policies
+    before, after = old.judge(at, ts_ns).permit, new.judge(at, ts_ns).permit
+    point = [*(side[0][0] for side in found.axes.box(at, ts_ns)[:-1]), situation]
+    for allowed, expected in ((True, after > before), (False, before > after)):
+        inside = [change for change in found.changes if change.allowed == allowed]
+        hit = [change for change in inside if any(holds(side, point) for side in change.boxes)]
+        # What a row only implies is not told beside what it says.
+        if expected and not hit:
+            row = (new if allowed else old).judge(at, ts_ns).row
+            assert row in {change.cause.row.id for change in inside if change.cause.row is not None}
+        assert expected or all(change.partly for change in hit)
 
 
 def points(key):
@@ -112,6 +121,10 @@ CHANGES = {
     ("from: panels", "from: [panels, 10.0.3.7]"): [
         f"+1 {READS.replace('panels', '10.0.3.7')}addresses 0-99",
         f"+2 {WRITES.replace('panels', '10.0.3.7')}values 0-100",
+    ],
+    ("to: control\n", "to: control\n        during: {permit: required}\n"): [
+        f"-1 {READS}addresses 0-99, except with a permit",
+        f"-2 {WRITES}values 0-100, except with a permit",
     ],
     ("to: control\n", "to: control\n        during: {hours: 08:00-17:00}\n"): [
         f"-1 {READS}addresses 0-99, except during 08:00-17:00",

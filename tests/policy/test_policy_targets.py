@@ -297,8 +297,21 @@ def test_what_holds_at_times_is_left_out_unless_asked_for_and_what_waits_for_a_p
     (monday,), (permit,) = found["mondays"].losses, found["permits"].losses
     assert monday.effect == ("looser" if windows else "stricter")
     assert "mon" in monday.what
-    assert permit == ("needs a permit; left out", "stricter")
+    assert permit == ("only with a permit; left out", "stricter")
     for target in TARGETS:
         text, _ = writer(target)(policy, list(found.values()))
-        assert "needs a permit" in text
+        assert "only with a permit" in text
         assert ("10.0.0.2" in text) == windows
+
+
+def test_a_never_row_that_holds_one_way_makes_other_protocols_pass_back():
+    site = {
+        "otmon": 1,
+        "zones": {
+            "plant": {"hosts": ["10.0.0.0/24"]},
+            "cell": {"hosts": ["10.0.0.0/31"], "monitored": False},
+            "office": {"hosts": ["10.1.0.0/16"]},
+        },
+        "never": [{"from": "plant", "to": "any"}],
+    }
+    both_ways(site, [("10.0.0.1", "10.2.0.9", ("ip", 4), 49152)], False)

@@ -1,5 +1,6 @@
 """Explanations and the edits they propose: each is made, loaded, judged and compared."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from otmon.policy.difference import difference
 from otmon.policy.edit import Asked, permits, smallest
 from otmon.policy.intervals import contains_all
+from otmon.policy.lint_rows import Lint
 from otmon.policy.load import load_bytes
 from otmon.policy.optext import parse_operation
+from otmon.policy.rows import joins
 from otmon.policy.why import Explainer
+from otmon.policy.words import TextError
 from tests.effort import examples
 from tests.policy.policy_kit import NOON
 from tests.policy.test_policy_brute_force import cases, load, text_of
@@ -90,6 +94,22 @@ def test_an_edit_touches_nothing_else(text):
     assert permits(load_bytes(edit.text.encode(), "p"), ask(text).asked)
 
 
+WIDENED = {
+    "objects: [g12 3]": ("scada -> rtu-1 dnp3 master 1 outstation 10 operate g12 4-5", "objects: [g12 3-5]"),
+    "items: [DB1.DBB0-63, DB2.DBB0-15]": (
+        "hmi-1 -> plc-2 s7comm read_var DB1.DBW64",
+        "items: [DB1.DBB0-65, DB2.DBB0-15]",
+    ),
+}
+
+
+@pytest.mark.parametrize("before", WIDENED)
+def test_what_goes_on_from_an_item_is_that_item_made_longer(before):
+    text, after = WIDENED[before]
+    edit = edit_of(ask(text))
+    assert edit.text.count(after) == TEXT.count(before) == 1
+
+
 def test_what_a_never_row_forbids_has_no_edit():
     answer = ask("historian -> plc-1 modbus unit 1 write_single_register 3")
     assert answer.forbidden
@@ -120,6 +140,78 @@ def test_files_of_every_style_can_be_edited(text, words):
             edit = smallest(text, "p", policy, answer.asked, near and near.row, near.failing if near else frozenset())
             assert permits(load_bytes(edit.text.encode(), "p"), answer.asked)
             assert text.count("#") == edit.text.count("#"), "comments stay"
+
+
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cases)
+def test_the_row_that_an_alert_names_is_the_nearest(case):
+    spec, keys = case
+    policy = load(spec)
+    explainer = Explainer(policy)
+    empty = {found.row for found in Lint(policy).rows() if found.rule == "empty-row"}
+    for key in keys:
+        answer = explainer.why(Asked(key, NOON, None))
+        if not answer.permit and not answer.forbidden:
+            first = answer.near[0].row.id if answer.near else None
+            assert answer.verdict.nearest == first or answer.verdict.nearest in empty
+            assert not any({"client", "server"} <= near.failing for near in answer.near)
+            weights = [near.weight for near in answer.near if joins(near.row, key)]
+            assert weights == sorted(weights), "those of the protocol come first, the nearest of them first"
+            assert all(joins(near.row, key) for near in answer.near[: len(weights)])
+
+
+PERMITS = TEXT.replace(
+    "conduits:\n",
+    """conduits:
+  - id: works
+    from: office
+    to: plc-1
+    during: {permit: required, days: [mon], hours: 06:00-18:00}
+    allow:
+      - {protocol: modbus, access: [write], addresses: 0-9}
+""",
+)
+WORK = "10.0.3.50 -> plc-1 modbus unit 1 write_single_register"
+
+
+def test_a_row_that_waits_for_a_permit_is_named_and_what_opens_it_is_a_permit():
+    policy = load_bytes(PERMITS.encode(), "p")
+    answer = ask(f"{WORK} 5 = 900", policy)
+    assert answer.verdict.nearest == answer.near[0].row.id == "works"
+    assert [lack.text() for lack in answer.near[0].lacks] == ["time: allows it only mon 06:00-18:00 with a permit"]
+    assert answer.opens == "works"
+    assert permits(policy.opened(), answer.asked)
+    # On Sunday no permit opens it.
+    assert ask(f"{WORK} 5 = 900", policy, NOON - 86_400 * 10**9).opens is None
+
+
+def test_what_is_too_wide_for_a_permit_is_given_to_the_row_that_waits_for_it():
+    policy = load_bytes(PERMITS.encode(), "p")
+    answer = ask(f"{WORK} 12 = 900", policy)
+    assert answer.opens is None
+    near = answer.near[0]
+    edit = smallest(PERMITS, "p", policy, answer.asked, near.row, near.failing - {"time"}, near.by_permit)
+    assert "addresses: [0-9, 12]" in edit.text
+    changed = load_bytes(edit.text.encode(), "p")
+    assert not permits(changed, answer.asked)
+    assert permits(changed.opened(), answer.asked)
+
+
+IMPOSSIBLE = {
+    f"{WRITE} 45 = 99999": "99999 does not fit into a holding_register; write a whole number from 0 to 65535",
+    f"{WRITE} 45 = -1": "-1 does not fit",
+    f"{WRITE} 45 = 1.5": "1.5 does not fit",
+    f"{WRITE} 45 = nan": "nan does not fit",
+    "10.0.2.11 -> 10.0.1.13 modbus unit 1 write_single_coil 3 = 2": "2 does not fit into a coil",
+    "10.0.2.11 -> 10.0.1.13 modbus unit 1 read_coils 70000": "no coil has PDU address 70000; write 0 to 65535",
+    "10.0.2.11 -> 10.0.1.13 modbus unit 1 read_coils 65535-65536": "no coil has PDU address 65536",
+}
+
+
+@pytest.mark.parametrize("text", IMPOSSIBLE)
+def test_what_no_pdu_can_say_is_an_error(text):
+    with pytest.raises(TextError, match=re.escape(IMPOSSIBLE[text])):
+        parse_operation(text, POLICY)
 
 
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -3,11 +3,25 @@
 Suricata looks at `pass` before `alert`, so what is forbidden is taken out of what is permitted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import sha256
 from typing import Final
 
-from otmon.policy.flows import EVERY, Flow, FlowRow, Loss, carved, full, heading, networks, plain, remarks, rest_of
+from otmon.policy.flows import (
+    EVERY,
+    NUMBERS,
+    Flow,
+    FlowRow,
+    Loss,
+    carved,
+    covered,
+    full,
+    heading,
+    networks,
+    plain,
+    remarks,
+    rest_of,
+)
 from otmon.policy.intervals import Intervals
 from otmon.policy.judge import Policy
 
@@ -22,14 +36,13 @@ _OTHERS: Final = "ip_proto:!1; ip_proto:!6; ip_proto:!17; ip_proto:!58;"
 
 def write(policy: Policy, rows: list[FlowRow]) -> tuple[str, list[FlowRow]]:
     """Text of a rule file, and the rows with what this target loses besides."""
-    told = [_told(row) for row in rows]
+    passing = {row.row: row.flows for row in carved(rows)}
+    told = [_told(row, passing[row.row]) if row.permit else row for row in rows]
     sids = _Sids()
     lines = [f"# {line}" for line in heading(policy, "suricata")]
-    passing = {row.row: row for row in carved(told)}
     for row in told:
         lines += [f"# {line}" for line in remarks(row)]
-        flows = passing[row.row].flows if row.permit else row.flows
-        for flow in flows:
+        for flow in passing[row.row] if row.permit else row.flows:
             lines += _rules(flow, row, sids)
     text = "otmon - no row permits this connection"
     lines += ["# all else", f'alert ip any any -> any any (msg:"{text}"; flow:to_server; {sids.next("")})']
@@ -37,9 +50,12 @@ def write(policy: Policy, rows: list[FlowRow]) -> tuple[str, list[FlowRow]]:
     return "\n".join([*lines, ""]), told
 
 
-def _told(row: FlowRow) -> FlowRow:
-    one_way = any(flow.transport in ("ip", EVERY) and flow.client != flow.server for flow in row.flows)
-    return row._replace(losses=(*row.losses, _NO_DIRECTION)) if row.permit and one_way else row
+def _told(row: FlowRow, flows: Collection[Flow]) -> FlowRow:
+    """`flows`: what is written of it."""
+    others = [flow._replace(transport="ip", ports=NUMBERS) if flow.transport == EVERY else flow for flow in flows]
+    others = [flow for flow in others if flow.transport == "ip"]
+    one_way = any(not covered(flow._replace(client=flow.server, server=flow.client), others) for flow in others)
+    return row._replace(losses=(*row.losses, _NO_DIRECTION)) if one_way else row
 
 
 class _Sids:
