@@ -39,10 +39,7 @@ def explain(policy: Path, what: str, data: Path | None, moment: str | None, as_j
     """
     loaded = load(policy, data)
     ts_ns = None if moment is None else _moment(moment, loaded)
-    if data is None or "->" in what:
-        questions = _of_text(what, loaded, ts_ns)
-    else:
-        questions = _of_alert(what, data, ts_ns, loaded)
+    questions = _of_text(what, loaded, ts_ns) if data is None or "->" in what else _of_alert(what, data, ts_ns, loaded)
     from otmon.policy.why import Explainer
 
     functions = tuple((asked.key.protocol, asked.key[7:10]) for asked in questions)
