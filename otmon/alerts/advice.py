@@ -168,6 +168,7 @@ _BY_REASON: Final = {
     "encrypted": "unreadable",
     "folded": "unreadable",
     "policy_broken": "sensor",
+    "not_judged": "sensor",
     "disk_full": "sensor",
     "sink_stopped": "sensor",
     "sink_away": "sensor",

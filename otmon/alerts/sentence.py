@@ -119,6 +119,8 @@ DARK: Final[dict[str, str]] = {
     "switch_loss": "The switch lost frames of the mirror on {protocol}: {bytes} of conversations never came ({gaps})",
     "job_ended": "A process of the sensor on {protocol} ended by force and began anew: {frames} are in no count",
     "policy_broken": "The policy file was changed and is not sound, so the one before stays in force: {error}",
+    "not_judged": "Nothing was judged ({operations}): the hosts are in no monitored zone of the policy, which may be "
+    "that of another network",
     "disk_full": "The site database could not be written: {error}",
     "sink_stopped": "Nothing is delivered to {protocol} until somebody mends it: {error}",
     "sink_away": "Nothing could be delivered to {protocol} for five minutes; it is tried again: {error}",
@@ -355,6 +357,7 @@ def dark(episode: Episode, client: str, server: str) -> str:
         figures[name] = plural(int(episode.detail.get(name, 0)), name[:-1])
     figures["messages"] = plural(int(episode.detail.get("frames", 0)), "message")
     figures["records"] = plural(int(episode.detail.get("frames", 0)), "record")
+    figures["operations"] = plural(int(episode.detail.get("operations", 0)), "operation")
     figures["datagrams"] = str(episode.detail.get("frames", 0))
     figures["are"], figures["were"] = ("is", "was") if episode.detail.get("bytes") == 1 else ("are", "were")
     figures["session"] = f" in a session of kind {figures['session']}" if "session" in figures else ""

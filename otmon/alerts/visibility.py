@@ -27,6 +27,7 @@ REASONS: Final[dict[str, tuple[AlertKind, Severity]]] = {
     "switch_loss": ("visibility", "medium"),
     "job_ended": ("visibility", "high"),
     "policy_broken": ("visibility", "medium"),
+    "not_judged": ("visibility", "medium"),
     "disk_full": ("visibility", "high"),
     "sink_stopped": ("visibility", "medium"),
     "sink_away": ("visibility", "medium"),
@@ -65,6 +66,8 @@ class Dark(NamedTuple):
     """Of `encrypted`: bytes from client, from server."""
     session: str = ""
     """Of `encrypted`: what kind of session it is, where that stood in clear."""
+    operations: int = 0
+    """Of `not_judged`."""
 
 
 def of_connections(connections: Iterable[ConnectionRecord], facts: Iterable[Fact] = ()) -> Iterator[Dark]:
@@ -151,6 +154,8 @@ def _episode(site_name: str, items: list[Dark]) -> Episode:
         kinds = sorted({item.session for item in items if item.session})
         if kinds:
             episode.detail["session"] = ", ".join(kinds)
+    if first.operations:
+        episode.detail["operations"] = sum(item.operations for item in items)
     if layers:
         episode.detail["layers"] = ", ".join(f"{name}: {layers[name]:,}" for name in sorted(layers))
     return episode

@@ -79,7 +79,7 @@ def _result(
     late = Episodes(site_name)
     note_changes(late, changes)
     note_strangers(late, strangers(part.habits, {}))
-    part.episodes = list(merge_episodes([part.episodes, late.all, blindness(site_name, part, times(inputs))]))
+    part.episodes = list(merge_episodes([part.episodes, late.all, blindness(site_name, part, times(inputs), policy)]))
     if messages_path is not None:
         join([file for file in files if file is not None], messages_path)
     return Result(part, inputs, interrupted)

@@ -22,12 +22,15 @@ from otmon.outputs.tables import (
     new_table,
     number,
 )
+from otmon.site.not_judged import NotJudged
 from otmon.site.site import Site
 
 PLAIN_WIDTH: Final = 140
 """Columns where there is no terminal to ask."""
 SHOWN: Final = {"assets": 25, "conduits": 10, "alerts": 25}
 """Rows of each table; the rest is in the folder."""
+HOSTS_NAMED: Final = 4
+"""Of those that were not judged."""
 
 
 def console(file: IO[str] | None = None) -> Console:
@@ -53,6 +56,8 @@ def show_summary(
     out.print(_severities(summary))
     if alerts:
         out.print(alerts_table(alerts, SHOWN["alerts"], title=""))
+    if site.not_judged is not None and site.not_judged.operations:
+        out.print(_not_judged(site.not_judged, len(site.operations)))
     blind = list(not_seen(site, summary))
     out.print(Text("What could not be seen", style="bold"))
     for line in blind or ["nothing: every captured frame and byte is accounted for"]:
@@ -119,9 +124,22 @@ def _moved(blocks: Sequence[BlockRecord]) -> Text:
 def _severities(summary: Mapping[str, Any]) -> Text:
     counts = [(severity, summary["alerts"][severity]) for severity in WORST_FIRST if summary["alerts"][severity]]
     if not counts:
-        return Text("\nNo alerts.\n")
+        why = "" if summary["policy"] else ": without --policy only what could not be seen raises any"
+        return Text(f"\nNo alerts{why}.\n")
     parts = [Text(f"{count:,} {severity}", style=STYLES[severity]) for severity, count in counts]
     return Text("\nAlerts: ", style="bold") + Text(", ").join(parts)
+
+
+def _not_judged(missed: NotJudged, operations: int) -> Text:
+    """What the policy says nothing of, and what to do about it."""
+    share = f" ({100 * missed.operations / operations:.3g} %)"
+    hosts = ", ".join(missed.hosts[:HOSTS_NAMED])
+    more = len(missed.hosts) - HOSTS_NAMED
+    text = f"{missed.operations:,} of {plural(operations, 'operation')}{share}, {missed.control:,} of them with control"
+    text += f" traffic: no host of theirs is in a monitored zone of the policy ({hosts}"
+    text += f" and {more:,} more" if more > 0 else ""
+    text += "). Put what matters into zones: `otmon learn` proposes some."
+    return Text("Not judged: ", style="bold") + cell(text) + Text("\n")
 
 
 BLIND: Final = (

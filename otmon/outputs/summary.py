@@ -47,12 +47,14 @@ def summary_record(
     """The record; `policy` is `{"path", "sha256"}`. An interrupted run has `partial: true`, others lack the key."""
     part = site.part
     severities = Counter(alert["severity"] for alert in alerts)
+    missed = site.not_judged
     record: dict[str, Any] = {
         "alerts": {severity: severities[severity] for severity in SEVERITIES},
         "assets": len(site.assets),
         "blocks": len(part.blocks),
         "connections": len(part.connections),
         "frames": part.frames,
+        "not_judged": None if missed is None else missed._asdict() | {"hosts": len(missed.hosts)},
         "inputs": [input_record(info) for info in inputs],
         "operations": len(part.operations),
         "ot_bytes": part.ot_bytes,

@@ -208,6 +208,10 @@ class Policy:
         """Roles by name."""
         return self.sites.place(realm, address).roles
 
+    def monitored(self, realm: str, address: str) -> bool:
+        """A monitored zone holds it."""
+        return self.sites.place(realm, address).monitored
+
     def is_chatter(self, op: OperationKey) -> bool:
         """Broadcast, multicast or discovery; whether the policy permits the class is another question."""
         client, server = self.sites.place(op.realm, op.client), self.sites.place(op.realm, op.server)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def tell(part: Part, policy: "Policy | None", name: str) -> tuple[Site, list[dict[str, Any]]]:
     """The site of all that a sensor stored, and its alerts; what could not be seen is worked out anew."""
     part.frames = {**part.frames, "captured": sum(part.frames.values())}
-    dark = blindness(policy.site if policy is not None else name, part, _times(part))
+    dark = blindness(policy.site if policy is not None else name, part, _times(part), policy)
     own = [e for e in part.episodes if e.op is not None or e.key.function in SENSORS_OWN]
     said = {episode.key.function for episode in own if episode.op is None}
     dark = [episode for episode in dark if episode.key.function not in said]

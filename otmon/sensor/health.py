@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SENSORS_OWN: Final = frozenset(
     {
         *("dropped", "interface_dropped", "silent", "gone", "policy_broken", "disk_full", "shed", "job_ended"),
-        *("one_way", "tagged_one_way", "doubled", "switch_loss"),
+        *("one_way", "tagged_one_way", "doubled", "switch_loss", "not_judged"),
         *("sink_stopped", "sink_away", "sink_refused", "spool_shed"),
     }
 )

@@ -22,6 +22,7 @@ from otmon.sensor.told import LATEST, Told
 from otmon.sensor.totals import Totals
 from otmon.site.habits import strangers
 from otmon.site.ledger import enter, same_block
+from otmon.site.not_judged import nothing_judged
 from otmon.site.part import UNITE, Part, bounded, joined, united
 from otmon.site.site import Site
 from otmon.store.audit import AuditFull
@@ -356,6 +357,9 @@ class Sensor:
         """Work out the assets from all that is known, for readers of the database and for the next alerts."""
         self._say_who(Site(self.store.outline(), self.policy, self.store.site))
         self._try(lambda: self.store.describe(self.site))
+        missed = None if self.policy is None else nothing_judged(self.policy, self.site.operations)
+        if missed is not None and missed.control:
+            self._report([Finding("not_judged", "", 0, {"operations": str(missed.operations)})])
         self.totals.count(self.store)
 
     def finish(self) -> bool:

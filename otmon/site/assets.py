@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 from otmon.limits import MAX_ASSETS, MAX_ENDPOINTS_PER_ASSET
-from otmon.model import NEED_TIME, SESSION, Fact, FrameRef, Habit
+from otmon.model import NEED_TIME, SESSION, Fact, FrameRef, Habit, OperationKey
 from otmon.site.evidence import Macs, Place, address_order, is_host, parsed, read_macs
 from otmon.site.habits import ESTABLISHED
 from otmon.site.oui import vendor_of
@@ -42,6 +42,12 @@ class Places(Protocol):
 
     def roles_of(self, realm: str, address: str) -> Iterable[str]:
         """Declared roles."""
+
+    def monitored(self, realm: str, address: str) -> bool:
+        """A monitored zone holds it."""
+
+    def is_chatter(self, op: OperationKey) -> bool:
+        """Broadcast, multicast or discovery."""
 
 
 class Endpoint(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from otmon.model import OperationRecord
 from otmon.site.assets import Asset, Places, build_assets, by_place
 from otmon.site.evidence import Place
+from otmon.site.not_judged import NotJudged, not_judged
 from otmon.site.part import Part, Records
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Site:
         from otmon.site.graph import build_graph
 
         return build_graph(self)
+
+    @cached_property
+    def not_judged(self) -> NotJudged | None:
+        """What the policy says nothing of; None without one."""
+        return None if self.policy is None else not_judged(self.policy, self.operations)
 
     @cached_property
     def asset_of(self) -> dict[Place, Asset]:

@@ -87,7 +87,8 @@ def aged(path: Path, policy: Any, dice: random.Random) -> dict[str, Any]:
         newer(part)
     whole = added(parts)
     whole.frames["captured"] = sum(whole.frames.values())
-    whole = merge([whole, Part(episodes=blindness(policy.site if policy else "default", whole, times(inputs.info)))])
+    dark = blindness(policy.site if policy else "default", whole, times(inputs.info), policy)
+    whole = merge([whole, Part(episodes=dark)])
     return picture_of(whole, policy)
 
 

@@ -68,7 +68,8 @@ def harvested(path: Path, policy: Any, dice: random.Random) -> tuple[dict[str, A
     took_back = any(o.counts.attempted < 0 for part in parts for o in part.operations)
     whole = added(parts)
     whole.frames["captured"] = sum(whole.frames.values())
-    whole = merge([whole, Part(episodes=blindness(policy.site if policy else "default", whole, times(inputs.info)))])
+    dark = blindness(policy.site if policy else "default", whole, times(inputs.info), policy)
+    whole = merge([whole, Part(episodes=dark)])
     return picture_of(whole, policy), took_back
 
 

@@ -44,7 +44,8 @@ def test_nothing_at_all() -> None:
     part = Part(frames=dict.fromkeys(FRAMES, 0), ot_bytes=dict.fromkeys(OT_BYTES, 0))
     part.visibility = dict.fromkeys(("missing_bytes", "one_sided", "gaps", "copies"), 0)
     assert "No control protocol was seen." in shown(part)
-    assert "No alerts." in shown(part)
+    assert "No alerts." in shown(part, Names())
+    assert "No alerts: without --policy" in shown(part)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -211,6 +211,12 @@ class Names:
     def roles_of(self, realm: str, address: str) -> list[str]:
         return ["scada"] if address == "10.0.2.11" else []
 
+    def monitored(self, realm: str, address: str) -> bool:
+        return self.zone_of(realm, address) != "outside"
+
+    def is_chatter(self, op: OperationKey) -> bool:
+        return op.server == "255.255.255.255"
+
 
 _few = st.integers(0, 3)
 _addresses = st.sampled_from(["10.0.0.1", "10.0.0.2", "fe80::1", "192.168.0.9"])
