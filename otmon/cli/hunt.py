@@ -8,6 +8,7 @@ import click
 
 from otmon.cli.common import RAN, Stop, emit, emit_json, emit_rich, needed_data_option, open_results
 from otmon.cli.patience import patience
+from otmon.cli.unknown import unknown_line
 
 if TYPE_CHECKING:
     from otmon.model import Fact, HostRecord
@@ -42,18 +43,18 @@ def hunt(words: str, data: Path, as_json: bool) -> int:
     [realm NAME] [CLIENT -> SERVER | HOST] [PROTOCOL] [udp] [port N] [unit N]
     [master N] [outstation N] [FUNCTION | ACCESS] [TARGET] [sweep]
     """
+    facts, hosts, found = list["Fact"](), list["HostRecord"](), list["Found"]()
     with open_results(data) as results, patience("hunting"):
         if words.split()[:1] == ["fact"]:
-            facts, hosts, found = _facts(words, results), list["HostRecord"](), list["Found"]()
+            facts, nothing = _facts(words, results)
         else:
             pattern = read_pattern(words, asset_names(results))
-            found, facts = results.hunt(pattern), []
-            hosts = results.hosts_of(pattern.either) if _asks_host(pattern) and pattern.either is not None else []
-            if hosts:
-                facts = [
-                    fact for fact in results.facts_of("*", "*") if fact.address in {host.address for host in hosts}
-                ]
-        nothing = "" if found or facts or hosts else _nothing(results)
+            found = results.hunt(pattern)
+            if _asks_host(pattern) and pattern.either is not None:
+                hosts = results.hosts_of(pattern.either)
+                there = {host.address for host in hosts}
+                facts = [fact for fact in results.facts_of("*", "*") if fact.address in there] if there else []
+            nothing = "" if found or hosts else _nothing(results, pattern)
     if as_json:
         emit_json([*map(_host_record, hosts), *map(_fact_record, facts), *map(_record, found)])
     elif nothing:
@@ -94,19 +95,36 @@ def _asks_host(pattern: "Pattern") -> bool:
     return pattern == Pattern(either=pattern.either)
 
 
-def _facts(text: str, results: "SiteDatabase") -> "list[Fact]":
+def _facts(text: str, results: "SiteDatabase") -> "tuple[list[Fact], str]":
+    """What fits, and what is said if nothing does."""
+    from fnmatch import fnmatchcase
+
+    from otmon.policy.errors import did_you_mean, quoted
+    from otmon.policy.facts import FACTS
+
     words = text.split(maxsplit=2)
     if len(words) == 1:
         raise Stop("words:5: the name of the fact is missing; write: fact NAME [VALUE], as in: fact firmware V3*")
-    return results.facts_of(words[1], words[2] if len(words) > 2 else "*")
+    every = results.facts_of("*", "*")
+    known = {*FACTS, *(fact.name for fact in every)}
+    if not any(fnmatchcase(name, words[1].replace("[", "[[]")) for name in known):
+        raise Stop(f"words:6: {quoted(words[1])} is nothing that devices say; {did_you_mean(words[1], known)}")
+    found = results.facts_of(words[1], words[2] if len(words) > 2 else "*")
+    times = [fact.ts_ns for fact in every]
+    return found, "" if found else _never("fact", len(every), min(times, default=None), max(times, default=None))
 
 
-def _nothing(results: "SiteDatabase") -> str:
+def _nothing(results: "SiteDatabase", pattern: "Pattern") -> str:
+    unknown = "".join(f"  unknown: {unknown_line(one)}\n" for one in results.unknown(pattern))
+    return _never("operation", *results.remembered()) + unknown
+
+
+def _never(what: str, count: int, first_ns: int | None, last_ns: int | None) -> str:
+    from otmon.alerts.sentence import plural
     from otmon.outputs.tables import moment
 
-    count, first, last = results.remembered()
-    span = f", from {moment(first)} to {moment(last)}" if first is not None and last is not None else ""
-    return f"Never seen: nothing of {count:,} operations that are remembered fits{span}.\n"
+    span = f", from {moment(first_ns)} to {moment(last_ns)}" if first_ns is not None and last_ns is not None else ""
+    return f"Never seen: nothing of {plural(count, what)} that {'is' if count == 1 else 'are'} remembered fits{span}.\n"
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, emit_json, needed_da
 from otmon.cli.hunt import asset_names, read_pattern
 from otmon.cli.patience import patience
 from otmon.cli.policy_diff import load
+from otmon.cli.unknown import called, unknown_line
 
 if TYPE_CHECKING:
     from otmon.policy import Policy
@@ -33,8 +34,9 @@ MAX_LISTED: Final = 20
 def absent(policy: Path, words: str, data: Path, start: str, end: str, as_json: bool) -> int:
     """Prove that something was not seen.
 
-    WORDS as for `otmon hunt`; zones, roles and assets of the policy may stand for hosts. Says whether it was seen, and
-    when not everything could be seen. Exit code 0: it was not seen, and nothing was blind; 1: anything else.
+    WORDS as for `otmon hunt`; zones, roles and assets of the policy, `outside` and `any` may stand for hosts. Says
+    whether it was seen, when not everything could be seen, and of whom that is asked about nothing at all was seen.
+    Exit code 0: it was not seen, nothing was blind, and nobody is unknown; 1: anything else.
     """
     loaded = load(policy)
     start_ns, end_ns = (_moment(name, text, loaded) for name, text in (("--from", start), ("--until", end)))
@@ -61,14 +63,30 @@ def _moment(option: str, text: str, policy: "Policy") -> int:
 
 def names_of(policy: "Policy") -> "dict[str, Intervals]":
     """Whom a policy has a name for."""
+    from otmon.policy.zones import OUTSIDE
+
     sites = policy.sites
     named = {zone.name: zone.hosts.ranges for zone in sites.zones}
+    named[OUTSIDE] = _outside(policy)
     named |= {name: hosts.ranges for name, hosts in sites.roles.items()}
     return named | {name: asset.hosts.ranges for asset in sites.assets for name in (asset.name, asset.key)}
 
 
+def _outside(policy: "Policy") -> "Intervals":
+    """All that is in no zone; of a policy with realms, what in some realm is in none."""
+    from otmon.policy.addresses import EVERYTHING
+    from otmon.policy.intervals import merge, without
+
+    zones = [zone.hosts for zone in policy.sites.zones]
+    # Whatever the names: a realm that no zone is of is like one that the policy does not know.
+    realms = {hosts.realm for hosts in zones if hosts.realm is not None} | {""}
+    inside = [merge(p for hosts in zones if hosts.realm in (None, realm) for p in hosts.ranges) for realm in realms]
+    return merge(pair for ranges in inside for pair in without(EVERYTHING, ranges))
+
+
 _SAID: Final = {
     "none": "Not seen, and nothing was blind",
+    "unknown": "Not seen, but nothing is known of {unknown}",
     "blind": "Not seen, but not everything could be seen",
     "perhaps": "It may have been there",
     "seen": "Seen",
@@ -80,13 +98,15 @@ def _lines(found: "Absence", words: str, start_ns: int, end_ns: int) -> list[str
     from otmon.text import safe_text
 
     blind = duration(found.blind_ns) if found.blind_ns else "0 s"
+    said = _SAID[found.answer].format(unknown=" and ".join(called(one) for one in found.unknown))
     lines = [
-        f"{_SAID[found.answer]}: {safe_text(words)}, from {moment(start_ns)} to {moment(end_ns)}.",
+        f"{said}: {safe_text(words)}, from {moment(start_ns)} to {moment(end_ns)}.",
         f"Coverage {_percent(found)} ({found.resolution}); blind {blind}.",
     ]
     for title, some in (("seen", found.seen), ("perhaps", found.perhaps)):
         lines += [f"  {title}: {_seen(one)}" for one in some[:MAX_LISTED]]
         lines += [f"  and {len(some) - MAX_LISTED:,} more"] if len(some) > MAX_LISTED else []
+    lines += [f"  unknown: {unknown_line(one)}" for one in found.unknown]
     for spell in found.blind[:MAX_LISTED]:
         lasted = duration(spell.last_ts_ns - spell.first_ts_ns)
         lines.append(
@@ -111,7 +131,8 @@ def _seen(one: "Seen") -> str:
     from otmon.policy.optext import operation_text
     from otmon.text import safe_text
 
-    times = f"{one.times:,} times in all, first {moment(one.first_ts_ns)}, last {moment(one.last_ts_ns)}"
+    often = "once" if one.times == 1 else f"{one.times:,} times in all"
+    times = f"{often}, first {moment(one.first_ts_ns)}, last {moment(one.last_ts_ns)}"
     why = f" ({one.why_unsure})" if one.why_unsure else ""
     return f"{safe_text(operation_text(one.key))}: {times}{why}"
 
@@ -134,4 +155,5 @@ def _record(found: "Absence", words: str, start_ns: int, end_ns: int) -> dict[st
         "seen": [seen(one) for one in found.seen],
         "perhaps": [seen(one) for one in found.perhaps],
         "blind": [spell._asdict() for spell in found.blind],
+        "unknown": [one._asdict() for one in found.unknown],
     }

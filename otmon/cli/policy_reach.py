@@ -113,7 +113,7 @@ def _entered(results: "SiteDatabase") -> "Iterator[tuple[str, str]]":
     from otmon.policy.functions import REGISTERED_PORTS
     from otmon.policy.pattern import Pattern
 
-    plain = [one for name in ("tcp", "udp") for one in results.hunt(Pattern(protocol=name, function="connect"))]
+    plain = [one for name in ("tcp", "udp") for one in results.hunt(Pattern(protocol=name, function=("connect",)))]
     yield from ((one.client, one.server) for one in plain if one.port not in REGISTERED_PORTS.values())
     yield from ((one.client, one.server) for one in results.hunt(Pattern(access="program")))
 

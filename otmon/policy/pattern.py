@@ -10,20 +10,25 @@ from functools import cache
 from typing import Final, NamedTuple, get_args
 
 from otmon.model import Access, OperationKey
-from otmon.policy.addresses import parse_hosts, point
+from otmon.policy.addresses import hosts_text, parse_hosts, point
 from otmon.policy.errors import did_you_mean, quoted
 from otmon.policy.fields import parse_item
-from otmon.policy.functions import known_functions
-from otmon.policy.intervals import Intervals, covers
+from otmon.policy.functions import groups, known_functions
+from otmon.policy.intervals import Intervals, covers, merge
 from otmon.policy.rows import DATA_SPACES, span
 from otmon.policy.words import PROTOCOLS, TextError, Words
 from otmon.text import safe_text
 
 FORM: Final = "write: [CLIENT -> SERVER] [PROTOCOL] [unit N] [FUNCTION] [TARGET], with * for any"
 ANY: Final = "*"
+MAX_NAMED: Final = 3
+"""Addresses of a name that are shown with it."""
+EVERYBODY: Final = "any"
+"""As policies write it."""
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|->|(?:(?!->)[^\s])+')
 _RANGE: Final = re.compile(r"(\d{1,18})(?:(?:-|\.\.)(\d{1,18}))?\Z")
 _HOSTS: Final = re.compile(r"[0-9a-fA-F*]+[.:][0-9a-fA-F.:/*]*\Z")
+_OF_ADDRESSES: Final = re.compile(r"[0-9a-fA-F.:*]+\Z")
 _GROUP: Final = re.compile(r"g\d{1,3}\Z")
 _NUMBERS: Final = {"port": "ports", "unit": "units", "master": "masters", "outstation": "units"}
 _SPACES: Final = frozenset(
@@ -36,10 +41,12 @@ _SPACES: Final = frozenset(
 
 
 class Hosts(NamedTuple):
-    """One side: a glob over the text of addresses, or sets of addresses."""
+    """One side: a glob over the text of addresses, or a set of addresses."""
 
     glob: str = ANY
     ranges: Intervals | None = None
+    word: str = ANY
+    """What was written."""
 
     def has(self, address: str) -> bool:
         """The address is meant."""
@@ -52,6 +59,12 @@ class Hosts(NamedTuple):
     def anybody(self) -> bool:
         """Every address."""
         return self.ranges is None and self.glob == ANY
+
+    @property
+    def text(self) -> str:
+        """What was written, and of a name with few addresses these."""
+        known = hosts_text(self.ranges) if self.ranges is not None and len(self.ranges) <= MAX_NAMED else []
+        return f"{self.word} ({', '.join(known)})" if known and known != [self.word] else self.word
 
 
 ANYBODY: Final = Hosts()
@@ -71,8 +84,8 @@ class Pattern(NamedTuple):
     units: tuple[int, int] | None = None
     """Modbus unit identifiers, or link addresses of outstations."""
     masters: tuple[int, int] | None = None
-    function: str | None = None
-    """A glob."""
+    function: tuple[str, ...] | None = None
+    """Globs, one of which it fits: of a group of functions there are several."""
     access: str | None = None
     space: str | None = None
     """A glob."""
@@ -91,6 +104,10 @@ class Pattern(NamedTuple):
     def limits_target(self) -> bool:
         """Some targets are not meant."""
         return any(wanted is not None for wanted in (self.space, self.target, self.name))
+
+    def names_function(self, function: str) -> bool:
+        """The function is meant."""
+        return self.function is None or any(fnmatchcase(function, glob) for glob in self.function)
 
     def has(self, key: OperationKey) -> bool:
         """The operation is meant. One whose target is not known is no answer to a question about targets."""
@@ -111,7 +128,7 @@ class Pattern(NamedTuple):
         )
         if any(wanted is not None and wanted != text for wanted, text in texts):
             return False
-        if self.function is not None and not fnmatchcase(key.function, self.function):
+        if not self.names_function(key.function):
             return False
         return not self.limits_target or (key.target is not None and self._touches(key))
 
@@ -181,22 +198,33 @@ class _Parser(Words):
             self._found["either"] = self._host("a host")
 
     def _is_host(self, word: str) -> bool:
-        if point(word) >= 0:
+        if point(word) >= 0 or word == EVERYBODY:
             return True
-        if _unquoted(word) in self._names:
+        if self._called(_unquoted(word)) is not None:
             # Devices name themselves: what has a meaning of its own keeps it.
-            return word not in (ANY, "sweep", *PROTOCOLS, *_NUMBERS, *get_args(Access), *functions_of(PROTOCOLS))
+            return not any(fnmatchcase(own, _glob(word)) for own in _own_words())
         return _item(word) is None and _HOSTS.match(word) is not None
+
+    def _called(self, word: str) -> Intervals | None:
+        """Who is called so; of a glob, all of them."""
+        if word in self._names:
+            return self._names[word]
+        if "*" not in word or _OF_ADDRESSES.match(word):
+            return None
+        found = [ranges for name, ranges in self._names.items() if fnmatchcase(name, _glob(word))]
+        return merge(pair for ranges in found for pair in ranges) or None
 
     def _host(self, what: str) -> Hosts:
         word = _unquoted(self._next(what))
+        if word in (ANY, EVERYBODY):
+            return ANYBODY
         # Addresses first: devices name themselves.
-        if point(word) < 0 and word != ANY and word in self._names:
-            return Hosts(ranges=self._names[word])
-        if "*" in word:
-            return Hosts(glob=_glob(word))
+        if point(word) < 0 and (called := self._called(word)) is not None:
+            return Hosts(ranges=called, word=word)
+        if _OF_ADDRESSES.match(word) and "*" in word:
+            return Hosts(glob=_glob(word), word=word)
         try:
-            return Hosts(ranges=(parse_hosts(word),))
+            return Hosts(ranges=(parse_hosts(word),), word=word)
         except ValueError:
             right = did_you_mean(word, self._names, "write an address, a network, 10.0.1.*, * or the name of an asset")
             raise self._wrong(f"{quoted(word)} is neither an address nor an asset", right, before=True) from None
@@ -208,16 +236,17 @@ class _Parser(Words):
     def _function(self) -> None:
         word, _, access = self._peek().partition("/")
         accesses = get_args(Access)
-        known = functions_of(tuple(self._protocols()))
+        protocols = tuple(self._protocols())
+        known, grouped = functions_of(protocols), groups_of(protocols)
         if access and access not in accesses:
             return
         if word in accesses and not access:
             self._found["access"] = word
-        elif word == ANY or any(fnmatchcase(name, word) for name in known):
-            self._found["function"] = None if word == ANY else _glob(word)
+        elif word in grouped or word == ANY or any(fnmatchcase(name, word) for name in known):
+            self._found["function"] = None if word == ANY else grouped.get(word, (_glob(word),))
             self._found["access"] = access or None
         elif not self._is_target(word) and word != "sweep" and word:
-            right = did_you_mean(word, [*known, *accesses, *self._names], FORM)
+            right = did_you_mean(word, [*known, *grouped, *accesses, *self._names], FORM)
             raise self._wrong(f"{quoted(word)} is neither a function, an access class nor a target", right)
         else:
             return
@@ -261,6 +290,18 @@ def _item(word: str) -> tuple[str, tuple[int, int] | None] | None:
     except ValueError:
         return None
     return space, ranges[0] if ranges else None
+
+
+@cache
+def _own_words() -> tuple[str, ...]:
+    own = (ANY, "sweep", *PROTOCOLS, *_NUMBERS, *get_args(Access))
+    return (*own, *functions_of(PROTOCOLS), *groups_of(PROTOCOLS))
+
+
+@cache
+def groups_of(protocols: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+    """Names that stand for several of their functions, as in rows."""
+    return {name: functions for protocol in protocols for name, functions in groups(protocol).items()}
 
 
 @cache

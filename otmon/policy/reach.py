@@ -6,7 +6,6 @@ box to box, and sets of hosts are followed instead of hosts: the answer is exact
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from otmon.model import Target
@@ -130,7 +129,7 @@ class Map:
             for protocol, triple in axes.functions
             if pattern.protocol in (None, protocol)
             and (triple[2] in accesses if pattern.function is None or pattern.access else True)
-            and (pattern.function is None or fnmatchcase(triple[1], pattern.function))
+            and pattern.names_function(triple[1])
             and (pattern.function is not None or pattern.access is not None or protocol in OT_PROTOCOLS)
             and (not pattern.limits_target or _reaches(protocol, triple[0], pattern.space))
         ]

@@ -17,6 +17,7 @@ from otmon.policy.pattern import Pattern
 from otmon.site.timing import BUCKETS, bucket_bounds
 from otmon.store import rows
 from otmon.store.hunt import conditions
+from otmon.store.presence import Unknown, unknown
 from otmon.store.retention import FORGOTTEN_UNTIL
 from otmon.store.tables import read_counters
 
@@ -55,6 +56,8 @@ class Absence(NamedTuple):
     operations: int
     """All that were or may have been there, those that are not listed too."""
     blind: list[Blind]
+    unknown: list[Unknown]
+    """Of whom nothing at all was seen within the time; not looked for where all of it was blind."""
     blind_ns: int
     asked_ns: int
     resolution: str
@@ -66,8 +69,9 @@ class Absence(NamedTuple):
 
     @property
     def answer(self) -> str:
-        """none, blind, perhaps or seen."""
-        return "seen" if self.seen else "perhaps" if self.perhaps else "blind" if self.blind else "none"
+        """seen, perhaps, blind, unknown, or none, which alone is a proof: the first that holds."""
+        found = {"seen": self.seen, "perhaps": self.perhaps, "blind": self.blind, "unknown": self.unknown}
+        return next((name for name, some in found.items() if some), "none")
 
 
 def absence(db: sqlite3.Connection, pattern: Pattern, start_ns: int, end_ns: int) -> Absence:
@@ -92,12 +96,12 @@ def absence(db: sqlite3.Connection, pattern: Pattern, start_ns: int, end_ns: int
         for first, last, why in spells
         if first < end_ns and last > start_ns
     ]
-    time = merge((first, last - 1) for first, last, _ in spells)
+    blind_ns, asked_ns = size(merge((first, last - 1) for first, last, _ in spells)), end_ns - start_ns
     return Absence(
         *(seen, perhaps, count),
         sorted(spells)[:MAX_LISTED],
-        size(time),
-        end_ns - start_ns,
+        unknown(db, pattern, start_ns, end_ns) if blind_ns < asked_ns else [],
+        *(blind_ns, asked_ns),
         "by records of health" if records else "a capture is taken to be whole from its first frame to its last",
     )
 

@@ -33,6 +33,7 @@ from otmon.store.absence import Absence, absence
 from otmon.store.errors import StoreError, StoreFull
 from otmon.store.hunt import Found, facts_of, hosts_of, hunt, remembered
 from otmon.store.migrate import migrate, schema_of
+from otmon.store.presence import Unknown, unknown
 from otmon.store.schema import MIGRATIONS, SCHEMA, TABLES
 from otmon.store.tables import (
     RECORDS,
@@ -186,6 +187,10 @@ class SiteDatabase:
     def absence(self, pattern: Pattern, start_ns: int, end_ns: int) -> Absence:
         """What of a pattern was seen within a time, and what could not be seen."""
         return absence(self._db, pattern, start_ns, end_ns)
+
+    def unknown(self, pattern: Pattern) -> list[Unknown]:
+        """Of whom that a pattern asks about nothing at all is remembered."""
+        return unknown(self._db, pattern, -(2**63), 2**63 - 1)
 
     def hosts_of(self, hosts: Hosts) -> list[HostRecord]:
         """Addresses that have sent something."""

@@ -144,7 +144,7 @@ def _parts(db: sqlite3.Connection, pattern: Pattern) -> Iterator[tuple[str, list
         if wanted is not None:
             yield f"{column} = ?", [wanted]
     if pattern.function is not None:
-        yield "function GLOB ?", [pattern.function]
+        yield f"({' OR '.join(['function GLOB ?'] * len(pattern.function))})", [*pattern.function]
     for column, numbers in (("port", pattern.ports), ("link_source", pattern.masters)):
         if numbers is not None:
             yield f"{column} BETWEEN ? AND ?", [*numbers]

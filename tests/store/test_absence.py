@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from otmon.cli import run
+from otmon.cli.policy_absent import names_of
 from otmon.model import ConnectionRecord, Counts, HostRecord, OperationKey, OperationRecord, Target
+from otmon.policy.addresses import point
+from otmon.policy.intervals import covers
+from otmon.policy.load import load_bytes
 from otmon.policy.pattern import parse_pattern
 from otmon.site.part import Part
 from otmon.site.site import Site
@@ -82,7 +86,12 @@ def test_what_was_there_is_never_said_to_be_absent(tmp_path):
                 seen, perhaps = ({one.key for one in some} for some in (found.seen, found.perhaps))
                 assert seen <= really
                 assert really | hidden <= seen | perhaps
-                assert found.answer == ("seen" if seen else "perhaps" if perhaps else "none")
+                asked = [
+                    key for o in operations if o.first_ts_ns < end * S and o.last_ts_ns >= start * S for key in [o.key]
+                ]
+                known = not words.startswith(CLIENT) or any(key.client == CLIENT for key in asked)
+                absent = "none" if known else "unknown"
+                assert found.answer == ("seen" if seen else "perhaps" if perhaps else absent)
                 answers[found.answer] += 1
     assert min(answers[name] for name in ("seen", "perhaps", "none")) > 40
 
@@ -134,7 +143,7 @@ def test_what_retention_removed_is_blind_not_absent(tmp_path, keep, noted):
                 asked = results.absence(parse_pattern(f"{client} -> * write", {}), at * S, (at + 1) * S)
                 assert asked.answer == ("seen" if client in left else "blind"), (client, at)
                 assert (client in left) or asked.blind[0].why == "operations of that time are forgotten"
-        later = results.absence(parse_pattern("10.8.0.1 -> * write", {}), (until + 1) * S, END * S)
+        later = results.absence(parse_pattern(f"* -> {SERVER} read", {}), (until + 1) * S, END * S)
         assert later.blind_ns < S * (END - until) // 4
         assert noted is False or later.answer == "none"
 
@@ -204,6 +213,30 @@ def test_what_was_missing_from_a_connection_blinds_questions_about_its_hosts(tmp
     assert other.answer == "none"
 
 
+def test_a_typing_error_proves_nothing(tmp_path):
+    """Nothing was seen of it because nothing was ever seen of the host."""
+    connections = [connection(0, 500)]
+    with stored(tmp_path / "site.db", [operation((5, 500))], connections) as results:
+
+        def asked(words):
+            return results.absence(parse_pattern(words, {}), 50 * S, 300 * S)
+
+        assert asked(f"* -> {SERVER} program").answer == "none"
+        found = asked("* -> 10.0.1.11 program")
+        assert (found.answer, found.coverage) == ("unknown", 1.0)
+        assert found.unknown == [("server", "10.0.1.11", None, None, (SERVER,))]
+        assert asked(f"10.0.2.77 -> {SERVER} program").unknown[0].what == "client"
+        assert asked(f"* -> {SERVER} unit 7 program").unknown == [("unit", "7", None, None, ("1",))]
+        assert asked("realm east * -> * program").unknown == [("realm", "east", None, None, ("default",))]
+        assert asked(f"* -> {SERVER} port 502 program").answer == "none"
+
+
+def test_of_a_time_that_is_blind_as_a_whole_nobody_is_unknown(tmp_path):
+    with stored(tmp_path / "site.db", [], [connection(0, 1)]) as results:
+        found = results.absence(parse_pattern("* -> 10.9.9.9 write", {}), 700 * S, 800 * S)
+    assert (found.answer, found.unknown) == ("blind", [])
+
+
 def test_the_command_and_its_exit_codes(tmp_path, capsys):
     folder = tmp_path / "out"
     assert run(["analyze", str(ROOT / "captures" / "plant.pcap"), "--policy", PLANT, "--out", str(folder)]) == 0
@@ -215,6 +248,17 @@ def test_the_command_and_its_exit_codes(tmp_path, capsys):
 
     inside = "2026-11-22T02:58:55", "2026-11-22T02:59:15"
     assert absent("* -> plc-3 program", *inside)[0] == 0
+    assert absent("any -> outside s7comm download", *inside)[0] == 0
+    code, out, _ = absent("outside -> any", *inside)
+    assert (code, out.partition(":")[0]) == (0, "Not seen, and nothing was blind")
+    code, out, _ = absent("any -> outside", *inside)
+    assert (code, "10.0.3.50 -> 224.0.0.251 udp connect 5353: once, first" in out) == (1, True)
+    code, out, _ = absent("* -> 10.0.1.31 program", *inside)
+    assert code == 1
+    assert out.startswith("Not seen, but nothing is known of 10.0.1.31: * -> 10.0.1.31 program")
+    assert "  unknown: server 10.0.1.31 was never seen: it is not on this network, or the monitor does not" in out
+    assert "written like it: 10.0.1.21, 10.0.1.13" in out
+    assert "Coverage 100 %" in out
     code, out, _ = absent("* -> control program", "2026-11-22T02:50", "2026-11-22T02:59:15", "--json")
     (record,) = json.loads(out)
     assert (code, record["answer"], record["blind"][0]["why"]) == (1, "blind", "not in the capture")
@@ -229,3 +273,26 @@ def test_the_command_and_its_exit_codes(tmp_path, capsys):
         code, out, err = absent(words, start, end)
         assert (code, out) == (2, "")
         assert wrong in err
+
+
+@pytest.mark.parametrize("realms", [(None,), ("a", "b"), (None, "a")])
+def test_outside_is_what_is_in_no_zone(realms):
+    """Of a policy with realms: in no zone of some realm."""
+    choose = random.Random(4)
+    for _ in range(20):
+        nets = choose.sample([f"10.0.{n}.{m}/25" for n in range(4) for m in (0, 128)], choose.randrange(1, 6))
+        zones = {f"z{n}": {"hosts": [net]} for n, net in enumerate(nets)}
+        for zone in zones.values():
+            if realm := choose.choice(realms):
+                zone["realm"] = realm
+        marks = {realm: {"vlans": [n + 1]} for n, realm in enumerate(filter(None, realms))}
+        policy = load_bytes(json.dumps({"otmon": 1, "site": "s", "realms": marks, "zones": zones}).encode(), "p")
+        outside = names_of(policy)["outside"]
+        for address in (
+            "fd00::1",
+            "00:11:22:33:44:55",
+            *(f"10.0.{n}.{m}" for n in range(5) for m in (0, 127, 128, 255)),
+        ):
+            at = point(address)
+            some = any(policy.zone_of(realm, address) == "outside" for realm in (*marks, "default"))
+            assert covers(outside, at, at) == some

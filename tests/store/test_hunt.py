@@ -8,10 +8,19 @@ from pathlib import Path
 import pytest
 
 from otmon.cli import run
-from otmon.model import Counts, OperationKey, OperationRecord, Target
+from otmon.engine import analyze
+from otmon.model import NEED_TIME, SESSION, Counts, OperationKey, OperationRecord, Target
 from otmon.policy.addresses import point
+from otmon.policy.facts import FACTS
+from otmon.policy.functions import groups, triples
+from otmon.policy.load import load_bytes
 from otmon.policy.pattern import Pattern, parse_pattern
+from otmon.policy.rows import names_function
 from otmon.policy.words import TextError
+from otmon.protocols.dnp3.attributes import IDENTITY as DNP3_IDENTITY
+from otmon.protocols.modbus import umas
+from otmon.protocols.modbus.tables import IDENTITY as MODBUS_IDENTITY
+from otmon.protocols.s7comm.identity import _CLIENT, _COMPONENTS
 from otmon.site.part import Part
 from otmon.site.site import Site
 from otmon.store.database import SiteDatabase, write_database
@@ -25,6 +34,9 @@ SPOKEN = [
     ("dnp3", 4, "operate", "control", "g12", "dnp3"),
     ("s7comm", 5, "write_var", "write", "DB1", None),
     ("s7comm", 26, "request_download", "program", "block", None),
+    ("s7comm", 29, "start_upload", "program", "block", None),
+    ("s7comm", 30, "upload", "program", "block", None),
+    ("modbus", 90, "umas_stop_plc", "control", None, "modbus"),
     ("tcp", None, "connect", "connect", None, None),
     ("tcp", None, "scan", "connect", None, None),
 ]
@@ -60,7 +72,7 @@ def some_operations(choose, count):
     return list(found.values())
 
 
-HOSTS = ["*", "10.0.2.1", "10.0.2.*", "10.0.2.0/31", "fd00::/64", "plc-3", "hmi[1]", "*::*"]
+HOSTS = ["*", "any", "plc-*", "10.0.2.1", "10.0.2.*", "10.0.2.0/31", "fd00::/64", "plc-3", "hmi[1]", "*::*"]
 WORDS = ["modbus", "modbus unit 1", "modbus unit 1-2 write*", "dnp3 master 1 outstation 3-9", "* port 502", "udp"]
 WORDS += [
     "write",
@@ -83,6 +95,11 @@ WORDS += [
     "connect/connect",
     "* * block",
     "request*",
+    "download",
+    "s7comm upload block OB1",
+    "upload/program",
+    "umas sweep",
+    "modbus umas",
 ]
 
 
@@ -147,11 +164,42 @@ def test_a_sweep_over_units_is_found(tmp_path):
     assert [(one.client, one.units, one.operations) for one in found] == [("10.9.9.9", ((1, 19),), 19)]
 
 
+@pytest.mark.parametrize(("protocol", "group"), [(p, g) for p in ("modbus", "dnp3", "s7comm") for g in groups(p)])
+def test_a_group_names_what_it_names_in_rows(protocol, group):
+    row = {"protocol": protocol, "functions": [group]}
+    zones = {"a": {"hosts": ["10.0.0.0/8"]}}
+    policy = {
+        "otmon": 1,
+        "site": "s",
+        "zones": zones,
+        "conduits": [{"id": "c", "from": "a", "to": "a", "allow": [row]}],
+    }
+    (made,) = load_bytes(json.dumps(policy).encode(), "p").conduits.rules[0].rows
+    for words in (group, f"{protocol} {group}", f"{group}/{'program' if protocol == 's7comm' else 'control'}"):
+        pattern = parse_pattern(words, {})
+        for triple in triples(protocol):
+            key = OperationKey("", "10.0.0.1", "10.0.0.2", "tcp", 102, protocol, None, *triple, None)
+            assert pattern.names_function(triple[1]) == names_function(made, key), triple
+
+
+def test_names_and_any_stand_for_hosts():
+    names = NAMES | {"plc-4": ((point("10.0.1.4"),) * 2,), "10.0.1.x": ((5, 5),)}
+    assert parse_pattern("any -> any write", {}) == parse_pattern("* -> * write", {})
+    assert parse_pattern("any write", {}).either == parse_pattern("any -> * write", {}).client
+    assert parse_pattern("* -> plc-*", names).server.ranges == ((point("10.0.1.3"), point("10.0.1.4")),)
+    assert parse_pattern("* -> 10.0.1.*", names).server.ranges is None
+
+
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
         ("", "1: nothing is asked for"),
         ("plc3 -> * write", "1: 'plc3' is neither an address nor an asset; did you mean 'plc-3'?"),
+        ("* -> plx-*", "6: 'plx-*' is neither an address nor an asset; did you mean 'plc-3'?"),
+        (
+            "* -> plc-3 downloads",
+            "12: 'downloads' is neither a function, an access class nor a target; did you mean 'dow",
+        ),
         ("* -> plc-3 writ", "12: 'writ' is neither a function, an access class nor a target; did you mean 'write'?"),
         ("modbus unit 9-1", "13: '9-1' is not a number, or a range, of units; write 1, 1-10 or *"),
         ("write hmi", "7: 'hmi' is no target"),
@@ -186,6 +234,18 @@ def test_hunting_in_a_result_folder(tmp_path, capsys):
     assert {record["kind"] for record in json.loads(out)} == {"host", "fact", "operations"}
     assert "V3.2.6" in hunt("fact firmware V3*")[1]
     assert hunt("10.9.9.9")[1].startswith("Never seen: nothing of 49 operations that are remembered fits, from 2026-11")
+    code, out, _ = hunt("10.0.2.13 -> plc-3 write")
+    assert (code, out.splitlines()[1].partition(":")[0]) == (0, "  unknown")
+    assert "client 10.0.2.13 was never seen: it is not on this network, or the monitor does not see it" in out
+    for words, error in (
+        ("fact firmwar V3*", "words:6: 'firmwar' is nothing that devices say; did you mean 'firmware'?"),
+        ("fact zz*", "words:6: 'zz*' is nothing that devices say; known: application, configuration_id"),
+    ):
+        code, out, err = hunt(words)
+        assert (code, out) == (2, "")
+        assert error in err
+    assert hunt("fact firmware V9*")[1].startswith("Never seen: nothing of 13 facts that are remembered fits, from")
+    assert hunt("fact firm* V9*", "--json")[:2] == (0, "[]\n")
     assert hunt("fact")[0] == hunt("bloc OB1")[0] == 2
 
 
@@ -196,3 +256,20 @@ def test_a_device_that_names_itself_takes_no_word_away():
     assert parse_pattern("modbus write", names) == parse_pattern("modbus write", {})
     assert parse_pattern("* sweep", names) == parse_pattern("* sweep", {})
     assert parse_pattern('"my plc"', names).either.ranges == elsewhere
+
+
+def test_every_fact_that_a_device_can_tell_has_a_name():
+    """Those of tables, and those that stand in the code that yields them."""
+    told = {name for name, _ in (*DNP3_IDENTITY.values(), *MODBUS_IDENTITY.values())} | {NEED_TIME, SESSION}
+    told |= {name for name, _ in (*_COMPONENTS.values(), *_CLIENT.values())}
+    told |= {umas.VENDOR[0], *(name for facts in umas._FACTS.values() for _, name, _ in facts)}
+    told |= {"rack_slot", "firmware", "hardware", "order_code", "vendor", "serial", "model"}
+    assert told == set(FACTS)
+    assert list(FACTS) == sorted(FACTS)
+
+
+def test_every_fact_of_the_captures_has_a_name():
+    captures = sorted((ROOT / "captures").glob("*.pcap"))
+    told = {fact.name for capture in captures for fact in analyze([str(capture)]).part.facts}
+    assert "firmware" in told
+    assert told <= set(FACTS)
