@@ -89,7 +89,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         complain(f"{os.fsdecode(error.filename)}: {error.strerror or error}")
         return USAGE
     except click.ClickException as error:
-        complain(error.format_message())
+        complain(" ".join(error.format_message().split()))  # click lists choices one a line, behind tabs
         return USAGE
     except click.Abort:
         complain("interrupted")

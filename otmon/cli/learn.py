@@ -286,13 +286,14 @@ def _say(learned: "Draft", output: str, updated: bool) -> None:
 def _show(how_far: "Sequence[Progress]", left: Sequence[str], complete: bool) -> None:
     from otmon.outputs.tables import cell, new_table, number
 
-    columns = ("conduit", "operations", "times", "unseen share", "unseen at least", "nothing new", "complete")
+    columns = ("conduit", "operations", "times", "next is new", "more at least", "nothing new for", "complete")
     table = new_table("Learning", *columns, right=columns[1:6])
     for conduit in how_far:
         found = conduit.estimate
         table.add_row(
             *(cell(conduit.conduit), number(found.operations), number(found.times)),
-            *(cell(f"{found.unseen_mass:.2%}"), cell(f"{found.unseen:.0f}"), cell(f"{conduit.quiet:.0%} of the time")),
+            *(cell(f"{found.unseen_mass:.2%} likely"), cell(f"{found.unseen:.0f}")),
+            cell(f"the last {conduit.quiet:.0%}"),
             cell("yes" if conduit.complete else "no", "green" if conduit.complete else "yellow"),
         )
     if how_far:

@@ -71,4 +71,7 @@ def _percent(record: dict[str, Any], level: str) -> str:
 def _summary(whole: dict[str, Any]) -> str:
     counts = whole["operations"]
     needed = sum(counts.values()) - counts["free"]
-    return f"{needed:,} operations need a row: {_percent(whole, 'address')} are held to their addresses.\n"
+    if not needed:
+        return "No operation needs a row: none touches a host in a monitored zone, or all are chatter.\n"
+    verb = "operation needs" if needed == 1 else "operations need"
+    return f"{needed:,} {verb} a row: {_percent(whole, 'address')} are held to their addresses.\n"

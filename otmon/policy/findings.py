@@ -78,6 +78,12 @@ RULES: Final = {
             "Split what overlaps into rows that do not.",
         ),
         Rule(
+            "unrelated-data",
+            "warning",
+            "None of the policy's hosts was ever seen: what was never used is not listed.",
+            "Name the data of this network with --data; or correct the addresses.",
+        ),
+        Rule(
             "never-hit-row",
             "note",
             "A row permits no operation that was ever seen.",
@@ -97,7 +103,7 @@ RULES: Final = {
         ),
     )
 }
-NEED_DATA: Final = frozenset({"never-hit-row", "broad-row", "unseen-host"})
+NEED_DATA: Final = frozenset({"unrelated-data", "never-hit-row", "broad-row", "unseen-host"})
 """Rules that look at what was seen."""
 
 

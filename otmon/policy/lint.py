@@ -62,6 +62,11 @@ def look(source: Source, usage: Usage | None = None) -> Summary:
     for zone in policy.sites.zones:
         if _is_monitored(policy, zone) and lint.silent(zone):
             report("unreachable-zone", ("zones", zone.name), f"No row permits anything from or to zone {zone.name}.")
+    if usage is not None and _is_unrelated(source, usage):
+        seen = f"{len(usage.hosts):,} addresses that were seen"
+        says = f"The policy names none of the {seen}, and permits nothing of what they did."
+        report("unrelated-data", ("zones",), says)
+        usage = None
     _hosts(source, usage, report)
     if usage is not None:
         _used(source, usage, report)
@@ -108,6 +113,13 @@ def _hosts(source: Source, usage: Usage | None, report: Report) -> None:
     for zone in source.policy.sites.zones if seen is not None else ():
         if zone.hosts.ranges and not any(overlaps(seen or (), low, high) for low, high in zone.hosts.ranges):
             report("unseen-host", ("zones", zone.name), f"No host of zone {zone.name} was ever seen.")
+
+
+def _is_unrelated(source: Source, usage: Usage) -> bool:
+    """Nothing that the policy names was seen: to say so of each host and row would say nothing."""
+    zones = [pair for zone in source.policy.sites.zones for pair in zone.hosts.ranges]
+    named = merge([*zones, *(parse_hosts(text) for _, text in _named(source))])
+    return bool(named) and not usage.rows and not any(overlaps(named, at, at) for at in usage.hosts)
 
 
 def _named(source: Source) -> Iterator[tuple[Path, str]]:

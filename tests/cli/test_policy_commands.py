@@ -206,6 +206,13 @@ def test_replay_as_tables_and_records(capsys, edited, data):
     assert (code, out) == (0, "0 of 49 operations change.\n")
 
 
+def test_a_missing_choice_is_one_line(capsys):
+    """click lists choices one a line, behind tabs."""
+    code, out, err = otmon(capsys, "compile", PLANT)
+    wrong = "otmon: error: Missing option '--to'. Choose from: nftables, cisco-acl, suricata, zeek\n"
+    assert (code, out, err) == (2, "", wrong)
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [

@@ -98,6 +98,25 @@ READ = op("10.0.0.1", "10.0.0.2", function_code=3)
 SEEN = [(READ, sightings(Seen(registers(3, 4), 7, NOON, NOON)))]
 
 
+@pytest.mark.parametrize(
+    ("host", "unrelated"), [("10.5.0.7", True), ("10.0.0.9", False), ("10.9.9.9", False), ("10.9.9.8", True)]
+)
+def test_data_of_another_network_are_said_to_be_so_once(host, unrelated):
+    """10.9.9.9 is an asset in no zone; what `any` may do is no host of the policy."""
+    elsewhere = op("10.77.0.1", host, function_code=3)
+    said = found(ALL_WRONG, [(elsewhere, sightings(Seen(registers(3, 4), 7, NOON, NOON)))])
+    needs = [line for line in said if line.split()[1] in NEED_DATA]
+    says = (
+        "unrelated-data The policy names none of the 2 addresses that were seen, and permits nothing of what they did."
+    )
+    if unrelated:
+        assert [line.partition(" ")[2] for line in needs] == [says]
+        assert [line for line in said if line not in needs] == found(ALL_WRONG)
+    else:
+        assert "unrelated-data" not in " ".join(needs)
+        assert len(needs) > 9
+
+
 def test_everything_is_found_at_its_place():
     assert found(ALL_WRONG, SEEN) == SAYS
     assert found(ALL_WRONG) == [says for says in SAYS if says.split()[1] not in NEED_DATA]
@@ -108,8 +127,8 @@ def test_what_is_found_in_other_files():
     assert more == ["2:9 unreachable-zone No row permits anything from or to zone z."]
     assert found("otmon: 1\n")[0].startswith("1:1 nothing-monitored ")
     fired = {says.split()[1] for says in [*SAYS, *more, *found("otmon: 1\n")]}
-    # invalid and tangled-row: below.
-    assert fired | {"invalid", "tangled-row"} == set(RULES)
+    # unrelated-data: above; invalid and tangled-row: below.
+    assert fired | {"invalid", "tangled-row", "unrelated-data"} == set(RULES)
 
 
 def test_what_would_take_too_long_is_said_and_not_guessed(monkeypatch):

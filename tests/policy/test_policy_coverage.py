@@ -103,3 +103,8 @@ def test_the_command_prints_a_table_and_records(tmp_path):
     shown = run().stdout
     assert "all zones" in shown
     assert shown.endswith("48 operations need a row: 64.6 % / 90.2 % are held to their addresses.\n")
+    rules = tmp_path / "elsewhere.yaml"
+    rules.write_text((ROOT / "rules" / "plant.yaml").read_text().replace("10.0.", "10.77."))
+    assert run().stdout.endswith(
+        "No operation needs a row: none touches a host in a monitored zone, or all are chatter.\n"
+    )
