@@ -43,9 +43,15 @@ def moment(ts_ns: int) -> str:
         return f"{ts_ns} ns"
 
 
+DAY_NS: Final = 86_400_000_000_000
+
+
 def duration(ns: int) -> str:
-    """1.5 s, 20 ms: three digits and the unit that fits."""
-    for unit, size in (("h", 3_600_000_000_000), ("min", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000)):
+    """1.5 s, 20 ms: three digits and the unit that fits; of many days all digits."""
+    if ns >= 1000 * DAY_NS:
+        return f"{ns / DAY_NS:,.0f} d"
+    hours = (("d", DAY_NS), ("h", 3_600_000_000_000))
+    for unit, size in (*hours, ("min", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000)):
         if ns >= 0.9995 * size:  # else three digits of it would be 1e+03
             return f"{ns / size:.3g} {unit}"
     return f"{ns / 1000:.3g} µs"

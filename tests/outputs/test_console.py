@@ -68,6 +68,16 @@ def test_markup_links_and_emoji_stay_text_on_a_terminal() -> None:
 def test_small_words() -> None:
     times = (1500, 20_000_000, 999_700_000, 1_500_000_000, 7200 * 10**9)
     assert [duration(ns) for ns in times] == ["1.5 µs", "20 ms", "1 s", "1.5 s", "2 h"]
+    hours = (23.5, 24, 36, 8760, 23_976, 24_000, 87_600)
+    assert [duration(int(3600e9 * h)) for h in hours] == [
+        "23.5 h",
+        "1 d",
+        "1.5 d",
+        "365 d",
+        "999 d",
+        "1,000 d",
+        "3,650 d",
+    ]
     assert moment(1_700_000_000 * 10**9) == "2023-11-14 22:13:20Z"
     assert moment(-(2**63))
     assert target_text(Target("holding_register", 0, 9)) == "holding_register 0-9"
