@@ -1,6 +1,6 @@
 """`otmon hunt`: was this ever here, when, and by whom."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,13 +78,15 @@ def asset_names(results: "SiteDatabase") -> "dict[str, Intervals]":
     return {name: merge(places) for name, places in found.items() if places}
 
 
-def read_pattern(text: str, names: "dict[str, Intervals]") -> "Pattern":
-    """The pattern. Raises Stop."""
+def read_pattern(
+    text: str, names: "dict[str, Intervals]", declared: "Mapping[str, Intervals] | None" = None
+) -> "Pattern":
+    """The pattern; `names`: of devices, `declared`: of a policy, which come first. Raises Stop."""
     from otmon.policy.pattern import parse_pattern
     from otmon.policy.words import TextError
 
     try:
-        return parse_pattern(text, names)
+        return parse_pattern(text, {**names, **(declared or {})}, declared or ())
     except TextError as error:
         raise Stop(f"words:{error}") from None
 
@@ -115,8 +117,16 @@ def _facts(text: str, results: "SiteDatabase") -> "tuple[list[Fact], str]":
 
 
 def _nothing(results: "SiteDatabase", pattern: "Pattern") -> str:
-    unknown = "".join(f"  unknown: {unknown_line(one)}\n" for one in results.unknown(pattern))
-    return _never("operation", *results.remembered()) + unknown
+    lines = [*functions_meant(pattern), *(f"  unknown: {unknown_line(one)}" for one in results.unknown(pattern))]
+    return _never("operation", *results.remembered()) + "".join(f"{line}\n" for line in lines)
+
+
+def functions_meant(pattern: "Pattern") -> list[str]:
+    """A line that says what a group of functions stands for; none without one."""
+    from otmon.policy.wording import listed
+
+    meant = pattern.function or ()
+    return [f"Asked about {listed(meant, str)}."] if len(meant) > 1 else []
 
 
 def _never(what: str, count: int, first_ns: int | None, last_ns: int | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otmon.cli.common import CHECK_FAILED, RAN, Stop, emit, emit_json, needed_data_option, open_results
-from otmon.cli.hunt import asset_names, read_pattern
+from otmon.cli.hunt import asset_names, functions_meant, read_pattern
 from otmon.cli.patience import patience
 from otmon.cli.policy_diff import load
 from otmon.cli.unknown import called, unknown_line
@@ -43,12 +43,13 @@ def absent(policy: Path, words: str, data: Path, start: str, end: str, as_json: 
     if end_ns <= start_ns:
         raise Stop(f"--until: {end!r} is not after {start!r}")
     with open_results(data) as results, patience("looking"):
-        pattern = read_pattern(words, asset_names(results) | names_of(loaded))
+        pattern = read_pattern(words, asset_names(results), names_of(loaded))
         found = results.absence(pattern, start_ns, end_ns)
     if as_json:
-        emit_json([_record(found, words, start_ns, end_ns)])
+        emit_json([_record(found, words, start_ns, end_ns) | {"functions": pattern.function}])
     else:
-        emit("\n".join(_lines(found, words, start_ns, end_ns)) + "\n")
+        first, *more = _lines(found, words, start_ns, end_ns)
+        emit("\n".join([first, *functions_meant(pattern), *more]) + "\n")
     return RAN if found.answer == "none" else CHECK_FAILED
 
 

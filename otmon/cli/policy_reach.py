@@ -83,10 +83,10 @@ def _who(policy: "Policy", words: str, data: Path | None, as_json: bool) -> None
     found: list[Found] = []
     levels: list[list[tuple[str, str]]] = []
     if data is None:
-        pattern = read_pattern(words, names)
+        pattern = read_pattern(words, {}, names)
     else:
         with open_results(data) as results:
-            pattern = read_pattern(words, asset_names(results) | names)
+            pattern = read_pattern(words, asset_names(results), names)
             for access in CHANGING if pattern.access is None and pattern.function is None else (pattern.access,):
                 found += results.hunt(_at(pattern)._replace(access=access))
             levels = seen_steps(_entered(results), {one.client for one in found})

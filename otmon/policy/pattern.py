@@ -147,15 +147,19 @@ class Pattern(NamedTuple):
         return low <= self.target[1] and high >= self.target[0]
 
 
-def parse_pattern(text: str, names: Mapping[str, Intervals]) -> Pattern:
-    """The pattern of a text; `names`: what assets may be called. Raises TextError."""
-    return _Parser(text, names).parse()
+def parse_pattern(text: str, names: Mapping[str, Intervals], declared: Collection[str] = ()) -> Pattern:
+    """The pattern of a text; `names`: what hosts may be called. Raises TextError.
+
+    What devices call themselves takes no word away; a name that was `declared` must not be mistaken for one either.
+    """
+    return _Parser(text, names, declared).parse()
 
 
 class _Parser(Words):
-    def __init__(self, text: str, names: Mapping[str, Intervals]) -> None:
+    def __init__(self, text: str, names: Mapping[str, Intervals], declared: Collection[str]) -> None:
         super().__init__(text, _WORD, FORM)
         self._names = names
+        self._declared = declared
         self._found: dict[str, object] = {}
 
     def parse(self) -> Pattern:
@@ -194,6 +198,9 @@ class _Parser(Words):
             self._found["client"] = self._host("a client")
             self._take("->")
             self._found["server"] = self._host("a server")
+        elif (word := self._peek()) in self._declared and word in _own_words():
+            right = f"write '* -> {word}' for the hosts, '* -> * {word}' for what is done"
+            raise self._wrong(f"{quoted(word)} is a name in the policy and a word for what is done", right)
         elif self._peek() and self._is_host(self._peek()):
             self._found["either"] = self._host("a host")
 

@@ -248,7 +248,9 @@ def test_the_command_and_its_exit_codes(tmp_path, capsys):
 
     inside = "2026-11-22T02:58:55", "2026-11-22T02:59:15"
     assert absent("* -> plc-3 program", *inside)[0] == 0
-    assert absent("any -> outside s7comm download", *inside)[0] == 0
+    code, out, _ = absent("any -> outside s7comm download", *inside)
+    assert (code, out.splitlines()[1]) == (0, "Asked about request_download, download_block, download_ended.")
+    assert "is a name in the policy and a word for what is done" in absent("control", *inside)[2]
     code, out, _ = absent("outside -> any", *inside)
     assert (code, out.partition(":")[0]) == (0, "Not seen, and nothing was blind")
     code, out, _ = absent("any -> outside", *inside)

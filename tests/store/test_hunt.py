@@ -249,6 +249,19 @@ def test_hunting_in_a_result_folder(tmp_path, capsys):
     assert hunt("fact")[0] == hunt("bloc OB1")[0] == 2
 
 
+@pytest.mark.parametrize("name", ["control", "write", "modbus", "sweep", "read_coils", "download"])
+def test_a_zone_that_is_called_like_a_word_is_not_mistaken(name):
+    """`otmon learn` calls zones `control`, which is an access class too."""
+    names = {name: ((point("10.6.6.6"),) * 2,)}
+    with pytest.raises(TextError) as error:
+        parse_pattern(name, names, names)
+    assert f"'{name}' is a name in the policy and a word for what is done; write '* -> {name}' for the" in str(
+        error.value
+    )
+    assert parse_pattern(f"* -> {name}", names, names).server.ranges == names[name]
+    assert parse_pattern(f"{name} -> *", names, names).client.ranges == names[name]
+
+
 def test_a_device_that_names_itself_takes_no_word_away():
     elsewhere = ((point("10.6.6.6"),) * 2,)
     names = dict.fromkeys(["10.0.1.3", "write", "modbus", "*", "->", "sweep", "my plc"], elsewhere)
