@@ -143,22 +143,29 @@ def _not_judged(missed: NotJudged, operations: int) -> Text:
 
 
 BLIND: Final = (
-    ("frames", "truncated", "{:,} frames were cut off when they were captured (snap length)"),
-    ("frames", "unsupported", "{:,} frames could not be taken apart"),
-    ("frames", "malformed", "{:,} frames are malformed"),
-    ("frames", "shed", "{:,} frames were left out because a table was full"),
-    ("frames", "internal", "{:,} frames could not be read because of a fault in otmon: please report it"),
-    ("visibility", "missing_bytes", "{:,} bytes of TCP connections were never captured"),
-    ("visibility", "gaps", "{:,} gaps in TCP connections"),
-    ("visibility", "one_sided", "{:,} connections of which only one direction was captured"),
-    ("visibility", "copies", "{:,} frames were copies made by the mirror"),
-    ("ot_bytes", "gap", "{:,} bytes of control traffic could not be decoded beside a gap"),
-    ("ot_bytes", "malformed", "{:,} bytes of control traffic are malformed"),
-    ("ot_bytes", "unrecognised", "{:,} bytes on a port of a control protocol are something else"),
-    ("ot_bytes", "encrypted", "{:,} bytes are encrypted"),
-    ("ot_bytes", "shed", "{:,} bytes were left out because a table was full"),
+    ("frames", "truncated", "{:,} frame{s} {were} cut off when captured (snap length)"),
+    ("frames", "unsupported", "{:,} frame{s} could not be taken apart"),
+    ("frames", "malformed", "{:,} frame{s} {are} malformed"),
+    ("frames", "shed", "{:,} frame{s} {were} left out because a table was full"),
+    ("frames", "internal", "{:,} frame{s} could not be read because of a fault in otmon: please report it"),
+    ("visibility", "missing_bytes", "{:,} byte{s} of TCP connections {were} never captured"),
+    ("visibility", "gaps", "{:,} gap{s} in TCP connections"),
+    ("visibility", "one_sided", "{:,} connection{s} of which only one direction was captured"),
+    ("visibility", "copies", "{:,} frame{s} {were} {copies} made by the mirror"),
+    ("ot_bytes", "gap", "{:,} byte{s} of control traffic could not be decoded beside a gap"),
+    ("ot_bytes", "malformed", "{:,} byte{s} of control traffic {are} malformed"),
+    ("ot_bytes", "unrecognised", "{:,} byte{s} on a port of a control protocol {are} something else"),
+    ("ot_bytes", "encrypted", "{:,} byte{s} {are} encrypted"),
+    ("ot_bytes", "shed", "{:,} byte{s} {were} left out because a table was full"),
 )
 """Section and key of the summary -> sentence, if the figure is not 0."""
+
+
+def missed(sentence: str, number: int) -> str:
+    """One of BLIND with its figure."""
+    one = {"s": "", "are": "is", "were": "was", "copies": "a copy"}
+    many = {"s": "s", "are": "are", "were": "were", "copies": "copies"}
+    return sentence.format(number, **(one if number == 1 else many))
 
 
 def not_seen(site: Site, summary: Mapping[str, Any]) -> Iterator[str]:
@@ -170,10 +177,10 @@ def not_seen(site: Site, summary: Mapping[str, Any]) -> Iterator[str]:
         value = summary[section].get(key, 0)
         if value:
             layers = ", ".join(f"{name}: {count:,}" for name, count in sorted(site.part.unsupported.items()))
-            yield sentence.format(value) + (f" ({layers})" if key == "unsupported" and layers else "")
+            yield missed(sentence, value) + (f" ({layers})" if key == "unsupported" and layers else "")
     if site.part.lost_datagrams:
-        yield f"{site.part.lost_datagrams:,} fragmented IP datagrams were never whole"
+        yield missed("{:,} fragmented IP datagram{s} {were} never whole", site.part.lost_datagrams)
     if site.part.shed:
-        yield f"{site.part.shed:,} messages or bindings found no room in a full table"
+        yield missed("{:,} message{s} or binding{s} found no room in a full table", site.part.shed)
     if site.assets_left_out:
-        yield f"{site.assets_left_out:,} more assets are not listed: the table of assets is full"
+        yield missed("{:,} more asset{s} {are} not listed: the table of assets is full", site.assets_left_out)

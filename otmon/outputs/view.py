@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otmon import __version__
-from otmon.outputs.console import BLIND
+from otmon.outputs.console import BLIND, missed
 from otmon.outputs.figures import Delivery, Figures
 from otmon.outputs.tables import STYLES, WORST_FIRST, cell
 
@@ -135,7 +135,7 @@ def not_seen(figures: Figures) -> Iterator[str]:
     counters = {"frames": figures.frames, "visibility": figures.visibility, "ot_bytes": figures.ot_bytes}
     for section, name, template in BLIND:
         if number := counters.get(section, {}).get(name, 0):
-            yield template.format(number)
+            yield missed(template, number)
     if figures.synchronised is False:
         yield "the machine's clock is not synchronised: times are unsure"
 

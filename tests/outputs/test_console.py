@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from otmon.model import Target
-from otmon.outputs.console import console, show_summary
+from otmon.outputs.console import BLIND, console, missed, show_summary
 from otmon.outputs.summary import summary_record
 from otmon.outputs.tables import duration, moment, target_text
 from otmon.site.part import Part
@@ -32,7 +32,7 @@ def test_what_a_newcomer_reads() -> None:
     text = shown(part_with_alerts(), Names())
     for word in (
         *("site water-works", "policy p.yaml", "30 frames", "read_holding_registers", "PLC-3", "supervision"),
-        *("1 critical, 1 high, 1 info", "1 connections of which only one direction", "b.pcap: cut short (at byte 24)"),
+        *("1 critical, 1 high, 1 info", "1 connection of which only one direction", "b.pcap: cut short (at byte 24)"),
         *("historian", "Results: out", "write_single_register", "Schneider Electric"),
     ):
         assert word in text, word
@@ -55,6 +55,15 @@ def test_hostile_names_are_shown_not_obeyed(name: str) -> None:
     )
     bad = [c for c in text if c != "\n" and unicodedata.category(c)[0] in "CM"]
     assert not bad
+
+
+def test_one_is_not_many() -> None:
+    for _, _, sentence in BLIND:
+        few, many = missed(sentence, 1), missed(sentence, 2)
+        assert few.startswith(("1 frame ", "1 byte ", "1 gap ", "1 connection "))
+        assert many.startswith(("2 frames ", "2 bytes ", "2 gaps ", "2 connections "))
+        assert not {"are", "were", "copies"} & set(few.split())
+    assert missed("{:,} frame{s} {were} {copies} made by the mirror", 1) == "1 frame was a copy made by the mirror"
 
 
 def test_markup_links_and_emoji_stay_text_on_a_terminal() -> None:
