@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ROWS = 200
 """Of a table for people; --json gives all."""
+LEAST = {"for example": 36}
+"""Columns: two addresses on one line."""
 
 
 @click.command(
@@ -68,8 +70,8 @@ def _tables(found: "Replay") -> "Iterable[Fitted]":
 
     if found.denied:
         columns = ("severity", "kind", "from", "to", "what", "nearest row", "operations", "times", "for example")
-        spare = ("for example", "times", "kind", "from")
-        table = new_table("Would have alerted", *columns, right=("operations", "times"), spare=spare)
+        spare = ("kind", "times", "from", "for example")
+        table = new_table("Would have alerted", *columns, right=("operations", "times"), spare=spare, least=LEAST)
         for finding in sorted(found.denied, key=worst)[:ROWS]:
             tally = found.denied[finding]
             table.add_row(
@@ -98,7 +100,12 @@ def _row(name: str) -> str:
 
 def _summary(found: "Replay") -> str:
     denied = sum(tally.operations for tally in found.denied.values())
-    text = f"{found.operations:,} operations: {denied:,} would have been denied.\n"
+    from otmon.alerts.sentence import plural
+    from otmon.policy.replay import BY_ITSELF
+
+    text = f"{plural(found.operations, 'operation')}: {denied:,} would have been denied.\n"
+    if found.operations and not denied and set(found.permitted) == {BY_ITSELF}:
+        text += "No row decided about any of them: the hosts are in no monitored zone, or all is chatter.\n"
     if found.valued:
         text += f"{found.valued:,} were permitted by rows that limit values; values are not remembered.\n"
     return text
@@ -110,8 +117,8 @@ def _change_table(changes: "dict[Changed, Tally]") -> "Fitted":
     from otmon.policy.replay import worst
 
     columns = ("change", "row", "from", "to", "what", "severity", "operations", "times", "for example")
-    spare = ("for example", "times", "severity", "from")
-    table = new_table("Changes", *columns, right=("operations", "times"), spare=spare)
+    spare = ("severity", "times", "from", "for example")
+    table = new_table("Changes", *columns, right=("operations", "times"), spare=spare, least=LEAST)
     for change in sorted(changes, key=lambda change: (change.allowed, *worst(change.finding), change.row))[:ROWS]:
         finding, tally = change.finding, changes[change]
         table.add_row(

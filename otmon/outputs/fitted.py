@@ -1,11 +1,12 @@
 """Tables that leave out their least important columns where a terminal is narrow, and so break no word."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -16,13 +17,21 @@ _UNBOUNDED: Final = 10_000
 class Fitted:
     """A light table; columns named in `right` are numbers, those in `spare` go first, in this order.
 
-    What is left out is said below.
+    What is left out is said below. `least`: so wide a column of sentences has to be, its longest word aside.
     """
 
-    def __init__(self, title: str, columns: Sequence[str], right: Sequence[str], spare: Sequence[str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        columns: Sequence[str],
+        right: Sequence[str],
+        spare: Sequence[str],
+        least: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.title, self.columns, self._right, self._spare = title, list(columns), set(right), list(spare)
         self.rows: list[tuple[RenderableType, ...]] = []
         self.caption = ""
+        self._least = dict(least)
 
     def add_row(self, *cells: RenderableType) -> None:
         """One cell for each column."""
@@ -58,7 +67,8 @@ class Fitted:
         shown = [number for number, name in enumerate(self.columns) if name not in gone]
         for number in shown:
             name = self.columns[number]
-            table.add_column(name, justify="right" if name in self._right else "left", overflow="fold")
+            justify: JustifyMethod = "right" if name in self._right else "left"
+            table.add_column(name, justify=justify, overflow="fold", min_width=self._least.get(name))
         for cells in self.rows:
             table.add_row(*(cells[number] for number in shown))
         return table
@@ -71,8 +81,9 @@ def _share(table: Table, console: Console, options: ConsoleOptions) -> None:
     if not whole.minimum <= options.max_width < whole.maximum:
         return
     sizes = [[Measurement.get(console, wide, cell) for cell in (c.header, *c.cells)] for c in table.columns]
-    least = [max(size.minimum for size in column) for column in sizes]
-    most = [max(size.maximum for size in column) for column in sizes]
+    wanted = [column.min_width or 0 for column in table.columns]
+    least = [max(low, *(size.minimum for size in column)) for low, column in zip(wanted, sizes, strict=True)]
+    most = [max(low, *(size.maximum for size in column)) for low, column in zip(wanted, sizes, strict=True)]
     room = options.max_width - whole.minimum + sum(least)
 
     def widths(level: int) -> list[int]:

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
@@ -57,9 +58,15 @@ def duration(ns: int) -> str:
     return f"{ns / 1000:.3g} µs"
 
 
-def new_table(title: str, *columns: str, right: Sequence[str] = (), spare: Sequence[str] = ()) -> Fitted:
+def new_table(
+    title: str,
+    *columns: str,
+    right: Sequence[str] = (),
+    spare: Sequence[str] = (),
+    least: Mapping[str, int] = MappingProxyType({}),
+) -> Fitted:
     """An empty table, see `Fitted`."""
-    return Fitted(title, columns, right, spare)
+    return Fitted(title, columns, right, spare, least)
 
 
 def _more(table: Fitted, shown: int, total: int) -> None:

@@ -206,6 +206,15 @@ def test_replay_as_tables_and_records(capsys, edited, data):
     assert (code, out) == (0, "0 of 49 operations change.\n")
 
 
+def test_replay_says_that_nothing_was_judged(capsys, data, tmp_path):
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text(Path(PLANT).read_text().replace("10.0.", "10.77."))
+    said = "No row decided about any of them: the hosts are in no monitored zone, or all is chatter.\n"
+    out = otmon(capsys, "replay", str(elsewhere), "--data", data)[1]
+    assert out.endswith(f"49 operations: 0 would have been denied.\n{said}")
+    assert said not in otmon(capsys, "replay", PLANT, "--data", data)[1]
+
+
 def test_a_missing_choice_is_one_line(capsys):
     """click lists choices one a line, behind tabs."""
     code, out, err = otmon(capsys, "compile", PLANT)

@@ -33,6 +33,19 @@ def test_a_narrow_one_leaves_out_and_says_so() -> None:
     assert max(map(len, text.splitlines())) <= 52
 
 
+@pytest.mark.parametrize("width", range(30, 120, 7))
+def test_sentences_are_not_squeezed_to_a_word_a_line(width: int) -> None:
+    sentence = "10.0.1.11 -> 10.0.2.22 read DB1 0-9"
+    table = new_table("", "row", "kind", "such as", spare=["kind", "such as"], least={"such as": 22})
+    table.add_row("a-rather-long-name", "segmentation", sentence)
+    out = Console(file=StringIO(), width=width)
+    out.print(table)
+    lines = out.file.getvalue().splitlines()  # type: ignore[attr-defined] # a StringIO
+    assert max(map(len, lines)) <= width
+    assert any("10.0.1.11 -> 10.0.2.22" in line for line in lines) == (width >= 44)
+    assert any("segmentation" in line for line in lines) == (width >= 62)
+
+
 def test_nothing_is_lost_where_even_that_does_not_fit() -> None:
     assert "verdict" in shown(30)
 
