@@ -2,7 +2,7 @@
 
 import heapq
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Final, NamedTuple
 
@@ -16,6 +16,9 @@ NEAR: Final = 3
 """Addresses that are named instead of one that was not seen."""
 _LOOKED_AT: Final = 1000
 """Of them, the nearest as numbers; among these those that are written most alike."""
+
+
+_Has = Callable[[str], bool]
 
 
 class Unknown(NamedTuple):
@@ -85,18 +88,17 @@ NEVER: Final = _Seen(None, None)
 
 
 def _seen(db: sqlite3.Connection, pattern: Pattern, start_ns: int, end_ns: int) -> _Seen:
-    """From the first to the last operation that fits; where hosts alone are asked about, also what they sent."""
-    where, values = conditions(db, pattern)
-    query = f"SELECT min(first_ts_ns), max(last_ts_ns) FROM operation_rows WHERE {where}"
-    found = _Seen(*db.execute(query, values).fetchone())
-    if pattern != Pattern(realm=pattern.realm, either=pattern.either):
-        return found
-    has = (pattern.either or ANYBODY).has
-    found = _joined([found, *(span for address, span in _hosts(db, pattern) if has(address))])
-    if found.within(start_ns, end_ns):
-        return found
-    # There may be very many: they are looked at last.
-    return _joined([found, *(span for *ends, span in _connections(db, pattern) if any(map(has, ends)))])
+    """From the first to the last operation that fits; where hosts alone are asked about, also what they sent.
+
+    No further than until something within the time is found: of operations and connections there may be very many.
+    """
+    found, has = NEVER, (pattern.either or ANYBODY).has
+    alone = pattern == Pattern(realm=pattern.realm, either=pattern.either)
+    for look in (_sent, _done, _connected) if alone else (_done,):
+        found = _joined([found, *look(db, pattern, has)])
+        if found.within(start_ns, end_ns):
+            break
+    return found
 
 
 def _joined(spans: Iterable[_Seen]) -> _Seen:
@@ -104,16 +106,27 @@ def _joined(spans: Iterable[_Seen]) -> _Seen:
     return _Seen(min(first for first, _ in known), max(last for _, last in known)) if known else NEVER
 
 
+def _sent(db: sqlite3.Connection, pattern: Pattern, has: _Has) -> Iterator[_Seen]:
+    return (span for address, span in _hosts(db, pattern) if has(address))
+
+
+def _done(db: sqlite3.Connection, pattern: Pattern, has: _Has) -> Iterator[_Seen]:
+    where, values = conditions(db, pattern)
+    query = f"SELECT min(first_ts_ns), max(last_ts_ns) FROM operation_rows WHERE {where}"
+    yield _Seen(*db.execute(query, values).fetchone())
+
+
+def _connected(db: sqlite3.Connection, pattern: Pattern, has: _Has) -> Iterator[_Seen]:
+    query = "SELECT client, server, first_ts_ns, last_ts_ns FROM connections WHERE realm = ifnull(?, realm)"
+    for client, server, *span in db.execute(query, (pattern.realm,)):
+        if has(client) or has(server):
+            yield _Seen(*span)
+
+
 def _hosts(db: sqlite3.Connection, pattern: Pattern) -> Iterator[tuple[str, _Seen]]:
     """(address, when) of whoever sent anything, in the realm asked about."""
     query = "SELECT address, first_ts_ns, last_ts_ns FROM hosts WHERE realm = ifnull(?, realm)"
     return ((address, _Seen(*span)) for address, *span in db.execute(query, (pattern.realm,)))
-
-
-def _connections(db: sqlite3.Connection, pattern: Pattern) -> Iterator[tuple[str, str, _Seen]]:
-    """(client, server, when), in the realm asked about."""
-    query = "SELECT client, server, first_ts_ns, last_ts_ns FROM connections WHERE realm = ifnull(?, realm)"
-    return ((client, server, _Seen(*span)) for client, server, *span in db.execute(query, (pattern.realm,)))
 
 
 def _near(db: sqlite3.Connection, pattern: Pattern, hosts: Hosts) -> tuple[str, ...]:
