@@ -64,7 +64,7 @@ def analyze(
     paths = existing(captures)
     outputs = sinks(elastic)
     if fail_on is not None and policy_path is None:
-        note("--fail-on without --policy: only what could not be seen raises alerts")
+        note("--fail-on without --policy: it is not judged who may do what")
     from otmon.alerts.record import as_record
     from otmon.capture.errors import CaptureError, safe_path
     from otmon.outputs.folder import FolderError, ResultFolder

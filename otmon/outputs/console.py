@@ -124,7 +124,7 @@ def _moved(blocks: Sequence[BlockRecord]) -> Text:
 def _severities(summary: Mapping[str, Any]) -> Text:
     counts = [(severity, summary["alerts"][severity]) for severity in WORST_FIRST if summary["alerts"][severity]]
     if not counts:
-        why = "" if summary["policy"] else ": without --policy only what could not be seen raises any"
+        why = "" if summary["policy"] else ": without --policy it is not judged who may do what"
         return Text(f"\nNo alerts{why}.\n")
     parts = [Text(f"{count:,} {severity}", style=STYLES[severity]) for severity, count in counts]
     return Text("\nAlerts: ", style="bold") + Text(", ").join(parts)
