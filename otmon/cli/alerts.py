@@ -49,7 +49,7 @@ def list_alerts(folder: Path, severity: str, form: str | None) -> None:
     """List alerts, worst first: what happened, how often, when."""
     wanted = SEVERITIES[SEVERITIES.index(severity) :]
     with open_results(folder) as results:
-        decided = results.decisions(time.time_ns())
+        decided, total = results.decisions(time.time_ns()), len(results.alerts)
         found = [
             alert | ({"decision": decided[alert["id"]]} if alert["id"] in decided else {})
             for alert in results.alerts
@@ -62,7 +62,7 @@ def list_alerts(folder: Path, severity: str, form: str | None) -> None:
 
         emit(to_csv(found, _COLUMNS))
     elif not found:
-        emit("No alerts.\n")
+        emit(f"No alerts of severity {severity} or worse; {total:,} of less.\n" if total else "No alerts.\n")
     else:
         from otmon.cli.show import ROWS
         from otmon.outputs.tables import alerts_table

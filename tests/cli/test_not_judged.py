@@ -90,6 +90,14 @@ def test_of_a_part_the_summary_says_how_much_it_is(
     assert f"Not judged: {missed['operations']} of 49 operations" in text
 
 
+def test_less_than_asked_for_is_not_nothing(
+    analysed: Analysed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    analysed(ELSEWHERE)
+    assert run(["alerts", "list", str(tmp_path / "out"), "--severity", "high"]) == 0
+    assert capsys.readouterr().out == "No alerts of severity high or worse; 1 of less.\n"
+
+
 def test_where_all_is_judged_nothing_is_said(analysed: Analysed) -> None:
     summary, alerts, text, _ = analysed(PLANT)
     assert summary["not_judged"] == {"control": 0, "hosts": 0, "operations": 0}
@@ -105,10 +113,13 @@ def test_without_a_policy_nothing_is_said_to_be_right(tmp_path: Path, capsys: py
     assert "Not judged" not in text
 
 
+@pytest.mark.parametrize("until_s", [5, 400])
 @pytest.mark.parametrize(("policy", "alerts"), [(ELSEWHERE, 1), (PLANT, 0)])
-def test_a_sensor_with_the_policy_of_another_plant_says_so_once(tmp_path: Path, policy: str, alerts: int) -> None:
+def test_a_sensor_with_the_policy_of_another_plant_says_so_once(
+    tmp_path: Path, policy: str, alerts: int, until_s: int
+) -> None:
     with sensor_of(tmp_path, frames_of("plant.pcap"), policy, checkpoint_s=20) as (sensor, clock):
-        turn(sensor, clock, 400)
+        turn(sensor, clock, until_s)
         sensor.finish()
         found = [one for one in sensor.going_on() if is_it(one)]
     assert len(found) == alerts
