@@ -221,6 +221,10 @@ class _Parser(Words):
         found = [ranges for name, ranges in self._names.items() if fnmatchcase(name, _glob(word))]
         return merge(pair for ranges in found for pair in ranges) or None
 
+    def _written(self) -> list[str]:
+        """Names as they have to be written here."""
+        return [f'"{name}"' if " " in name else name for name in self._names]
+
     def _host(self, what: str) -> Hosts:
         word = _unquoted(self._next(what))
         if word in (ANY, EVERYBODY):
@@ -233,7 +237,9 @@ class _Parser(Words):
         try:
             return Hosts(ranges=(parse_hosts(word),), word=word)
         except ValueError:
-            right = did_you_mean(word, self._names, "write an address, a network, 10.0.1.*, * or the name of an asset")
+            right = did_you_mean(
+                word, self._written(), "write an address, a network, 10.0.1.*, * or the name of an asset"
+            )
             raise self._wrong(f"{quoted(word)} is neither an address nor an asset", right, before=True) from None
 
     def _protocols(self) -> Sequence[str]:
@@ -253,7 +259,8 @@ class _Parser(Words):
             self._found["function"] = None if word == ANY else grouped.get(word, (_glob(word),))
             self._found["access"] = access or None
         elif not self._is_target(word) and word != "sweep" and word:
-            right = did_you_mean(word, [*known, *grouped, *accesses, *self._names], FORM)
+            begun = [f'write "{name}", in quotes' for name in self._names if name.startswith(f"{word} ")]
+            right = did_you_mean(word, [*known, *grouped, *accesses, *self._written()], begun[0] if begun else FORM)
             raise self._wrong(f"{quoted(word)} is neither a function, an access class nor a target", right)
         else:
             return

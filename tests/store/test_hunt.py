@@ -26,7 +26,7 @@ from otmon.site.site import Site
 from otmon.store.database import SiteDatabase, write_database
 
 ROOT = Path(__file__).parents[2]
-NAMES = {"plc-3": ((point("10.0.1.3"),) * 2,), "hmi[1]": ((point("10.0.2.1"),) * 2,)}
+NAMES = {"my plc": ((7, 7),), "plc-3": ((point("10.0.1.3"),) * 2,), "hmi[1]": ((point("10.0.2.1"),) * 2,)}
 SPOKEN = [
     ("modbus", 6, "write_single_register", "write", "holding_register", "modbus"),
     ("modbus", 3, "read_holding_registers", "read", "holding_register", "modbus"),
@@ -195,6 +195,8 @@ def test_names_and_any_stand_for_hosts():
     [
         ("", "1: nothing is asked for"),
         ("plc3 -> * write", "1: 'plc3' is neither an address nor an asset; did you mean 'plc-3'?"),
+        ("my plc -> *", "1: 'my' is neither a function, an access class nor a target; write \"my plc\", in quotes"),
+        ("'my-plc' -> *", "1: ''my-plc'' is neither an address nor an asset; did you mean '\"my plc\"'?"),
         ("* -> plx-*", "6: 'plx-*' is neither an address nor an asset; did you mean 'plc-3'?"),
         (
             "* -> plc-3 downloads",
