@@ -159,7 +159,7 @@ def _tables(hosts: "list[HostRecord]", facts: "list[Fact]", found: "list[Found]"
             table.add_row(
                 *(cell(text) for text in (one.client, one.server, f"{one.protocol} {one.function}", _links(one))),
                 cell(_targets(one)),
-                *(number(one.times), number(one.accepted), number(one.denied)),
+                *(number(one.times), number(one.accepted), cell(_denied(one))),
                 *(cell(moment(ts_ns)) for ts_ns in (one.first_ts_ns, one.last_ts_ns)),
             )
         yield _capped(table, len(found))
@@ -169,6 +169,13 @@ def _capped(table: "Fitted", total: int) -> "Fitted":
     if total > ROWS:
         table.caption = f"… and {total - ROWS:,} more (all of them with --json)"
     return table
+
+
+def _denied(one: "Found") -> str:
+    """Not how many times: operations are counted."""
+    if one.denied in (0, one.operations):
+        return "all" if one.denied else ""
+    return f"{one.denied:,} of {one.operations:,}"
 
 
 def _links(one: "Found") -> str:

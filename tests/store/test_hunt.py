@@ -232,6 +232,8 @@ def test_hunting_in_a_result_folder(tmp_path, capsys):
         *(0, "operations", "10.0.2.11", "write_single_register"),
     )
     assert hunt("* -> plc-3 write 45", "--json")[1] == out  # in small letters, as policies have it
+    assert "   1 of 2   " in hunt("10.0.2.11 -> PLC-1")[1]  # of 25 times, 24 were of the other operation
+    assert "      all   " in hunt("* -> * plc_stop")[1]
     code, out, _ = hunt("10.0.1.12", "--json")
     assert {record["kind"] for record in json.loads(out)} == {"host", "fact", "operations"}
     assert "V3.2.6" in hunt("fact firmware V3*")[1]
