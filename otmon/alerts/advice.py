@@ -152,6 +152,12 @@ ADVICE: Final[dict[str, Advice]] = {
         "Whether the two are a pair that should be encrypted, such as a recent engineering tool and its controller.",
         "Nearly always, where such tools are in use.",
     ),
+    "not_judged": Advice(
+        "The plant is not touched: the sensor only listens.",
+        "The policy says nothing of any of these hosts: whatever they do to each other raises no alert.",
+        "Whether the policy is that of this network, and whether its zones hold the addresses that are there.",
+        "A sensor or a capture at a place that was never meant to be judged.",
+    ),
     "sensor": Advice(
         "The plant is not touched.",
         "The sensor itself is not as it should be: what it finds may not reach you, or its rules are not the newest.",
@@ -168,7 +174,7 @@ _BY_REASON: Final = {
     "encrypted": "unreadable",
     "folded": "unreadable",
     "policy_broken": "sensor",
-    "not_judged": "sensor",
+    "not_judged": "not_judged",
     "disk_full": "sensor",
     "sink_stopped": "sensor",
     "sink_away": "sensor",

@@ -23,7 +23,7 @@ def test_every_access_class_has_advice(access: str) -> None:
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_finding_has_advice(reason: str) -> None:
     record = {"kind": REASONS[reason][0], "operation": None, "finding": {"reason": reason}}
-    assert topic(record) in {"blind", "unreadable", "sensor", "protocol"}
+    assert topic(record) in {"blind", "unreadable", "not_judged", "sensor", "protocol"}
     assert advice(record) is ADVICE[topic(record)]
 
 

@@ -72,7 +72,7 @@ def test_the_policy_of_another_plant_judges_nothing_and_that_is_an_alert(analyse
         *("visibility", "medium", "not_judged", 1),
     )
     assert alert["title"].startswith("Nothing was judged (48 operations): the hosts are in no monitored zone")
-    assert topic(alert) == "sensor"
+    assert topic(alert) == "not_judged"
     assert summary["not_judged"] == {"control": 44, "hosts": 11, "operations": 48}
     assert "No alerts" not in text
     assert "Not judged: 48 of 49 operations (98 %), 44 of them with control traffic" in " ".join(text.split())
