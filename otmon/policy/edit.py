@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from otmon.model import Op, OperationKey, Target
+from otmon.policy.addresses import point
 from otmon.policy.effects import NOTHING, Effect, Effects, Image
 from otmon.policy.errors import Path, PolicyError
 from otmon.policy.fields import parse_item, parse_object
@@ -108,7 +109,8 @@ def smallest(
     """An edit that permits what is asked; None: none does, because a `never` row forbids it.
 
     `near`: the nearest row; `failing`: the axes on which it fails. A row is widened where nothing but its target,
-    values, unit or port is too narrow; else a row, or a conduit of its own, permits the operation alone.
+    values, unit or port is too narrow; else a row in a conduit of these two hosts, or a conduit of its own, permits the
+    operation alone.
     `with_permit`: it is enough if what is asked needs nothing more than that.
     """
     try:
@@ -134,12 +136,24 @@ def _proposals(
         if failing <= {"target", "value", "step", "unit", "master", "port"}:
             numbers = measured(policy, asked)
             changed = _changed(text, document, at, lambda row: _widen(row, near, asked, failing, numbers))
-            yield Edit(changed, f"widen row {near.id}")
-        if not failing & {"realm", "client", "server", "time"}:
+            yield Edit(changed, f"widen row {near.id}{_for_all(policy, near, asked)}")
+        if not failing & {"realm", "client", "server", "time"} and not _for_all(policy, near, asked):
             changed = _changed(text, document, at[:-1], lambda rows: rows.append(exact_row(asked)))
             yield Edit(changed, f"add a row beside {near.id}")
     conduit = exact_conduit(document.data, policy, asked)
     yield Edit(appended(text, document, "conduits", conduit), f"add conduit {conduit['id']}")
+
+
+def _for_all(policy: Policy, near: Row, asked: Asked) -> str:
+    """`, for all of panels -> control`: whom else what is added to the row's conduit would be given to."""
+    rule = next(rule for rule in policy.conduits.rules if any(row.id == near.id for row in rule.rows))
+    realms = (asked.key.realm,) if policy.realms.names else (asked.key.realm, None)
+    alone = all(
+        hosts.ranges == ((point(address),) * 2,) and not hosts.outside and hosts.realm in realms
+        for side, address in ((rule.from_hosts, asked.key.client), (rule.to_hosts, asked.key.server))
+        for hosts in side
+    )
+    return "" if alone else f", for all of {rule.from_text} -> {rule.to_text}"
 
 
 def row_paths(data: dict[str, Any]) -> dict[str, Path]:

@@ -75,6 +75,14 @@ EDITS = {
         "      - {protocol: dnp3, functions: [select, operate], master: 1, outstation: 10, objects: [g12 3, g12 5]}"
     ],
     "hmi-1 -> plc-2 s7comm plc_stop": ["      - {protocol: s7comm, functions: [plc_stop]}"],
+    # The conduit beside it is of three controllers.
+    "historian -> plc-1 modbus unit 1 read_coils 3": [
+        "  - id: allowed-1",
+        "    from: historian",
+        "    to: plc-1",
+        "    allow:",
+        "      - {protocol: modbus, functions: [read_coils], units: 1, addresses: 3}",
+    ],
     "10.0.3.50 -> plc-1 tcp 80": [
         "  - id: allowed-1",
         "    from: office-workstation",
@@ -108,6 +116,11 @@ def test_what_goes_on_from_an_item_is_that_item_made_longer(before):
     text, after = WIDENED[before]
     edit = edit_of(ask(text))
     assert edit.text.count(after) == TEXT.count(before) == 1
+
+
+def test_for_whom_else_a_row_is_widened_is_said():
+    text = "hmi-2 -> plc-1 modbus unit 1 read_holding_registers 300-309"
+    assert edit_of(ask(text)).what == "widen row panels-read-plc-1, for all of role operator-panel -> plc-1"
 
 
 def test_what_a_never_row_forbids_has_no_edit():
@@ -232,7 +245,7 @@ def test_whatever_is_denied_and_not_forbidden_can_be_permitted_and_no_more_than_
         assert changed.judge(key, NOON).permit
         changes = difference(policy, changed).changes
         assert all(change.allowed for change in changes), "nothing is lost"
-        if edit.what.startswith("add conduit"):
+        if edit.what.startswith("add"):
             box = explainer.axes.box(key, NOON)
             for change in changes:
                 assert all(
