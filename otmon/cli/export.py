@@ -50,7 +50,7 @@ def _write(
     try:
         site, alerts = tell(results.part(in_place=True), policy, results.name)
         with ResultFolder(folder) as place:
-            summary = write_results(place.work, site, [], alerts, named)
+            summary = write_results(place.work, site, [], alerts, named, seen=results.watched)
             write_run(place.work, clock.record(summary["frames"]["captured"], 1, False))
         emit_rich(lambda out: show_summary(out, site, summary, alerts, folder))
     except (FolderError, StoreError) as error:

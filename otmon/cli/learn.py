@@ -26,6 +26,7 @@ from otmon.text import safe_text
 if TYPE_CHECKING:
     from otmon.model import OperationKey, OperationRecord
     from otmon.policy.generalise import Mode
+    from otmon.policy.intervals import Intervals
     from otmon.policy.learn import Draft
     from otmon.policy.progress import Progress
     from otmon.policy.refuse import Conversation
@@ -48,6 +49,8 @@ class Input(NamedTuple):
     source: str
     min_count: int
     site: str
+    watched: "Intervals"
+    """When somebody watched, ns."""
     damaged: Sequence[str] = ()
     interrupted: bool = False
 
@@ -130,7 +133,7 @@ def learn(
             values=found.values,
             memory=memory,
         )
-        how_far = progress(parse(learned.text.encode(), output).data, learned.rows_of)
+        how_far = progress(parse(learned.text.encode(), output).data, learned.rows_of, found.watched)
     except PolicyError as error:
         raise Stop(str(error)) from None
     complete = is_complete(how_far) and not found.interrupted
@@ -145,7 +148,7 @@ def learn(
     _say(learned, output, bool(before))
     if not found.operations:
         complain(f"nothing was seen: {output} has no zones and permits everything", "warning")
-    left = todo(found.operations, roles(found.operations))
+    left = todo(found.operations, roles(found.operations), found.watched)
     if as_json:
         emit_json(_records(learned, how_far, left, complete))
     elif output != "-":
@@ -163,7 +166,7 @@ def _of_captures(paths: Sequence[str], realms: "Realms", mode: "Mode", jobs: int
     from otmon.capture.errors import CaptureError
     from otmon.engine import analyze as run_engine
     from otmon.engine.readings import CONFLICT
-    from otmon.outputs.summary import damage, input_record
+    from otmon.outputs.summary import damage, input_record, watched_in
     from otmon.policy.listen import Listener
 
     # Values are noted by the process that reads them.
@@ -180,6 +183,7 @@ def _of_captures(paths: Sequence[str], realms: "Realms", mode: "Mode", jobs: int
     damaged = [line for info in result.inputs if (line := damage(input_record(info))) is not None]
     return Input(
         *(list(result.part.operations), _asked(result.part), doubted, listener.values, source, 1, "default"),
+        watched_in(result.inputs),
         damaged,
         result.interrupted,
     )
@@ -194,7 +198,8 @@ def _of_data(folder: Path) -> Input:
         doubted = {_conversation(alert) for alert in about if alert["operation"]["function"] == CONFLICT}
         count = LIVE_COUNT if results.health else 1
         source = f"the data of {safe_text(folder.resolve().name)}"
-        return Input(list(part.operations), _asked(part), doubted, {}, source, count, results.name)
+        known = list(part.operations), _asked(part), doubted, {}
+        return Input(*known, source, count, results.name, results.watched)
 
 
 def _conversation(alert: Mapping[str, Any]) -> "Conversation":

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from otmon import __version__
 from otmon.outputs.jsonl import document, write_lines
-from otmon.outputs.summary import summary_record
+from otmon.outputs.summary import summary_record, watched_in
+from otmon.policy.intervals import Intervals
 from otmon.site.export import graphml_pieces
 from otmon.site.records import block_record, operation_record
 from otmon.site.site import Site
@@ -57,9 +58,17 @@ def write_results(
     alerts: Sequence[Mapping[str, Any]],
     policy: Mapping[str, str] | None = None,
     spooled: Collection[str] = (),
+    *,
+    seen: Intervals | None = None,
 ) -> dict[str, Any]:
-    """Write every file but messages.jsonl (the engine does) and run.json (last, see `Clock`); gives the summary."""
-    write_database(folder / "site.db", site, alerts, spooled=spooled)
+    """Write every file but messages.jsonl (the engine does) and run.json (last, see `Clock`); gives the summary.
+
+    `seen`: the time that was watched, if these inputs do not say it.
+    """
+    inputs = list(inputs)
+    if seen is None:
+        seen = watched_in(inputs)
+    write_database(folder / "site.db", site, alerts, seen=seen, spooled=spooled)
     return write_records(folder, site, inputs, alerts, policy)
 
 

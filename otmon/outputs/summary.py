@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from otmon import __version__
+from otmon.policy.intervals import Intervals
 from otmon.policy.verdict import SEVERITIES
 from otmon.site.site import Site
+from otmon.store.watched import of_captures
 from otmon.text import safe_text
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ def damage(entry: Mapping[str, Any]) -> str | None:
     """What is wrong with an input of the summary, as one line; None if nothing is."""
     wrong = entry["damaged"]
     return None if wrong is None else f"{entry['path']}: {wrong['reason']} (at byte {wrong['offset']:,})"
+
+
+def watched_in(inputs: Iterable["InputInfo"]) -> Intervals:
+    """The time that captures show."""
+    return of_captures((info.first_ts_ns, info.last_ts_ns) for info in inputs)
 
 
 def summary_record(

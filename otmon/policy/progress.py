@@ -3,14 +3,15 @@
 Good-Turing: of all messages, the share whose operation was never seen before is about the share of operations seen
 once (I. J. Good, Biometrika 40, 1953). Chao1, in its bias-corrected form, says how many operations there are at least
 (A. Chao, Encyclopedia of Statistical Sciences, 2005). Both take messages for independent draws, which polls are not:
-what has come at a fixed time each day is not foreseen by either. So learning has not ended before a day was seen and
-nothing new came for half of all the time.
+what has come at a fixed time each day is not foreseen by either. So learning has not ended before a day was watched and
+nothing new came for half of all the time. Time between two captures, or while a sensor stood still, is none of it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from otmon.model import OperationKey, OperationRecord
+from otmon.policy.intervals import Intervals, both
 from otmon.policy.learn_file import row_places
 from otmon.policy.propose import Place
 
@@ -46,7 +47,7 @@ class Progress(NamedTuple):
     conduit: str
     estimate: Estimate
     observed_s: float
-    """Of the whole input."""
+    """Time that was watched, of the whole input."""
     quiet: float
     """Share of that time, at its end, in which no new operation of the conduit came."""
 
@@ -70,27 +71,38 @@ class Progress(NamedTuple):
         }
 
 
-def progress(data: Mapping[str, Any], rows: Mapping[str, Sequence[OperationRecord]]) -> list[Progress]:
-    """Of each conduit of a policy (as plain data) of which something was seen, by its rows' operations."""
-    records = [record for found in rows.values() for record in found]
-    if not records:
-        return []
-    first, last = min(r.first_ts_ns for r in records), max(r.last_ts_ns for r in records)
+def progress(
+    data: Mapping[str, Any], rows: Mapping[str, Sequence[OperationRecord]], watched: Intervals
+) -> list[Progress]:
+    """Of each conduit of a policy (as plain data) of which something was seen, by its rows' operations.
+
+    `watched`: when somebody watched, as ranges of ns.
+    """
     places, conduits = row_places(data), dict[str, dict[OperationKey, OperationRecord]]()
     for row, found in rows.items():
         at = places[row]
         if at[0] == "conduits":
             name = data["conduits"][at[1]]["id"]
             conduits.setdefault(name, {}).update((record.key, record) for record in found)
+    whole = _length(watched)
     return [
         Progress(
             name,
             estimate(record.counts.attempted for record in known.values()),
-            (last - first) / 1e9,
-            (last - max(record.first_ts_ns for record in known.values())) / max(last - first, 1),
+            whole / 1e9,
+            _since(watched, max(record.first_ts_ns for record in known.values())) / max(whole, 1),
         )
         for name, known in conduits.items()
     ]
+
+
+def _length(watched: Intervals) -> int:
+    return sum(last - first for first, last in watched)
+
+
+def _since(watched: Intervals, ts_ns: int) -> int:
+    """How much of that time came after a moment."""
+    return _length(both(watched, ((ts_ns, 2**63 - 1),)))
 
 
 def is_complete(found: Sequence[Progress]) -> bool:
@@ -124,18 +136,17 @@ _AWAITED: Final = (
 """What hosts of a role do sooner or later."""
 
 
-def todo(records: Sequence[OperationRecord], roles: Mapping[Place, set[str]]) -> list[str]:
-    """What was not seen yet and will come, one line each."""
+def todo(records: Sequence[OperationRecord], roles: Mapping[Place, set[str]], watched: Intervals) -> list[str]:
+    """What was not seen yet and will come, one line each; `watched`: when somebody watched, as ranges of ns."""
     if not records:
         return ["nothing was seen yet"]
-    first, last = min(r.first_ts_ns for r in records), max(r.last_ts_ns for r in records)
-    out = []
-    if last - first < ENOUGH_NS:
-        hours = (last - first) / 3.6e12
+    out, whole = [], _length(watched)
+    if whole < ENOUGH_NS:
+        hours = whole / 3.6e12
         span = f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
         out.append(f"{span} seen, no whole day yet: shifts and nightly jobs are not in it")
-    elif last - first < 7 * ENOUGH_NS:
-        out.append(f"{(last - first) / ENOUGH_NS:.1f} days seen, no whole week yet: weekends may differ")
+    elif whole < 7 * ENOUGH_NS:
+        out.append(f"{whole / ENOUGH_NS:.1f} days seen, no whole week yet: weekends may differ")
     asks: dict[Place, list[OperationKey]] = {}
     for record in records:
         asks.setdefault((record.key.realm, record.key.client), []).append(record.key)

@@ -15,7 +15,7 @@ from otmon.model import ConnectionRecord, OperationKey, OperationRecord
 from otmon.policy.intervals import Intervals, both, merge, size, without
 from otmon.policy.pattern import Pattern
 from otmon.site.timing import BUCKETS, bucket_bounds
-from otmon.store import rows
+from otmon.store import rows, watched
 from otmon.store.hunt import conditions
 from otmon.store.presence import Unknown, unknown
 from otmon.store.retention import FORGOTTEN_UNTIL
@@ -224,17 +224,15 @@ def _accounts(
 ) -> Iterator[Blind]:
     """When nobody watched, and when frames were lost."""
     if records:
-        # The first record of a run does not say when the run began: it vouches for no time.
-        watched = merge((record["first_ts_ns"], record["ts_ns"] - 1) for record in records if record["first_ts_ns"])
+        spans = watched.by_health(records)
         yield from (Blind(*spell, why) for record in records for spell, why in _losses(record))
     else:
-        first, last = db.execute("SELECT min(first_ts_ns), max(last_ts_ns) FROM hosts").fetchone()
-        watched = ((first, last),) if first is not None else ()
+        spans = watched.of_folder(db)
         lost = _lost_frames(totals.get("frames", {}))
         more = {name: number for name, number in totals.get("totals", {}).items() if number and name != "folded"}
         for why in (*lost, *(f"{name.replace('_', ' ')}: {number:,}" for name, number in more.items())):
             yield Blind(start_ns, end_ns, f"{why}, at some time")
-    for low, high in without(((start_ns, end_ns - 1),), watched):
+    for low, high in without(((start_ns, end_ns - 1),), spans):
         yield Blind(low, high + 1, "nobody watched" if records else "not in the capture")
 
 

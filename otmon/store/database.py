@@ -21,6 +21,7 @@ from otmon.alerts.keep import restore
 from otmon.alerts.permits import PermitOrder
 from otmon.model import BlockRecord, ConnectionRecord, Fact, HostRecord, OperationKey, OperationRecord
 from otmon.policy.functions import Triple
+from otmon.policy.intervals import Intervals
 from otmon.policy.pattern import Hosts, Pattern
 from otmon.policy.permits import WorkPermit
 from otmon.policy.replay import Sightings
@@ -28,7 +29,7 @@ from otmon.site.assets import Asset, by_place
 from otmon.site.evidence import Place
 from otmon.site.part import Part
 from otmon.site.site import Site
-from otmon.store import audit, decisions, permits, spool
+from otmon.store import audit, decisions, permits, spool, watched
 from otmon.store.absence import Absence, absence
 from otmon.store.errors import StoreError, StoreFull
 from otmon.store.hunt import Found, facts_of, hosts_of, hunt, remembered
@@ -60,11 +61,17 @@ def create_tables(db: sqlite3.Connection, site_name: str) -> None:
 
 
 def write_database(
-    path: Path, site: Site, alerts: Iterable[Mapping[str, Any]], *, spooled: Collection[str] = ()
+    path: Path,
+    site: Site,
+    alerts: Iterable[Mapping[str, Any]],
+    *,
+    seen: Intervals | None = None,
+    spooled: Collection[str] = (),
 ) -> None:
     """A new database at `path`; `alerts` are records as in alerts.jsonl. Same content, same logical dump.
 
-    `spooled`: the streams of which everything waits in it to be delivered, in its final state.
+    `seen`: the time that was watched, if that is known. `spooled`: the streams of which everything waits in it to be
+    delivered, in its final state.
     """
     db = sqlite3.connect(path, isolation_level=None)
     try:
@@ -73,6 +80,8 @@ def write_database(
         create_tables(db, site.name)
         write_derived(db, site)
         write_counters(db, counters_of(site.part))
+        if seen is not None:
+            watched.write(db, seen)
         for name, (table, row_of, _) in RECORDS.items():
             write_records(db, table, row_of, getattr(site.part, name))
         permits.add(db, site.part.permitted, site.part.permit_writes)
@@ -263,6 +272,11 @@ class SiteDatabase:
     def health(self) -> list[dict[str, Any]]:
         """Records of a sensor's health, the oldest first."""
         return list(self._json("health"))
+
+    @cached_property
+    def watched(self) -> Intervals:
+        """The time in which somebody watched, as ranges of ns; see `otmon.store.watched`."""
+        return watched.watched(self._db)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -43,9 +43,13 @@ def test_known_figures():
     assert estimate([]) == (0, 0, 1.0, 0.0)
 
 
-def conduit(*records):
+def whole(records):
+    return ((min(r.first_ts_ns for r in records), max(r.last_ts_ns for r in records)),)
+
+
+def conduit(*records, watched=None):
     draft = update(blank(records), "p", records, source="s")
-    return progress(parse(draft.text.encode(), "p").data, draft.rows_of)
+    return progress(parse(draft.text.encode(), "p").data, draft.rows_of, watched or whole(records))
 
 
 def test_when_learning_ends():
@@ -67,12 +71,36 @@ def test_when_learning_ends():
     assert not is_complete([])
 
 
+def test_time_in_which_nobody_watched_is_none():
+    def reads(last, newest):
+        return [
+            record(op("10.0.2.10", "10.0.1.11", target=registers(0)), 900, NOON, NOON + last),
+            record(op("10.0.2.10", "10.0.1.11", target=registers(9)), 900, NOON + newest, NOON + last),
+        ]
+
+    # Two halves of a day, a week between them: together a day, and what came first after half of the first is old.
+    halves = (NOON, NOON + DAY // 2), (NOON + 7 * DAY, NOON + 7 * DAY + DAY // 2)
+    for newest, quiet in ((0, 1.0), (DAY // 4, 0.75), (DAY // 2, 0.5), (7 * DAY, 0.5), (7 * DAY + DAY // 4, 0.25)):
+        seen = reads(7 * DAY + DAY // 2, newest)
+        (found,) = conduit(*seen, watched=halves)
+        assert (found.observed_s, found.quiet) == (86400, quiet)
+        assert found.complete == (quiet >= 0.5)
+        assert todo(seen, {}, halves) == ["1.0 days seen, no whole week yet: weekends may differ"]
+    shorter = (NOON, NOON + DAY // 2), (NOON + 7 * DAY, NOON + 7 * DAY + DAY // 2 - 1)
+    assert not is_complete(conduit(*reads(7 * DAY, 0), watched=shorter)), "not a day yet"
+    # Seen before the first record of health: nothing is known of that time.
+    (found,) = conduit(*reads(DAY, 0), watched=((NOON + DAY // 2, NOON + DAY),))
+    assert (found.observed_s, found.quiet) == (43200, 1.0)
+    (found,) = conduit(*reads(DAY, 0), watched=((NOON - DAY, NOON - DAY // 2),))
+    assert found.quiet == 0.0
+
+
 def test_what_to_wait_for():
     stop = op("10.0.2.30", "10.0.1.11", "s7comm", "download_block", "program")
     poll = op("10.0.2.12", "10.0.1.21", "dnp3", "read", target=Target("g60", name="class 1"))
     read = op("10.0.2.10", "10.0.1.11", target=registers(0))
     seen = [record(key, 5, NOON, NOON + 3600 * 10**9) for key in (stop, poll, read)]
-    assert todo(seen, roles(seen)) == [
+    assert todo(seen, roles(seen), whole(seen)) == [
         "1.0 hours seen, no whole day yet: shifts and nightly jobs are not in it",
         "operator panel 10.0.2.10 seen, no write seen yet",
         "control centre 10.0.2.12 seen, no write or control seen yet",
@@ -80,5 +108,5 @@ def test_what_to_wait_for():
         "engineering station 10.0.2.30 seen, no upload seen yet",
     ]
     upload = record(op("10.0.2.30", "10.0.1.11", "s7comm", "start_upload", "program"), 1, NOON, NOON + 8 * DAY)
-    assert "upload" not in " ".join(todo([*seen, upload], roles([*seen, upload])))
-    assert todo([], {}) == ["nothing was seen yet"]
+    assert "upload" not in " ".join(todo([*seen, upload], roles([*seen, upload]), whole([*seen, upload])))
+    assert todo([], {}, ()) == ["nothing was seen yet"]
