@@ -101,10 +101,14 @@ def _point_text(at: int) -> str:
 
 
 def network_of(address: str) -> str:
-    """The network that learning takes a host to be in: the /24 of a private IPv4 address, else the host alone."""
+    """The network that learning takes a host to be in, else the host alone.
+
+    The /24 of a private IPv4 address; all link-local ones of IPv4 are one network.
+    """
     try:
         host = ipaddress.ip_address(address)
     except ValueError:
         return address
     wide = host.version == 4 and host.is_private and not (host.is_loopback or host.is_unspecified)
-    return str(ipaddress.ip_network(f"{address}/24", strict=False)) if wide else str(host)
+    bits = 16 if host.is_link_local else 24
+    return str(ipaddress.ip_network(f"{address}/{bits}", strict=False)) if wide else str(host)

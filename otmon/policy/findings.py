@@ -62,7 +62,7 @@ RULES: Final = {
         Rule(
             "unreachable-zone",
             "note",
-            "No row permits anything from or to the hosts of a monitored zone.",
+            "No row permits anything from or to the hosts of a monitored zone, and none under `review` names them.",
             "Nothing, if it is to be silent; else add a conduit, or delete the zone.",
         ),
         Rule(

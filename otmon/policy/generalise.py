@@ -172,6 +172,11 @@ def _near(ranges: Intervals | None) -> Intervals | None:
     return tuple(out)
 
 
+def _less(ranges: Intervals | None, other: Intervals | None) -> Intervals | None:
+    """The first without the second; None: all there is."""
+    return () if other is None else None if ranges is None else without(ranges, other)
+
+
 def _allowed(ranges: Intervals | None, seen: Intervals | None, refused: Intervals | None) -> Intervals | None:
     if refused == ():
         return ranges
@@ -203,7 +208,7 @@ def bounds_of(
 def conduits(spaces: Mapping[Head, Spaces], bounds: Mapping[Head, Values | None] | None = None) -> list[Conduit]:
     """As few rows as contain this and nothing else, those between the same hosts together."""
     groups: dict[tuple[Any, ...], list[tuple[Head, list[Any]]]] = {}
-    for head, found in spaces.items():
+    for head, found in _told_once(spaces, bounds or {}).items():
         whole = [(*where, None) for where, ranges in found.items() if ranges is None]
         parts = [(*where, pair) for where, ranges in found.items() for pair in ranges or ()]
         side = head.access if head.function in TWO_SIDED else None
@@ -216,7 +221,36 @@ def conduits(spaces: Mapping[Head, Spaces], bounds: Mapping[Head, Values | None]
             named = tuple(functions) if protocol in OT_PROTOCOLS or functions == ["scan"] else None
             row = Learned(protocol, named, side, _numbers(units), master, _numbers(ports), _targets(targets), values)
             rows.setdefault((realm, tuple(clients), tuple(servers)), []).append(row)
-    return [Conduit(*who, tuple(sorted(found, key=str))) for who, found in sorted(rows.items())]
+    return [Conduit(*who, tuple(sorted(found, key=_place))) for who, found in sorted(rows.items())]
+
+
+def _place(row: Learned) -> tuple[str, bool, str]:
+    """What was seen at a port is told of the row of that port, which comes first."""
+    return row.protocol, row.ports is None, str(row)
+
+
+def _told_once(spaces: Mapping[Head, Spaces], bounds: Mapping[Head, Values | None]) -> dict[Head, Spaces]:
+    """Without what is permitted at every port already; of each port some function stays, for the connections to it."""
+    out: dict[Head, Spaces] = {}
+    gone: dict[tuple[Any, ...], Head] = {}
+    for head, found in spaces.items():
+        wide = head._replace(port=None)
+        if wide == head or wide not in spaces or bounds.get(wide) not in (None, bounds.get(head)):
+            out[head] = found
+        elif (rest := _beyond(found, spaces[wide])) is not None:
+            out[head] = rest
+        else:
+            gone.setdefault((*head[:4], head.port), head)
+    kept = {(*head[:4], head.port) for head in out}
+    return out | {head: spaces[head] for at, head in gone.items() if at not in kept}
+
+
+def _beyond(found: Spaces, wide: Spaces) -> Spaces | None:
+    """What of the first the second does not permit; None: nothing."""
+    if not found or not wide:
+        return found if wide else None
+    rest = {where: _less(ranges, wide.get(where, ())) for where, ranges in found.items()}
+    return {where: ranges for where, ranges in rest.items() if ranges != ()} or None
 
 
 def _few(lines: list[tuple[Head, list[Any]]]) -> Iterable[list[list[Any]]]:

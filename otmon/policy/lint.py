@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import NamedTuple, Protocol
 
-from otmon.policy.addresses import parse_hosts
+from otmon.policy.addresses import LOCAL, parse_hosts
 from otmon.policy.compile import ANY
 from otmon.policy.errors import Path, quoted
 from otmon.policy.findings import Finding
-from otmon.policy.intervals import covers, merge, overlaps
+from otmon.policy.intervals import contains_all, covers, merge, overlap, overlaps
 from otmon.policy.judge import Policy
 from otmon.policy.lint_rows import Lint
 from otmon.policy.load import Source, load_source
 from otmon.policy.reader import read_bytes
 from otmon.policy.usage import Usage, broad
-from otmon.policy.zones import OUTSIDE, Zone
+from otmon.policy.zones import OUTSIDE, Hosts, Zone
 
 
 class Report(Protocol):
@@ -60,7 +60,7 @@ def look(source: Source, usage: Usage | None = None) -> Summary:
     for rule, row, says in lint.rows():
         report(rule, source.rows[row], says)
     for zone in policy.sites.zones:
-        if _is_monitored(policy, zone) and lint.silent(zone):
+        if _is_monitored(policy, zone) and not _spoken_of(policy, zone) and lint.silent(zone):
             report("unreachable-zone", ("zones", zone.name), f"No row permits anything from or to zone {zone.name}.")
     if usage is not None and _is_unrelated(source, usage):
         seen = f"{len(usage.hosts):,} addresses that were seen"
@@ -97,6 +97,19 @@ def _whole(source: Source, report: Report) -> None:
 def _is_monitored(policy: Policy, zone: Zone) -> bool:
     ranges = zone.hosts.ranges
     return bool(ranges) and policy.sites.place_at(zone.hosts.realm or "", ranges[0][0]).monitored
+
+
+def _spoken_of(policy: Policy, zone: Zone) -> bool:
+    """It waits for review, or needs no row: of link-local addresses the policy permits the chatter."""
+    if policy.chatter and contains_all(LOCAL, zone.hosts.ranges):
+        return True
+    sides = (hosts for rule in policy.review.rules for hosts in (*rule.from_hosts, *rule.to_hosts))
+    return any(_share(hosts, zone.hosts) for hosts in sides)
+
+
+def _share(one: Hosts, other: Hosts) -> bool:
+    same_realm = one.realm is None or other.realm is None or one.realm == other.realm
+    return same_realm and overlap(one.ranges, other.ranges)
 
 
 # --- hosts ------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ Place = tuple[str, str]
 LEVELS: Final = {"plc": 1, "rtu": 1, "scada": 2, "hmi": 2, "engineering": 2, "historian": 3}
 """Purdue level of a role; servers and workstations without control protocols may stand on any above."""
 _NAMES: Final = {1: "control", 2: "supervision", 3: "operations", None: "other"}
+_NOBODY: Final = (-1, point("0.0.0.0"), point("::"))
+"""Text that is no address, and what a host says it is while it has none."""
 _NAMED: Final = 4
 """Hosts in a reason."""
 
@@ -43,7 +45,7 @@ def propose(hosts: Collection[Place], known: Mapping[Place, set[str]], taken: Co
     networks: dict[Place, list[Place]] = {}
     for realm, address in sorted(hosts, key=lambda host: (host[0], point(host[1]))):
         at = point(address)
-        if at > 0 and not is_group(at):
+        if at not in _NOBODY and not is_group(at):
             network = network_of(address)
             alone = network == address
             networks.setdefault((realm, "" if alone else network), []).append((realm, address))

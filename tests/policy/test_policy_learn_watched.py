@@ -41,7 +41,7 @@ def learnt(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: Any) ->
     assert run(["learn", *map(str, arguments), "-o", str(folder / "out.yaml"), "--force", "--json"]) == 0
     records = json.loads(capsys.readouterr().out)
     (conduit,) = [record for record in records if record["kind"] == "conduit"]
-    return conduit["observed_s"], conduit["quiet"], [r["text"] for r in records if r["kind"] == "todo"][0]
+    return conduit["observed_s"], conduit["quiet"], next(r["text"] for r in records if r["kind"] == "todo")
 
 
 def test_captures_days_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
