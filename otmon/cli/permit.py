@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 ORDERS: Final = ".permit"
 """As otmon.sensor.inbox.PERMIT, which is not imported for --help."""
+RUNNING: Final = "running"
+"""As otmon.sensor.watch.RUNNING."""
 _policy_option = click.option(
     "--policy", "policy_path", metavar="FILE", type=click.Path(path_type=Path), help="Default: that of DIR."
 )
@@ -57,7 +59,11 @@ def permit() -> None:
 @folder_argument
 @click.option("--ticket", metavar="TICKET", required=True, help="The ticket of the work.")
 @by_option
-@click.option("--from", "since", metavar="TIME", help="Day, or moment, in the policy's time zone; default: now.")
+@click.option(
+    *("--from", "since"),
+    metavar="TIME",
+    help="Day, or moment, in the policy's time zone; not before now, which is the default.",
+)
 @click.option("--until", metavar="TIME", required=True, help="Last day, or moment, in the policy's time zone.")
 @click.option("--note", "words", metavar="TEXT", help="What is to be done.")
 @_policy_option
@@ -73,29 +79,36 @@ def open_permit(
 ) -> int:
     """Open a conduit under a ticket, until a moment.
 
-    A sensor that runs takes it over itself, within seconds. Exit code 1: it has not yet.
+    It holds from now on, or later: what was alerted before stands. A sensor that runs takes it over itself, within
+    seconds. Exit code 1: it has not yet.
     """
     from otmon.policy.fields import parse_from, parse_until
     from otmon.policy.windows import make_window
 
     with open_results(folder) as results:
         policy = load(policy_path or policy_of(folder, results))
+        live = bool(results.health) or RUNNING in results.meta
     if conduit not in policy.with_permit:
         known = ", ".join(policy.with_permit) or "none has `during: {permit: required}`"
         raise Stop(f"{policy.path}: {conduit!r} is no conduit that needs a permit; those that do: {known}")
     # A conduit that needs a permit has a window, and that the policy's time zone.
     first = None if since is None else _moment("--from", since, parse_from)
-    window = make_window(policy.windows[0].zone, None, None, _moment("--until", until, parse_until), ticket, first, by)
-    now_ns = time.time_ns()
-    times = {"from": now_ns if since is None else window.since_ns, "until": window.until_ns}
+    zone, last = policy.windows[0].zone, _moment("--until", until, parse_until)
+    window, now_ns = make_window(zone, None, None, last, ticket, first, by), time.time_ns()
+    late = first is not None and window.since_ns < now_ns
+    if first is None or late:
+        window = make_window(zone, None, None, last, ticket, None, by)
+    times = {"from": max(window.since_ns, now_ns), "until": window.until_ns}
     code = _order(folder, "open", ticket, by, now_ns, conduit=conduit, note=words, **_iso(times))
+    if late:
+        stands = "what was alerted before stands (otmon alerts accept, or close)"
+        complain(f"--from is past, and no permit begins before it is opened: it begins now; {stands}", "warning")
+    if not live:
+        again = "write `during: {from: ..., until: ..., ticket: ...}` and analyse them again"
+        complain(f"{folder} holds what captures showed, which no permit judges anew: {again}", "warning")
     if code == RAN:
-        before = (
-            "; it begins in the past: what was done since then counts as permitted"
-            if since and times["from"] < now_ns
-            else ""
-        )
-        note(f"conduit {conduit} is open under ticket {ticket}: {window.text()}{before}")
+        state = "will be" if window.since_ns > now_ns else "is"
+        note(f"conduit {conduit} {state} open under ticket {ticket}: {window.text()}")
     return code
 
 
@@ -171,6 +184,7 @@ def _record(one: "WorkPermit", now_ns: int) -> dict[str, Any]:
         "until_ns": one.until_ns,
         "state": state,
         "closed_by": one.closed_by,
+        "closed_note": one.closed_note or None,
         "note": one.note or None,
     }
 

@@ -1,9 +1,11 @@
 """The receipt of a permit: what was done under a ticket, what was not, and what was done beside it."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from otmon.model import Target
+from otmon.alerts.sentence import plural
+from otmon.model import OperationKey, Target
 from otmon.outputs.tables import moment, target_text
 from otmon.policy.judge import Policy, Rule
 from otmon.policy.permits import ticket_of
@@ -23,7 +25,10 @@ def receipt_of(ticket: str, policy: Policy, results: SiteDatabase, now_ns: int) 
     """
     rules = [rule for rule in policy.conduits.rules if any(ticket_of(row.id) == ticket for row in rule.rows)]
     windows = dict.fromkeys(row.window for rule in rules for row in rule.rows if row.window is not None)
-    done = [_done(entry, windows, results) for entry in results.done_under(ticket)]
+    points = list(results.written_under(ticket))
+    # Of what sets something each message is looked at; of the rest is known what grew from one checkpoint to the next.
+    exact = {(point["row"], _name_of(point["operation"])): point["first_ts_ns"] for point in points}
+    done = [_done(entry, windows, exact, results) for entry in results.done_under(ticket)]
     used = [entry for entry in done if entry["access"] != "connect"]
     return {
         "ticket": ticket,
@@ -34,8 +39,8 @@ def receipt_of(ticket: str, policy: Policy, results: SiteDatabase, now_ns: int) 
         "first_ts_ns": min((entry["first_ts_ns"] for entry in done), default=None),
         "last_ts_ns": max((entry["last_ts_ns"] for entry in done), default=None),
         "done": done,
-        "blocks": [*_blocks(rules, windows, policy, results)],
-        "points": [_point(entry, results) for entry in results.written_under(ticket)],
+        "blocks": sorted(_blocks(rules, windows, policy, results), key=lambda block: block["first_ts_ns"]),
+        "points": [_point(entry, policy, results) for entry in points],
         "restarts": [entry for entry in used if _restarts(entry)],
         "outside": [*_outside(rules, windows, policy, results)],
         "not_done": [*_not_done(rules, done)],
@@ -52,6 +57,7 @@ def _permits(ticket: str, rules: Sequence[Rule], results: SiteDatabase, now_ns: 
             "until_ns": permit.until_ns,
             "open": permit.open(now_ns),
             "closed_by": permit.closed_by,
+            "closed_note": permit.closed_note or None,
             "note": permit.note or None,
         }
     known = {permit.conduit for permit in opened}
@@ -65,6 +71,7 @@ def _permits(ticket: str, rules: Sequence[Rule], results: SiteDatabase, now_ns: 
                 "until_ns": _limit(row.window.until_ns),
                 "open": row.window.open(now_ns),
                 "closed_by": None,
+                "closed_note": None,
                 "note": None,
             }
 
@@ -78,32 +85,49 @@ def _limit(ts_ns: int) -> int | None:
     return None if abs(ts_ns) >= (1 << 63) - 1 else ts_ns
 
 
-def _done(entry: Mapping[str, Any], windows: Iterable[Window], results: SiteDatabase) -> dict[str, Any]:
+def _done(
+    entry: Mapping[str, Any], windows: Iterable[Window], exact: Mapping[tuple[str, str], int], results: SiteDatabase
+) -> dict[str, Any]:
     op = entry["operation"]
     names = ("attempted", "accepted", "rejected", "partial", "unanswered", "unseen", "pending")
     # The first time of what is known for long is from before the permit.
     begin = min((window.since_ns for window in windows), default=entry["first_ts_ns"])
+    first_ts_ns = exact.get((entry["row"], _name_of(op)), max(entry["first_ts_ns"], begin))
     return {
         "client": _who(results, op, "client"),
         "server": _who(results, op, "server"),
-        "protocol": op["protocol"],
-        "function": op["function"],
+        **_what(op),
         "access": op["access"],
-        "target": op["target"],
         "row": entry["row"],
         **{name: entry[name] for name in names},
-        "first_ts_ns": max(entry["first_ts_ns"], begin),
+        "first_ts_ns": first_ts_ns,
         "last_ts_ns": entry["last_ts_ns"],
     }
 
 
-def _point(entry: Mapping[str, Any], results: SiteDatabase) -> dict[str, Any]:
+def _point(entry: Mapping[str, Any], policy: Policy, results: SiteDatabase) -> dict[str, Any]:
     op = entry["operation"]
     values = {name: entry[name] for name in ("row", "before", "first_value", "last_value", "times")}
     times = {name: entry[name] for name in ("first_ts_ns", "last_ts_ns")}
     sides = {"client": _who(results, op, "client"), "server": _who(results, op, "server")}
-    said = {name: op[name] for name in ("protocol", "function", "target")}
-    return {**sides, **said, "unit": op.get("unit"), **values, **times}
+    return {**sides, **_what(op), "points": [tag.label for tag in policy.tags.touched(_key(op))], **values, **times}
+
+
+def _what(op: Mapping[str, Any]) -> dict[str, Any]:
+    said = ("protocol", "unit", "link_source", "link_destination", "function", "target")
+    return {name: op.get(name) for name in said}
+
+
+def _name_of(op: Mapping[str, Any]) -> str:
+    """The same for the same operation."""
+    return json.dumps(op, sort_keys=True)
+
+
+def _key(op: Mapping[str, Any]) -> OperationKey:
+    unit = (op["link_source"], op["link_destination"]) if "link_source" in op else op["unit"]
+    target = None if op["target"] is None else Target(**op["target"])
+    what = (unit, op["function_code"], op["function"], op["access"], target, op["initiated_by"])
+    return OperationKey(*(op[name] for name in ("realm", "client", "server", "transport", "port", "protocol")), *what)
 
 
 def _who(results: SiteDatabase, op: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -142,9 +166,14 @@ def _blocks(
             continue
         if _within(block.first_ts_ns, block.last_ts_ns, windows):
             record = block_record(block)
-            names = ("server", "client", "direction", "block", "state", "length", "before", "sha256", "first_ts_ns")
+            names = ("server", "client", "direction", "block", "state", "length", "before", "sha256")
             changed = block.direction == "download" or block.before not in (None, block.sha256)
-            yield {name: record[name] for name in (*names, "last_ts_ns")} | {"changed": changed}
+            sides = {side: results.who(block.realm, record[side])["name"] for side in ("client", "server")}
+            said = {name: record[name] for name in names} | {"changed": changed, "names": sides}
+            # The same bytes may have been moved before, and again afterwards.
+            inside = [ts_ns for ts_ns in (block.first_ts_ns, block.last_ts_ns) if _within(ts_ns, ts_ns, windows)]
+            first_ts_ns, *_, last_ts_ns = *inside, *(inside or (block.first_ts_ns, block.last_ts_ns))
+            yield said | {"first_ts_ns": first_ts_ns, "last_ts_ns": last_ts_ns}
 
 
 def _outside(
@@ -164,12 +193,12 @@ def _not_done(rules: Sequence[Rule], done: Sequence[Mapping[str, Any]]) -> Itera
     used: dict[str, set[str]] = {}
     for entry in done:
         used.setdefault(entry["row"], set()).add(entry["function"])
-    for rule in rules:
-        for row in rule.rows:
-            missing = sorted((row.functions or frozenset()) - used.get(row.id, set()))
-            if missing or row.id not in used:
-                who = {"from": rule.from_text, "to": rule.to_text, "protocol": row.protocol}
-                yield {"row": row.id, **who, "functions": missing}
+    # A ticket under which a conduit was opened twice has its rows twice.
+    for row, rule in {row.id: (row, one) for one in rules for row in one.rows}.values():
+        missing = sorted((row.functions or frozenset()) - used.get(row.id, set()))
+        if missing or row.id not in used:
+            who = {"from": rule.from_text, "to": rule.to_text, "protocol": row.protocol}
+            yield {"row": row.id, **who, "functions": missing}
 
 
 # --- for people ------------------------------------------------------------------------------------------------------
@@ -181,23 +210,48 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for permit in found["permits"]:
         begin = "always" if permit["from_ns"] is None else moment(permit["from_ns"])
         end = "without end" if permit["until_ns"] is None else moment(permit["until_ns"])
-        closed = f", closed by {permit['closed_by']}" if permit["closed_by"] else ""
-        note = f": {permit['note']}" if permit["note"] else ""
-        yield f"  {permit['conduit']}: {begin} to {end}, by {permit['by'] or 'nobody named'}{closed}{note}"
+        opened = f", by {permit['by'] or 'nobody named'}{_noted(permit['note'])}"
+        closed = f", closed by {permit['closed_by']}{_noted(permit['closed_note'])}" if permit["closed_by"] else ""
+        yield f"  {permit['conduit']}: {begin} to {end}{opened}{closed}"
     if found["done"]:
-        yield f"  done from {moment(found['first_ts_ns'])} to {moment(found['last_ts_ns'])}"
+        yield f"  done {_spell(found)}"
+        yield f"  who: {_all(found['done'], 'client')}"
+        yield f"  on: {_all([entry for entry in found['done'] if entry['access'] != 'connect'], 'server')}"
     for title, key, line in _SECTIONS:
         yield ""
         yield title
         yield from [f"  {line(entry)}" for entry in found[key]] or ["  nothing"]
 
 
+def _noted(words: str | None) -> str:
+    return f" ({words})" if words else ""
+
+
+def _spell(entry: Mapping[str, Any]) -> str:
+    """`2026-11-22 01:59:13Z to 2026-11-22 02:10:00Z`; once where the two are one."""
+    return " to ".join(dict.fromkeys((moment(entry["first_ts_ns"]), moment(entry["last_ts_ns"]))))
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else plural(number, "time")
+
+
+def _all(done: Iterable[Mapping[str, Any]], side: str) -> str:
+    found = {entry[side]["address"]: _name(entry[side]) for entry in done}
+    return ", ".join(found[address] for address in sorted(found)) or "nobody"
+
+
+def _place(entry: Mapping[str, Any]) -> str:
+    """`modbus unit 1`, `dnp3 outstation 10`."""
+    unit, outstation = entry["unit"], entry["link_destination"]
+    at = "" if unit is None else f" unit {unit}"
+    return f"{entry['protocol']}{at}" + ("" if outstation is None else f" outstation {outstation}")
+
+
 def _deed(entry: Mapping[str, Any]) -> str:
     target = "" if entry["target"] is None else f" {target_text(Target(**entry['target']))}"
-    times = f"{entry['attempted']:,} times" if entry["attempted"] != 1 else "once"
-    outcome = "" if entry["accepted"] == entry["attempted"] else f", {entry['accepted']:,} accepted"
-    when = f"{moment(entry['first_ts_ns'])} to {moment(entry['last_ts_ns'])}"
-    what = f"{entry['protocol']} {entry['function']}{target}, {times}{outcome} ({when})"
+    outcome = "".join(f", {entry[name]:,} {words}" for name, words in _OUTCOMES.items() if entry[name])
+    what = f"{_place(entry)} {entry['function']}{target}, {_times(entry['attempted'])}{outcome} ({_spell(entry)})"
     return f"{_name(entry['client'])} -> {_name(entry['server'])}: {what}"
 
 
@@ -205,10 +259,10 @@ def _change(entry: Mapping[str, Any]) -> str:
     old = "not seen" if entry["before"] is None else f"{entry['before']:.15g}"
     first = "" if entry["first_value"] == entry["last_value"] else f"first {entry['first_value']:.15g}, "
     what = target_text(Target(**entry["target"])) if entry["target"] else entry["function"]
-    times = f"{entry['times']:,} times" if entry["times"] != 1 else "once"
+    called = f" ({', '.join(entry['points'])})" if entry["points"] else ""
     return (
-        f"{_name(entry['client'])} -> {_name(entry['server'])}: {entry['protocol']} {what}: was {old}, "
-        f"{first}is {entry['last_value']:.15g} ({times}, {moment(entry['last_ts_ns'])})"
+        f"{_name(entry['client'])} -> {_name(entry['server'])}: {_place(entry)} {what}{called}: was {old}, "
+        f"{first}is {entry['last_value']:.15g} ({_times(entry['times'])}, {_spell(entry)})"
     )
 
 
@@ -218,12 +272,13 @@ def _name(who: Mapping[str, Any]) -> str:
 
 def _block(entry: Mapping[str, Any]) -> str:
     old, new = (digest[:12] if digest else "not seen" for digest in (entry["before"], entry["sha256"]))
-    what = f"{entry['direction']} by {entry['client']}, {entry['state']}, was {old}, is {new}"
-    return f"{entry['server']} {entry['block']}: {what}"
+    client, server = ({"address": entry[side], "name": entry["names"][side]} for side in ("client", "server"))
+    what = f"{entry['direction']} by {_name(client)}, {entry['state']}, was {old}, is {new} ({_spell(entry)})"
+    return f"{_name(server)} {entry['block']}: {what}"
 
 
 def _alert(entry: Mapping[str, Any]) -> str:
-    return f"{entry['severity']}: {entry['title']} (alert {entry['id'][:8]})"
+    return f"{entry['severity']}: {entry['title']} (alert {entry['id'][:8]}, {_spell(entry)})"
 
 
 def _missing(entry: Mapping[str, Any]) -> str:
@@ -231,6 +286,13 @@ def _missing(entry: Mapping[str, Any]) -> str:
     return f"{entry['row']} ({entry['from']} -> {entry['to']}): {entry['protocol']} {what}"
 
 
+_OUTCOMES: Final = {
+    "rejected": "rejected",
+    "partial": "accepted in part",
+    "unanswered": "not answered",
+    "unseen": "whose answer was not captured",
+    "pending": "not answered yet",
+}
 _SECTIONS: Final[tuple[tuple[str, str, Callable[[Mapping[str, Any]], str]], ...]] = (
     ("Done", "done", _deed),
     ("Blocks moved", "blocks", _block),

@@ -7,7 +7,10 @@ MARK: Final = "@"
 
 
 class WorkPermit(NamedTuple):
-    """One permit. Both ends are moments of frames' time: inclusive and exclusive."""
+    """One permit. Both ends are moments of frames' time: inclusive and exclusive.
+
+    It does not begin before it was opened: what was alerted until then stands.
+    """
 
     ticket: str
     conduit: str
@@ -17,6 +20,8 @@ class WorkPermit(NamedTuple):
     closed_by: str | None = None
     """Who ended it early."""
     note: str = ""
+    closed_note: str = ""
+    """What they said of it."""
 
     def open(self, ts_ns: int) -> bool:
         """It holds at this moment."""

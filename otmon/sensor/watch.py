@@ -101,8 +101,8 @@ class Sensor:
         self._due: dict[Callable[[], None], float] = {
             self._judge_connections: now_s,
             self._look_after: now_s,
-            self._look_at_policy: now_s,
             self._look_at_inbox: now_s,
+            self._look_at_policy: now_s,  # after the inbox: a permit holds from the moment at which it was taken
             self.checkpoint: now_s + min(checkpoint_s, FIRST_S),
             self.describe: now_s + min(checkpoint_s, FIRST_S) + 0.5,
             self._forget: now_s + FORGET_S,

@@ -83,12 +83,15 @@ def _followed(found: list[WorkPermit], record: dict[str, Any]) -> list[WorkPermi
     """The permits after one more entry."""
     detail = record["detail"]
     if record["action"] == "permit_opened":
-        times = moment_ns(detail["from"]), moment_ns(detail["until"])
+        # What was judged before stays as it was judged, whatever was asked for.
+        since_ns, until_ns = max(moment_ns(detail["from"]), int(record["ts_ns"])), moment_ns(detail["until"])
         who = detail["ticket"], detail["conduit"], detail["by"]
-        return [*found, WorkPermit(*who, *times, None, detail.get("note", ""))]
+        return [*found, WorkPermit(*who, since_ns, max(since_ns, until_ns), None, detail.get("note", ""))]
     now_ns = moment_ns(detail["closed"])
     return [
-        permit._replace(until_ns=max(now_ns, permit.since_ns), closed_by=detail["by"])
+        permit._replace(
+            until_ns=max(now_ns, permit.since_ns), closed_by=detail["by"], closed_note=detail.get("note", "")
+        )
         if permit.ticket == detail["ticket"] and now_ns < permit.until_ns
         else permit
         for permit in found
@@ -126,7 +129,8 @@ def take(db: sqlite3.Connection, site: str, order: PermitOrder, now_ns: int, *, 
     closes = look(db, site, order, now_ns)
     detail = {"by": order.by, "file": order.digest, "note": order.note, "ticket": order.ticket}
     if order.order == "open":
-        detail |= {"conduit": order.conduit, "from": moment(order.since_ns), "until": moment(order.until_ns)}
+        since = moment(max(order.since_ns, now_ns))
+        detail |= {"conduit": order.conduit, "from": since, "until": moment(order.until_ns)}
         message = f"{order.by} opened conduit {order.conduit} under ticket {order.ticket}."
     else:
         detail |= {"conduit": ", ".join(permit.conduit for permit in closes), "closed": moment(now_ns)}

@@ -311,3 +311,94 @@ def test_an_order_that_nobody_wrote_so_is_put_away(tmp_path: Path, policy: Path,
         Inbox(store).look()
         assert store.permits() == ()
     assert list((tmp_path / NAME).iterdir()) == []
+
+
+def test_a_permit_does_not_reach_back(
+    tmp_path: Path, policy: Path, machine: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alerts, list, receipt, explain and replay say the same of what was done before it was opened."""
+
+    def then(second: float) -> None:
+        if second == 60:
+            opened(tmp_path, policy, "--from", iso(START_NS), "--until", iso(ENDS))
+
+    watched(tmp_path, [*at(20, ("download", DOWN, OB1)), *wrote(70, 5)], policy, 80, then, machine)
+    assert "begins now; what was alerted before stands" in capsys.readouterr().err
+    machine[0] = START_NS + 90 * NS
+    early = [alert for alert in alerts(tmp_path) if alert["operation"]["protocol"] == "s7comm"]
+    assert early
+    assert len(early) == len(alerts(tmp_path)), "what came later was permitted"
+    assert run(["permit", "list", str(tmp_path), "--json"]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)
+    assert OPENED <= listed["from_ns"] <= OPENED + 3 * NS, "when the sensor took it over"
+    found = receipt(tmp_path, policy, capsys)
+    assert [entry["protocol"] for entry in found["done"]] == ["modbus"]
+    assert found["done"][0]["first_ts_ns"] >= START_NS + 70 * NS
+    assert found["outside"] == [], "the alerts are of a time before it"
+    for alert in early:
+        assert run(["policy", "explain", str(policy), alert["id"], "--data", str(tmp_path), "--json"]) == 0
+        assert not any(answer["permit"] for answer in json.loads(capsys.readouterr().out))
+    assert run(["policy", "replay", str(policy), "--data", str(tmp_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    permits = {record["row"] for record in said if record["verdict"] == "permit"}
+    denied = {record["protocol"] for record in said if record["verdict"] == "deny"}
+    assert (permits, denied) == ({"programming/2@CHG-7"}, {"s7comm"})
+
+
+def test_what_was_opened_by_an_earlier_otmon_does_not_reach_back_either(tmp_path: Path) -> None:
+    detail = {"by": "A", "conduit": "programming", "ticket": "CHG-7", "from": f"{iso(START_NS)}.000000Z"}
+    ends = {"until": f"{iso(ENDS)}.000000Z"}
+    with SiteStore(tmp_path / "site.db", "works") as store:
+        for opened_ns in (OPENED, ENDS + NS):
+            store.audit({"action": "permit_opened", "detail": detail | ends, "message": "Opened.", "ts_ns": opened_ns})
+        first, late = store.permits()
+    assert (first.since_ns, first.until_ns) == (OPENED, ENDS)
+    assert not late.open(ENDS), "over before it was opened"
+    assert not late.open(ENDS + NS)
+
+
+def test_a_receipt_tells_of_one_ticket_that_was_opened_twice(
+    tmp_path: Path, policy: Path, machine: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def then(second: float) -> None:
+        if second == 10:
+            opened(tmp_path, policy, "--until", iso(ENDS), "--note", "pump 3")
+        if second == 40:
+            permit(tmp_path, "close", "CHG-7", "--by", "B. Huber", "--note", "done early")
+        if second == 60:
+            opened(tmp_path, policy, "--until", iso(START_NS + 90 * NS))
+
+    # The same register before, inside, between and inside again; the same block inside and after.
+    frames = [*wrote(5, 1), *at(20, ("download", DOWN, OB1)), *wrote(30, 5, 6), *wrote(50, 9), *wrote(70, 11)]
+    frames += at(100, ("download", DOWN, OB1))
+    watched(tmp_path, frames, policy, 110, then, machine)
+    machine[0] = START_NS + 80 * NS
+    found = receipt(tmp_path, policy, capsys)
+    assert [(one["note"], one["closed_by"], one["closed_note"], one["open"]) for one in found["permits"]] == [
+        ("pump 3", "B. Huber", "done early", False),
+        (None, None, None, True),
+    ]
+    (write,) = [entry for entry in found["done"] if entry["protocol"] == "modbus"]
+    (point,) = found["points"]
+    assert (write["attempted"], point["times"], point["first_value"], point["last_value"]) == (3, 3, 5, 11)
+    for entry in (write, point):
+        assert entry["unit"] == 1
+        assert [entry[name] // NS - START_NS // NS for name in ("first_ts_ns", "last_ts_ns")] == [30, 70]
+    (block,) = found["blocks"]
+    assert block["last_ts_ns"] < START_NS + 21 * NS, "the second time was after the permit"
+    assert [(one["row"], one["functions"]) for one in found["not_done"]] == [("programming/1@CHG-7", ["plc_stop"])]
+    assert permit(tmp_path, "receipt", "CHG-7", "--policy", str(policy)) == 0
+    text = capsys.readouterr().out
+    for line in (
+        f"  programming: {said(12)} to {said(42)}, by A. Mayer (pump 3), closed by B. Huber (done early)",
+        f"  done {said(20)} to {said(70)}",
+        "  who: engineering station (10.0.2.30)",
+        "  on: 10.0.1.15, 10.0.1.20",
+    ):
+        assert line in text.splitlines()
+    assert "modbus unit 1 write_single_register holding_register 3, 3 times" in text
+    assert "1 times" not in text
+
+
+def said(second: int) -> str:
+    return iso(START_NS + second * NS).replace("T", " ") + "Z"
