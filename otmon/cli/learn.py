@@ -198,8 +198,8 @@ def _of_data(folder: Path) -> Input:
         doubted = {_conversation(alert) for alert in about if alert["operation"]["function"] == CONFLICT}
         count = LIVE_COUNT if results.health else 1
         source = f"the data of {safe_text(folder.resolve().name)}"
-        known = list(part.operations), _asked(part), doubted, {}
-        return Input(*known, source, count, results.name, results.watched)
+        operations = list(part.operations)
+        return Input(operations, _asked(part), doubted, {}, source, count, results.name, results.watched)
 
 
 def _conversation(alert: Mapping[str, Any]) -> "Conversation":

@@ -124,10 +124,10 @@ def _name_of(op: Mapping[str, Any]) -> str:
 
 
 def _key(op: Mapping[str, Any]) -> OperationKey:
+    sides = {name: op[name] for name in ("realm", "client", "server", "transport", "port", "initiated_by")}
+    what = {name: op[name] for name in ("protocol", "function_code", "function", "access")}
     unit = (op["link_source"], op["link_destination"]) if "link_source" in op else op["unit"]
-    target = None if op["target"] is None else Target(**op["target"])
-    what = (unit, op["function_code"], op["function"], op["access"], target, op["initiated_by"])
-    return OperationKey(*(op[name] for name in ("realm", "client", "server", "transport", "port", "protocol")), *what)
+    return OperationKey(**sides, **what, unit=unit, target=None if op["target"] is None else Target(**op["target"]))
 
 
 def _who(results: SiteDatabase, op: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -171,9 +171,9 @@ def _blocks(
             sides = {side: results.who(block.realm, record[side])["name"] for side in ("client", "server")}
             said = {name: record[name] for name in names} | {"changed": changed, "names": sides}
             # The same bytes may have been moved before, and again afterwards.
-            inside = [ts_ns for ts_ns in (block.first_ts_ns, block.last_ts_ns) if _within(ts_ns, ts_ns, windows)]
-            first_ts_ns, *_, last_ts_ns = *inside, *(inside or (block.first_ts_ns, block.last_ts_ns))
-            yield said | {"first_ts_ns": first_ts_ns, "last_ts_ns": last_ts_ns}
+            both = [block.first_ts_ns, block.last_ts_ns]
+            inside = [ts_ns for ts_ns in both if _within(ts_ns, ts_ns, windows)] or both
+            yield said | {"first_ts_ns": inside[0], "last_ts_ns": inside[-1]}
 
 
 def _outside(

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final, NamedTuple
 
 from otmon.limits import MAX_POLICY_CACHE
-from otmon.model import Op, OperationKey
+from otmon.model import Op, OperationKey, Target
 from otmon.policy.chatter import CHATTY, is_chatter
 from otmon.policy.effects import NOTHING, Effects
 from otmon.policy.nearest import Candidate, permit_text, rank, separation
@@ -251,6 +251,7 @@ class Policy:
         if op.access not in WRITING:
             return granted(row.id)
         # What is set under a ticket is in its receipt.
+        row = _under_ticket(row, cover.permits, op.target) if row.limited else row
         pair, inspect = None, row.window is not None and row.window.ticket is not None
         if op.target is None:
             return granted(row.id, inspect=inspect)
@@ -383,6 +384,15 @@ class Policy:
 def _permitted(row: Row) -> Row:
     window = row.window
     return row if window is None else row._replace(window=window._replace(needs_permit=False))
+
+
+def _under_ticket(row: Row, permits: Sequence[Permit], target: Target | None) -> Row:
+    """Of a write that a row permits with some values, the row of a ticket that permits it too."""
+    for permit in permits if row.window is None or row.window.ticket is None else ():
+        window = permit[0].window
+        if window is not None and window.ticket is not None and (target is None or covering([permit], target)):
+            return permit[0]
+    return row
 
 
 def _forbidden(row: Row) -> Verdict:

@@ -402,3 +402,31 @@ def test_a_receipt_tells_of_one_ticket_that_was_opened_twice(
 
 def said(second: int) -> str:
     return iso(START_NS + second * NS).replace("T", " ") + "Z"
+
+
+def test_a_write_that_only_the_ticket_permits_is_under_it(
+    tmp_path: Path, policy: Path, machine: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row permits the same write with other values, always."""
+    row = "{protocol: modbus, functions: [write_single_register], addresses: 0-9, values: 0-10}"
+    always = f"conduits:\n  - {{id: always, from: station, to: works, allow: [{row}]}}\n"
+    policy.write_text(POLICY.replace("conduits:\n", always))
+
+    def then(second: float) -> None:
+        if second == 10:
+            opened(tmp_path, policy, "--until", iso(START_NS + 40 * NS))
+
+    watched(tmp_path, [*wrote(5, 3), *wrote(20, 99), *wrote(50, 4), *wrote(55, 98)], policy, 60, then, machine)
+    (alert,) = alerts_of(tmp_path, "value")
+    assert alert["first_ts_ns"] >= START_NS + 55 * NS
+    machine[0] = START_NS + 60 * NS
+    found = receipt(tmp_path, policy, capsys)
+    (point,) = found["points"]
+    assert (point["first_value"], point["last_value"], point["times"]) == (99, 99, 1)
+    assert [(entry["row"], entry["attempted"]) for entry in found["done"]] == [("programming/2@CHG-7", 1)]
+    assert "programming/2@CHG-7" not in {one["row"] for one in found["not_done"]}
+
+
+def alerts_of(folder: Path, kind: str) -> list[dict[str, Any]]:
+    with SiteDatabase(folder / "site.db") as results:
+        return [alert for alert in results.alerts if alert["kind"] == kind]
