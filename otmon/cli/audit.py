@@ -80,7 +80,7 @@ def export(folder: Path) -> None:
             raise Stop(f"{folder}: {looked.wrong}", CHECK_FAILED)
         for entry in results.audit_log():
             emit(line(entry.record()).decode())
-    complain(f"{looked.entries:,} entries, head {looked.head}", "note")
+    complain(f"{looked.entries:,} {'entry' if looked.entries == 1 else 'entries'}, head {looked.head}", "note")
 
 
 @audit.command(

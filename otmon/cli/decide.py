@@ -82,6 +82,7 @@ def import_decisions(file: Path, folder: Path, key_file: Path) -> int:
     A sensor that runs takes them over itself, within seconds. Exit code 1: it has not yet.
     """
     from otmon.alerts.decisions import DecisionError, verify
+    from otmon.alerts.sentence import plural
 
     raw, key = _read(file, key_file)
     try:
@@ -90,12 +91,12 @@ def import_decisions(file: Path, folder: Path, key_file: Path) -> int:
     except DecisionError as error:
         raise Stop(f"{file}: {error}; nothing was taken over") from None
     if taken:
-        note(f"{len(signed.decisions):,} decisions taken over")
+        note(f"{plural(len(signed.decisions), 'decision')} taken over")
     return RAN if taken else CHECK_FAILED
 
 
 def hand_over(folder: Path, raw: bytes, signed: "Signed") -> bool:
-    """To the database, or to the sensor that holds it; False, and said: it has not taken them yet.
+    """To the database, or to the sensor that holds it; False, and said: it has not taken it yet.
 
     Raises DecisionError, and nothing was taken.
     """
@@ -123,7 +124,7 @@ def give(folder: Path, raw: bytes, digest: str, suffix: str, act: "Callable[[Sit
     except StoreError as error:
         raise Stop(str(error)) from None
     if not taken:
-        complain(f"the sensor of {folder} has not taken them over yet: they wait in its inbox", "warning")
+        complain(f"the sensor of {folder} has not taken it over yet: it waits in its inbox", "warning")
     return taken
 
 

@@ -49,10 +49,12 @@ def compile_policy(policy: Path, target: str, windows: bool, losses: bool, as_js
         emit_rich(lambda out: out.print(_table(rows)))
     else:
         emit(text)
+    from otmon.alerts.sentence import plural
+
     effects = [loss.effect for row in rows for loss in row.losses]
     exact = sum(not row.losses for row in rows)
     note(
-        f"{len(rows):,} rows, {exact:,} of them exact; losses: {effects.count('looser'):,} looser,"
+        f"{plural(len(rows), 'row')}, {exact:,} of them exact; losses: {effects.count('looser'):,} looser,"
         f" {effects.count('stricter'):,} stricter"
     )
     return RAN

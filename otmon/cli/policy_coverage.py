@@ -69,9 +69,11 @@ def _percent(record: dict[str, Any], level: str) -> str:
 
 
 def _summary(whole: dict[str, Any]) -> str:
+    from otmon.alerts.sentence import plural
+
     counts = whole["operations"]
     needed = sum(counts.values()) - counts["free"]
     if not needed:
         return "No operation needs a row: none touches a host in a monitored zone, or all are chatter.\n"
-    verb = "operation needs" if needed == 1 else "operations need"
-    return f"{needed:,} {verb} a row: {_percent(whole, 'address')} are held to their addresses.\n"
+    need, held = ("needs", "is held to its") if needed == 1 else ("need", "are held to their")
+    return f"{plural(needed, 'operation')} {need} a row: {_percent(whole, 'address')} {held} addresses.\n"

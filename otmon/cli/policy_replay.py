@@ -59,7 +59,7 @@ def replay(policy: Path, data: Path, against: Path | None, as_json: bool) -> int
     else:
         if changes:
             emit_rich(lambda out: out.print(_change_table(changes)))
-        emit(f"{sum(tally.operations for tally in changes.values()):,} of {new.operations:,} operations change.\n")
+        emit(_changed(sum(tally.operations for tally in changes.values()), new.operations))
     return RAN
 
 
@@ -98,16 +98,23 @@ def _row(name: str) -> str:
     return "no row needed (not monitored, or chatter)" if name == BY_ITSELF else name
 
 
+def _changed(number: int, operations: int) -> str:
+    from otmon.alerts.sentence import plural
+
+    return f"{number:,} of {plural(operations, 'operation')} change{'s' if number == 1 else ''}.\n"
+
+
 def _summary(found: "Replay") -> str:
-    denied = sum(tally.operations for tally in found.denied.values())
     from otmon.alerts.sentence import plural
     from otmon.policy.replay import BY_ITSELF
 
+    denied = sum(tally.operations for tally in found.denied.values())
     text = f"{plural(found.operations, 'operation')}: {denied:,} would have been denied.\n"
     if found.operations and not denied and set(found.permitted) == {BY_ITSELF}:
         text += "No row decided about any of them: the hosts are in no monitored zone, or all is chatter.\n"
     if found.valued:
-        text += f"{found.valued:,} were permitted by rows that limit values; values are not remembered.\n"
+        were = "was" if found.valued == 1 else "were"
+        text += f"{found.valued:,} {were} permitted by rows that limit values; values are not remembered.\n"
     return text
 
 

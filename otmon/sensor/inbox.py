@@ -15,6 +15,7 @@ from typing import Final
 
 from otmon.alerts import permits
 from otmon.alerts.decisions import MAX_BYTES, DecisionError, parse
+from otmon.alerts.sentence import plural
 from otmon.sensor.logs import say
 from otmon.store.errors import StoreFull, StoreGone
 from otmon.store.sensor import SiteStore
@@ -119,7 +120,7 @@ class Inbox:
             self._aside(name, inbox)
         else:
             what = "an order about permits was followed" if name.endswith(PERMIT) else ""
-            what = what or f"{number:,} decisions about alerts were taken over"
+            what = what or f"{plural(number, 'decision')} about alerts {'was' if number == 1 else 'were'} taken over"
             say(logging.INFO, "decisions", what, file=digest[:12])
             self._away(name, inbox)
 

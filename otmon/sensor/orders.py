@@ -35,7 +35,7 @@ class Change(NamedTuple):
     def lines(self) -> Iterator[str]:
         """For the log."""
         for word, found in (("newly permitted", self.permitted), ("newly denied", self.denied)):
-            yield f"{len(found):,} of the operations seen are {word} (limits of values are not compared)"
+            yield f"{word}: {len(found):,} of the operations seen (limits of values are not compared)"
             for record in found[:SHOWN]:
                 key = record.key
                 yield f"{word}: {key.client} -> {key.server} {key.protocol} {key.function}"

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from otmon.alerts.decisions import STATES, Decision, DecisionError, Signed
+from otmon.alerts.sentence import plural
 from otmon.store import audit
 from otmon.text import safe_text
 
@@ -62,7 +63,7 @@ def _entries(signed: Signed, now_ns: int) -> Iterator[dict[str, Any]]:
     if not signed.here:
         number = len(signed.decisions)
         detail = {"decisions": str(number), "file": signed.digest, "signed": moment(signed.signed)}
-        message = f"{number:,} signed decisions about alerts were taken over."
+        message = f"{plural(number, 'signed decision')} about alerts {'was' if number == 1 else 'were'} taken over."
         yield {"action": "decisions_imported", "detail": detail, "message": message, "ts_ns": now_ns}
     for decision in signed.decisions:
         yield audit_record(decision, now_ns, signed.digest)

@@ -230,7 +230,7 @@ def test_a_sensor_that_does_not_look_is_said(
     monkeypatch.setattr(decide, "WAIT_S", 0.3)
     file = signed(folder, key, capsys, decision())
     assert imported(file, folder, key) == 1
-    assert "has not taken them over yet" in capsys.readouterr().err
+    assert "has not taken it over yet" in capsys.readouterr().err
     Inbox(sensor).look()
     assert len(taken(folder)) == 1
 

@@ -247,5 +247,5 @@ def test_decisions_are_taken_over_as_the_owner(folder: Path) -> None:
     signed.write_text(otmon("alerts", "sign", plain, "--key-file", key).stdout)
     signed.chmod(0o600)
     done = otmon("alerts", "import", signed, folder, "--key-file", key)
-    assert (done.returncode, done.stderr) == (0, "otmon: note: 1 decisions taken over\n")
+    assert (done.returncode, done.stderr) == (0, "otmon: note: 1 decision taken over\n")
     assert set(owners(folder).values()) == {"nobody"}

@@ -10,6 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from otmon.cli import run
+from otmon.site.part import Part
+from otmon.site.site import Site
+from otmon.store.database import write_database
+from tests.policy.policy_kit import op, registers
+from tests.policy.test_policy_learn import record
 
 ROOT = Path(__file__).parents[2]
 PLANT = ROOT / "rules" / "plant.yaml"
@@ -220,6 +225,17 @@ def test_a_missing_choice_is_one_line(capsys):
     code, out, err = otmon(capsys, "compile", PLANT)
     wrong = "otmon: error: Missing option '--to'. Choose from: nftables, cisco-acl, suricata, zeek\n"
     assert (code, out, err) == (2, "", wrong)
+
+
+def test_one_is_told_as_one(capsys, edited, tmp_path):
+    key = op("10.0.2.11", "10.0.1.13", "modbus", "write_single_register", "write", target=registers(45))
+    write_database(tmp_path / "site.db", Site(Part(operations=[record(key)])), [])
+    out = otmon(capsys, "replay", PLANT, "--data", tmp_path)[1]
+    assert "\n1 operation: 0 would have been denied.\n1 was permitted by rows that limit values;" in out
+    edited.write_text(PLANT.read_text().replace("addresses: 40-49", "addresses: 40-44"))
+    assert "1 of 1 operation changes.\n" in otmon(capsys, "replay", edited, "--data", tmp_path, "--against", PLANT)[1]
+    out = otmon(capsys, "coverage", PLANT, "--data", tmp_path)[1]
+    assert out.endswith("1 operation needs a row: 100.0 % / 100.0 % is held to its addresses.\n")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from otmon.store import audit
 from otmon.store.database import SiteDatabase
 from otmon.store.sensor import SiteStore
 from tests.engine.test_transfers import DOWN, OB1, OTHER, UP, sha, story
-from tests.engine.world import START_NS, Frame
+from tests.engine.world import START_NS, Frame, write
 from tests.hostile.kit import Session
 from tests.sensor.deal import Clock, Deal
 
@@ -430,3 +430,29 @@ def test_a_write_that_only_the_ticket_permits_is_under_it(
 def alerts_of(folder: Path, kind: str) -> list[dict[str, Any]]:
     with SiteDatabase(folder / "site.db") as results:
         return [alert for alert in results.alerts if alert["kind"] == kind]
+
+
+def test_results_of_captures_are_not_judged_anew(
+    tmp_path: Path, policy: Path, machine: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was done then is told of a ticket in the policy."""
+    capture = write(tmp_path / "a.pcap", [*wrote(20, 5), *wrote(70, 6)])
+    results = tmp_path / "results"
+    assert run(["analyze", str(capture), "--policy", str(policy), "--out", str(results)]) == 0
+    assert len(alerts(results)) == 1
+    machine[0] = START_NS + 100 * NS
+    assert opened(results, policy, "--from", iso(START_NS), "--until", iso(ENDS)) == 0
+    err = capsys.readouterr().err
+    assert "--from is past" in err
+    assert "which no permit judges anew: write `during: {from: ..., until: ..., ticket: ...}`" in err
+    found = receipt(results, policy, capsys)
+    assert (found["done"], found["outside"]) == ([], [])
+    during = f"during: {{from: {iso(START_NS + 60 * NS)}, until: {iso(ENDS)}, ticket: CHG-8, approver: A. Mayer}}"
+    policy.write_text(POLICY.replace("during: {permit: required}", during))
+    assert run(["analyze", str(capture), "--policy", str(policy), "--out", str(results)]) == 0
+    assert len(alerts(results)) == 1
+    found = receipt(results, policy, capsys, "CHG-8")
+    assert [one["last_value"] for one in found["points"]] == [6]
+    assert [(entry["function"], entry["attempted"]) for entry in found["done"]] == [("write_single_register", 1)]
+    assert found["permits"][0]["from_ns"] == OPENED
+    assert found["outside"] == []
