@@ -25,25 +25,28 @@ def receipt_of(ticket: str, policy: Policy, results: SiteDatabase, now_ns: int) 
     """
     rules = [rule for rule in policy.conduits.rules if any(ticket_of(row.id) == ticket for row in rule.rows)]
     windows = dict.fromkeys(row.window for rule in rules for row in rule.rows if row.window is not None)
-    points = list(results.written_under(ticket))
+    written = list(results.written_under(ticket))
     # Of what sets something each message is looked at; of the rest is known what grew from one checkpoint to the next.
-    exact = {(point["row"], _name_of(point["operation"])): point["first_ts_ns"] for point in points}
+    exact = {(point["row"], _name_of(point["operation"])): point["first_ts_ns"] for point in written}
     done = [_done(entry, windows, exact, results) for entry in results.done_under(ticket)]
+    points = [_point(entry, policy, results) for entry in written]
     used = [entry for entry in done if entry["access"] != "connect"]
+    # What another row permits with other values is told of that row, but for the values that this ticket permits.
+    deeds = [*done, *points]
     return {
         "ticket": ticket,
         "site": results.name,
         "permits": [*_permits(ticket, rules, results, now_ns)],
-        "who": sorted({entry["client"]["address"] for entry in done}),
-        "controllers": sorted({entry["server"]["address"] for entry in used}),
-        "first_ts_ns": min((entry["first_ts_ns"] for entry in done), default=None),
-        "last_ts_ns": max((entry["last_ts_ns"] for entry in done), default=None),
+        "who": sorted({entry["client"]["address"] for entry in deeds}),
+        "controllers": sorted({entry["server"]["address"] for entry in (*used, *points)}),
+        "first_ts_ns": min((entry["first_ts_ns"] for entry in deeds), default=None),
+        "last_ts_ns": max((entry["last_ts_ns"] for entry in deeds), default=None),
         "done": done,
         "blocks": sorted(_blocks(rules, windows, policy, results), key=lambda block: block["first_ts_ns"]),
-        "points": [_point(entry, policy, results) for entry in points],
+        "points": points,
         "restarts": [entry for entry in used if _restarts(entry)],
         "outside": [*_outside(rules, windows, policy, results)],
-        "not_done": [*_not_done(rules, done)],
+        "not_done": [*_not_done(rules, deeds)],
     }
 
 
@@ -213,10 +216,11 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         opened = f", by {permit['by'] or 'nobody named'}{_noted(permit['note'])}"
         closed = f", closed by {permit['closed_by']}{_noted(permit['closed_note'])}" if permit["closed_by"] else ""
         yield f"  {permit['conduit']}: {begin} to {end}{opened}{closed}"
-    if found["done"]:
+    deeds = [*found["done"], *found["points"]]
+    if deeds:
         yield f"  done {_spell(found)}"
-        yield f"  who: {_all(found['done'], 'client')}"
-        yield f"  on: {_all([entry for entry in found['done'] if entry['access'] != 'connect'], 'server')}"
+        yield f"  who: {_all(deeds, 'client')}"
+        yield f"  on: {_all([entry for entry in deeds if entry.get('access') != 'connect'], 'server')}"
     for title, key, line in _SECTIONS:
         yield ""
         yield title

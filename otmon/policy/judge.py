@@ -18,10 +18,9 @@ from otmon.policy.permits import WorkPermit
 from otmon.policy.point_limits import exceeded
 from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
 from otmon.policy.tags import NO_TAGS, TagMap
-from otmon.policy.values import Permit, bounds, concerned, covering, known, limits, pieces
+from otmon.policy.values import Permit, bounds, covering, pieces
 from otmon.policy.verdict import SEVERITY, AlertKind, Verdict, granted
 from otmon.policy.windows import NEVER_NS, Window
-from otmon.policy.wording import values_text
 from otmon.policy.zones import OUTSIDE, Hosts, HostsIndex, Place, Realms, Sites
 
 PERMIT: Final = Verdict(True)
@@ -251,8 +250,7 @@ class Policy:
         if op.access not in WRITING:
             return granted(row.id)
         # What is set under a ticket is in its receipt.
-        row = _under_ticket(row, cover.permits, op.target) if row.limited else row
-        pair, inspect = None, row.window is not None and row.window.ticket is not None
+        pair, inspect = None, _under_ticket(row, cover.permits, op.target) is not None
         if op.target is None:
             return granted(row.id, inspect=inspect)
         if cover.limited:
@@ -285,19 +283,14 @@ class Policy:
         if not verdict.permit or not (verdict.inspect or verdict.bounds is not None):
             return verdict
         permits = self.cover(op, ts_ns).permits
-        for element, value in written:
-            if concerned(op, element):
-                for row, ranges in limits(permits, element.target):
-                    if not any(a <= value <= b for a, b in ranges):
-                        return _beyond(op, row, f"Row {row.title} allows {values_text(ranges)} there.")
-        if not known(op, written):
-            for row, ranges in limits(permits, op.target):
-                text = f"Row {row.title} allows {values_text(ranges)} there; what was written is no such number."
-                return _beyond(op, row, text)
         beyond = exceeded(op, permits, self.tags, written, effects, ts_ns)
-        if beyond is None:
+        if beyond is not None:
+            return _beyond(op, *beyond)
+        first = next(permit for permit in permits if permit[0].id == verdict.row)
+        other = _under_ticket(first[0], permits, op.target) if first[0].limited else None
+        if other is None or exceeded(op, [first], self.tags, written, effects, ts_ns) is None:
             return verdict
-        return _beyond(op, *beyond)
+        return granted(other.id, verdict.bounds, verdict.inspect)
 
     judge_reading = judge_values
     """Of what a stream says in another reading than the one that was decoded."""
@@ -386,13 +379,13 @@ def _permitted(row: Row) -> Row:
     return row if window is None else row._replace(window=window._replace(needs_permit=False))
 
 
-def _under_ticket(row: Row, permits: Sequence[Permit], target: Target | None) -> Row:
-    """Of a write that a row permits with some values, the row of a ticket that permits it too."""
-    for permit in permits if row.window is None or row.window.ticket is None else ():
+def _under_ticket(row: Row, permits: Sequence[Permit], target: Target | None) -> Row | None:
+    """The row itself if it holds under a ticket; beside one that limits values, a ticket's row that permits it too."""
+    for permit in ((row, None), *(permits if row.limited else ())):
         window = permit[0].window
         if window is not None and window.ticket is not None and (target is None or covering([permit], target)):
             return permit[0]
-    return row
+    return None
 
 
 def _forbidden(row: Row) -> Verdict:

@@ -9,7 +9,7 @@ from otmon.policy.fields import SECONDS
 from otmon.policy.intervals import overlaps
 from otmon.policy.rows import Row, part, span
 from otmon.policy.tags import Tag, TagMap, cell_bits
-from otmon.policy.values import Permit
+from otmon.policy.values import Permit, concerned, known, limits
 from otmon.policy.wording import values_text
 
 Written = Sequence[tuple[Op, float]]
@@ -29,7 +29,22 @@ class Beyond(NamedTuple):
 def exceeded(
     op: OperationKey, permits: Sequence[Permit], tags: TagMap, written: Written, effects: Effects, ts_ns: int
 ) -> Beyond | None:
-    """What of a permitted write no row permits of the points it touches; None: all is as rows allow it."""
+    """What no row permits of the values that a permitted write sets, or of the points it touches; None: all is."""
+    for element, value in written:
+        if concerned(op, element):
+            for row, ranges in limits(permits, element.target):
+                if not any(a <= value <= b for a, b in ranges):
+                    return Beyond(row, f"Row {row.title} allows {values_text(ranges)} there.")
+    if not known(op, written):
+        for row, ranges in limits(permits, op.target):
+            text = f"Row {row.title} allows {values_text(ranges)} there; what was written is no such number."
+            return Beyond(row, text)
+    return _of_points(op, permits, tags, written, effects, ts_ns)
+
+
+def _of_points(
+    op: OperationKey, permits: Sequence[Permit], tags: TagMap, written: Written, effects: Effects, ts_ns: int
+) -> Beyond | None:
     target = op.target
     pointed = [permit for permit in permits if permit[0].points is not None]
     if target is None or not pointed:

@@ -416,14 +416,15 @@ def test_a_write_that_only_the_ticket_permits_is_under_it(
         if second == 10:
             opened(tmp_path, policy, "--until", iso(START_NS + 40 * NS))
 
-    watched(tmp_path, [*wrote(5, 3), *wrote(20, 99), *wrote(50, 4), *wrote(55, 98)], policy, 60, then, machine)
+    watched(tmp_path, [*wrote(5, 3), *wrote(20, 99, 7), *wrote(50, 4), *wrote(55, 98)], policy, 60, then, machine)
     (alert,) = alerts_of(tmp_path, "value")
     assert alert["first_ts_ns"] >= START_NS + 55 * NS
     machine[0] = START_NS + 60 * NS
     found = receipt(tmp_path, policy, capsys)
     (point,) = found["points"]
     assert (point["first_value"], point["last_value"], point["times"]) == (99, 99, 1)
-    assert [(entry["row"], entry["attempted"]) for entry in found["done"]] == [("programming/2@CHG-7", 1)]
+    assert (found["who"], found["controllers"]) == (["10.0.2.30"], ["10.0.1.20"])
+    assert found["first_ts_ns"] == found["last_ts_ns"] == point["last_ts_ns"]
     assert "programming/2@CHG-7" not in {one["row"] for one in found["not_done"]}
 
 
