@@ -12,7 +12,8 @@ from otmon.cli.policy_diff import load
 
 if TYPE_CHECKING:
     from otmon.policy import Policy
-    from otmon.policy.edit import Asked, Edit
+    from otmon.policy.asked import Asked
+    from otmon.policy.edit import Edit
     from otmon.policy.why import Why
 
 MAX_TARGETS: Final = 8
@@ -69,7 +70,7 @@ def _moment(text: str, policy: "Policy") -> int:
 
 
 def _of_text(text: str, policy: "Policy", ts_ns: int | None) -> "list[Asked]":
-    from otmon.policy.edit import Asked
+    from otmon.policy.asked import Asked
     from otmon.policy.optext import parse_operation
     from otmon.policy.words import TextError
 
@@ -94,7 +95,8 @@ def _of_alert(name: str, data: Path, ts_ns: int | None, policy: "Policy") -> "li
 
 def _edit(path: Path, text: str, policy: "Policy", answers: "list[Why]") -> "Edit | None":
     """One edit of the file, which has this text, that permits all that is denied and that an edit can permit."""
-    from otmon.policy.edit import permits, smallest
+    from otmon.policy.asked import permits
+    from otmon.policy.edit import smallest
     from otmon.policy.load import load_bytes
 
     edit: Edit | None = None

@@ -11,7 +11,9 @@ from typing import Any, Final, NamedTuple
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from otmon.policy.alerted import asked as asked_of
-from otmon.policy.edit import Asked, Edit, appended, exact_conduit, exact_row, permits, same_ends
+from otmon.policy.asked import Asked, permits
+from otmon.policy.edit import Edit, appended, same_ends
+from otmon.policy.edit_rows import exact_conduit, exact_row
 from otmon.policy.errors import PolicyError
 from otmon.policy.expectations import PERMIT, SUFFIX, Result, load_suite, run
 from otmon.policy.functions import reason_not_learned

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from otmon.model import OperationKey, Target, Unit
-from otmon.policy.edit import Asked
+from otmon.policy.asked import Asked
 from otmon.policy.effects import Effect, Last
 from otmon.policy.models import PLAIN_PROTOCOLS
 from otmon.policy.tags import NO_TAGS, TagMap

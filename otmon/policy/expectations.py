@@ -5,7 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from otmon.policy.edit import Asked, permits
+from otmon.policy.asked import Asked, permits
 from otmon.policy.errors import Path, PolicyError, Problem, did_you_mean, quoted
 from otmon.policy.explain import explain, refuse_newer
 from otmon.policy.fields import Text

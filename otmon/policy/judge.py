@@ -16,7 +16,7 @@ from otmon.policy.effects import NOTHING, Effects
 from otmon.policy.nearest import Candidate, permit_text, rank, separation
 from otmon.policy.permits import WorkPermit
 from otmon.policy.point_limits import exceeded
-from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, permitted, touches
+from otmon.policy.rows import EVERY_PROTOCOL, WRITING, Row, fits, forbids, joins, opened, permitted, touches
 from otmon.policy.tags import NO_TAGS, TagMap
 from otmon.policy.values import Permit, bounds, covering, pieces
 from otmon.policy.verdict import SEVERITY, AlertKind, Verdict, granted
@@ -167,7 +167,7 @@ class Policy:
 
     def opened(self) -> "Policy":
         """The same policy with a permit for every row that needs one."""
-        return self._with([rule._replace(rows=tuple(map(_permitted, rule.rows))) for rule in self.conduits.rules])
+        return self._with([rule._replace(rows=tuple(map(opened, rule.rows))) for rule in self.conduits.rules])
 
     def _with(self, rules: list[Rule]) -> "Policy":
         return Policy(
@@ -372,11 +372,6 @@ class Policy:
                 for row in rule.rows:
                     if joins(row, op) == same:
                         yield Candidate(row, number in clients, number in servers, rule.from_text, rule.to_text)
-
-
-def _permitted(row: Row) -> Row:
-    window = row.window
-    return row if window is None else row._replace(window=window._replace(needs_permit=False))
 
 
 def _under_ticket(row: Row, permits: Sequence[Permit], target: Target | None) -> Row | None:

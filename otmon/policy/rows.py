@@ -155,6 +155,11 @@ def parts_of(limits: tuple[Limit, ...]) -> Parts:
     return {space: None if found is None else merge(found) for space, found in ranges.items()}
 
 
+def opened(row: Row) -> Row:
+    """The row as if it had every permit that it needs."""
+    return row if row.window is None else row._replace(window=row.window._replace(needs_permit=False))
+
+
 # --- matching --------------------------------------------------------------------------------------------------------
 def joins(row: Row, op: OperationKey) -> bool:
     """The row speaks of this protocol, or its connections are made by this `connect`."""

@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from otmon.model import OperationKey
+from otmon.policy.asked import Asked, effects_of, measured, permits
 from otmon.policy.axes import NONE, Axes, Side, link
-from otmon.policy.edit import Asked, effects_of, measured, permits
 from otmon.policy.functions import TRANSPORTS
 from otmon.policy.index import Index
 from otmon.policy.intervals import Intervals, contains_all, distance, size, without

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from otmon.policy.asked import Asked, measured, permits
 from otmon.policy.axes import Axes
 from otmon.policy.difference import difference
-from otmon.policy.edit import Asked, measured, permits, smallest
+from otmon.policy.edit import smallest
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_bytes, load_policy
 from otmon.policy.optext import operation_text, parse_operation

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from otmon.policy.edit import Asked, smallest
+from otmon.policy.asked import Asked
+from otmon.policy.edit import smallest
 from otmon.policy.errors import PolicyError
 from otmon.policy.functions import REASONS, reason_not_learned
 from otmon.policy.learn import blank, update

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from otmon.policy.asked import Asked, permits
 from otmon.policy.difference import difference
-from otmon.policy.edit import Asked, permits, smallest
+from otmon.policy.edit import smallest
 from otmon.policy.intervals import contains_all
 from otmon.policy.lint_rows import Lint
 from otmon.policy.load import load_bytes
