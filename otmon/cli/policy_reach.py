@@ -11,6 +11,7 @@ from otmon.cli.hunt import asset_names, read_pattern
 from otmon.cli.patience import patience
 from otmon.cli.policy_absent import names_of
 from otmon.cli.policy_diff import load
+from otmon.cli.unknown import unknown_line
 
 if TYPE_CHECKING:
     from otmon.policy import Policy
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from otmon.policy.replay import Tally
     from otmon.store.database import SiteDatabase
     from otmon.store.hunt import Found
+    from otmon.store.presence import Unknown
 
 MAX_LISTED: Final = 20
 """Of each list, for people; --json gives all."""
@@ -81,6 +83,7 @@ def _who(policy: "Policy", words: str, data: Path | None, as_json: bool) -> None
 
     names = names_of(policy)
     found: list[Found] = []
+    unknown: list[Unknown] = []
     levels: list[list[tuple[str, str]]] = []
     if data is None:
         pattern = read_pattern(words, {}, names)
@@ -89,6 +92,7 @@ def _who(policy: "Policy", words: str, data: Path | None, as_json: bool) -> None
             pattern = read_pattern(words, asset_names(results), names)
             for access in CHANGING if pattern.access is None and pattern.function is None else (pattern.access,):
                 found += results.hunt(_at(pattern)._replace(access=access))
+            unknown = results.unknown(_at(pattern))
             levels = seen_steps(_entered(results), {one.client for one in found})
     try:
         with patience("looking"):
@@ -98,9 +102,18 @@ def _who(policy: "Policy", words: str, data: Path | None, as_json: bool) -> None
         raise Stop(f"words: {error}") from None
     phrases = Phrases(joined.axes, policy)
     if as_json:
-        emit_json([*_reached_records(reached, phrases), *_observed_records(found, reached, levels)])
-    else:
-        emit("\n".join(_who_lines(words, reached, phrases, found if data else None, levels)) + "\n")
+        emit_json(
+            [
+                *_reached_records(reached, phrases),
+                *_observed_records(found, reached, levels),
+                *({"kind": "unknown", **one._asdict()} for one in unknown),
+            ]
+        )
+        return
+    lines = [*_who_lines(words, reached, phrases)]
+    if data is not None:
+        lines += [*_observed_lines(found, reached, levels), *(f"  unknown: {unknown_line(one)}" for one in unknown)]
+    emit("\n".join(lines) + "\n")
 
 
 def _at(pattern: "Pattern") -> "Pattern":
@@ -127,13 +140,7 @@ def _may(one: "Found", reached: "list[Reached]") -> bool:
     return any(covers(join.client, at, at) for found in reached for join in found.direct)
 
 
-def _who_lines(
-    words: str,
-    reached: "list[Reached]",
-    phrases: "Phrases",
-    found: "list[Found] | None",
-    levels: list[list[tuple[str, str]]],
-) -> Iterator[str]:
+def _who_lines(words: str, reached: "list[Reached]", phrases: "Phrases") -> Iterator[str]:
     from otmon.text import safe_text
 
     if not reached:
@@ -150,8 +157,6 @@ def _who_lines(
                 f"{phrases.when(step.join.side)})"
                 for step in level
             )
-    if found is not None:
-        yield from _observed_lines(found, reached, levels)
 
 
 def _observed_lines(
@@ -163,10 +168,14 @@ def _observed_lines(
 
     yield "Seen:" if found else "Seen: nobody."
     unlike = "; by the policy this client can do nothing of it"
+    alike: dict[tuple[str, ...], list[Found]] = {}
+    for one in found:
+        alike.setdefault((one.client, one.server, one.protocol, one.function), []).append(one)
     yield from _some(
-        f"  {safe_text(one.client)} -> {safe_text(one.server)}: {one.protocol} {safe_text(one.function)}, "
-        f"{plural(one.times, 'time')}, last {moment(one.last_ts_ns)}{'' if _may(one, reached) else unlike}"
-        for one in found
+        f"  {safe_text(client)} -> {safe_text(server)}: {protocol} {safe_text(function)}, "
+        f"{plural(sum(one.times for one in same), 'time')}, last {moment(max(one.last_ts_ns for one in same))}"
+        f"{'' if _may(same[0], reached) else unlike}"
+        for (client, server, protocol, function), same in alike.items()
     )
     for number, hosts in enumerate(levels, 1):
         yield f"Seen, over {number} other host{'' if number == 1 else 's'}:"

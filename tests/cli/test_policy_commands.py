@@ -73,6 +73,16 @@ def test_a_conduit_that_waits_for_a_permit_is_a_difference_and_is_counted_as_if_
     assert "stops: any but historian -> plc-2: s7comm plc_stop, with a permit" in out
 
 
+def test_reach_says_of_whom_nothing_is_known_and_each_seen_thing_once(capsys, data):
+    out = otmon(capsys, "reach", PLANT, "* -> 10.0.1.99 modbus", "--data", data)[1]
+    assert "unknown: server 10.0.1.99 was never seen" in out
+    record = json.loads(otmon(capsys, "reach", PLANT, "* -> 10.0.1.99 modbus", "--data", data, "--json")[1])[-1]
+    assert (record["kind"], record["asked"]) == ("unknown", "10.0.1.99")
+    out = otmon(capsys, "reach", PLANT, "* -> rtu-1 read", "--data", data)[1]
+    seen = [line.split(", ")[0] for line in out[out.index("Seen:") :].splitlines()[1:]]
+    assert len(seen) == len(set(seen)) > 0
+
+
 @pytest.mark.parametrize("command", [["diff"], ["replay", "--data", "nowhere", "--against"]])
 def test_errors_of_both_policies_are_told_together(capsys, tmp_path, command):
     for name in ("a.yaml", "b.yaml"):
