@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from otmon.model import OperationRecord
+from otmon.model import OperationKey, OperationRecord
 from otmon.site.assets import Places
 
 
@@ -20,10 +20,15 @@ class NotJudged(NamedTuple):
 def not_judged(policy: Places, operations: Iterable[OperationRecord]) -> NotJudged:
     """Count it."""
     number = control = 0
+    watched: dict[tuple[str, ...], bool] = {}
+    """By realm, client and server: most operations are of few pairs."""
     hosts: set[str] = set()
     for record in operations:
         op = record.key
-        if not _judged(policy, record) and not policy.is_chatter(op):
+        known = watched.get(op[:3])
+        if known is None:
+            known = watched[op[:3]] = _watched(policy, op)
+        if not known and record.verdict != "deny" and not policy.is_chatter(op):
             number += 1
             control += op.access != "connect"
             hosts.update((op.client, op.server))
@@ -32,12 +37,11 @@ def not_judged(policy: Places, operations: Iterable[OperationRecord]) -> NotJudg
 
 def nothing_judged(policy: Places, operations: Iterable[OperationRecord]) -> NotJudged | None:
     """The same if that is all there is but chatter, and not nothing; else None, and no more is read than shows it."""
-    if any(_judged(policy, record) for record in operations):
+    if any(record.verdict == "deny" or _watched(policy, record.key) for record in operations):
         return None
     found = not_judged(policy, operations)
     return found if found.operations else None
 
 
-def _judged(policy: Places, record: OperationRecord) -> bool:
-    op = record.key
-    return policy.monitored(op.realm, op.client) or policy.monitored(op.realm, op.server) or record.verdict == "deny"
+def _watched(policy: Places, op: OperationKey) -> bool:
+    return policy.monitored(op.realm, op.client) or policy.monitored(op.realm, op.server)
