@@ -108,6 +108,8 @@ def _text(told: "list[Entry]") -> list[str]:
 
 
 def _entry(entry: "Entry", sign: str) -> list[str]:
+    from otmon.alerts.sentence import plural
+
     notes = []
     if entry.never is not None:
         notes.append(f"{'no longer forbidden' if entry.change.allowed else 'forbidden'} by {entry.never}")
@@ -117,7 +119,7 @@ def _entry(entry: "Entry", sign: str) -> list[str]:
         notes.append("in part: other rows, chatter or open hosts stay as they are")
     if entry.seen is not None:
         operations, times = entry.seen
-        notes.append(f"seen: {operations:,} operation{'' if operations == 1 else 's'}, {times:,} times")
+        notes.append(f"seen: {plural(operations, 'operation')}, {plural(times, 'time')}")
     sentences = list(entry.sentences())
     lines = [f"{sign} {entry.cause}{' (' + '; '.join(notes) + ')' if notes else ''}"]
     lines += [f"    {sentence}" for sentence in sentences[:MAX_SENTENCES]]

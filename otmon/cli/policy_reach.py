@@ -148,13 +148,15 @@ def _who_lines(words: str, reached: "list[Reached]", phrases: "Phrases") -> Iter
     for one in reached:
         where = f" in realm {one.realm}" if one.realm else ""
         yield f"By the policy{where}, directly:"
-        yield from _some(f"  {join.row or 'not monitored'}: {phrases.sentence(join.side)}" for join in one.direct)
+        yield from _some(
+            f"  {join.row or 'not monitored'}: {phrases.sentence(join.side, join.window)}" for join in one.direct
+        )
         for number, level in enumerate(one.steps, 1):
             yield f"By the policy{where}, over {number} other host{'' if number == 1 else 's'}:"
             yield from _some(
                 f"  {phrases.hosts(step.hosts)} through {phrases.hosts(step.over)}"
                 f" ({step.join.row or 'not monitored'}: {phrases.functions(step.join.side.function)}"
-                f"{phrases.when(step.join.side)})"
+                f"{phrases.when(step.join.side, step.join.window)})"
                 for step in level
             )
 
@@ -193,12 +195,12 @@ def _reached_records(reached: "list[Reached]", phrases: "Phrases") -> Iterator[d
     for one in reached:
         for join in one.direct:
             ways = {"realm": one.realm or None, "conduit": join.conduit, "row": join.row}
-            yield {"kind": "direct", "hosts_between": 0, **ways, **phrases.record(join.side)}
+            yield {"kind": "direct", "hosts_between": 0, **ways, **phrases.record(join.side, join.window)}
         for number, level in enumerate(one.steps, 1):
             for step in level:
                 ways = {"realm": one.realm or None, "conduit": step.join.conduit, "row": step.join.row}
                 who = {"from": phrases.hosts(step.hosts), "through": phrases.hosts(step.over)}
-                when = phrases.record(step.join.side).get("when")
+                when = phrases.record(step.join.side, step.join.window).get("when")
                 yield {"kind": "step", "hosts_between": number, **ways, **who, "when": when}
 
 

@@ -9,6 +9,7 @@ from otmon.policy.difference import Change, Difference
 from otmon.policy.index import Index
 from otmon.policy.phrases import Phrases
 from otmon.policy.replay import Groups, Replay, Sightings
+from otmon.policy.windows import Window
 
 CAUSES = {"free": "hosts that are not monitored", "chatter": "broadcast and discovery (chatter)"}
 
@@ -33,9 +34,13 @@ class Entry:
         """The row that forbids it, in the policy that does not."""
         return self.change.never.row.id if self.change.never is not None and self.change.never.row else None
 
+    @property
+    def _window(self) -> Window | None:
+        return self.change.cause.row.window if self.change.cause.row is not None else None
+
     def sentences(self) -> Iterator[str]:
         """One for each box."""
-        yield from map(self._phrases.sentence, self.change.boxes)
+        yield from (self._phrases.sentence(side, self._window) for side in self.change.boxes)
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
@@ -46,7 +51,7 @@ class Entry:
             "never": self.never,
             "implied": self.change.implied,
             "exact": not self.change.partly,
-            "operations": [self._phrases.record(side) for side in self.change.boxes],
+            "operations": [self._phrases.record(side, self._window) for side in self.change.boxes],
         }
         if self.seen is not None:
             out["seen"] = dict(zip(("operations", "times"), self.seen, strict=True))

@@ -43,8 +43,8 @@ class Phrases:
         inside = merge(pair for zone in sites.zones for pair in zone.hosts.ranges)
         self._names.setdefault(without(EVERYTHING, inside), OUTSIDE)
 
-    def record(self, side: Side) -> dict[str, Any]:
-        """Each axis that limits the box, in words."""
+    def record(self, side: Side, own: Window | None = None) -> dict[str, Any]:
+        """Each axis that limits the box, in words. `own`: the window of the row that it is of."""
         everything = self._axes.all
         out: dict[str, Any] = {"from": self.hosts(side.client), "to": self.hosts(side.server)}
         if side.realm != everything.realm:
@@ -62,12 +62,12 @@ class Phrases:
             if getattr(side, axis) != getattr(everything, axis):
                 out[noun] = self.values(getattr(side, axis), axis, {tag.units for tag in tags})
         if side.time != everything.time:
-            out["when"] = self.times(side.time)
+            out["when"] = self.times(side.time, own)
         return out
 
-    def sentence(self, side: Side) -> str:
+    def sentence(self, side: Side, own: Window | None = None) -> str:
         """`supervision -> control: modbus write_single_register, unit 1, addresses 40-49, values above 100`."""
-        found = self.record(side)
+        found = self.record(side, own)
         realm = f" in realm {found['realm']}" if "realm" in found else ""
         parts = [found["operations"]]
         parts += [f"{key} {found[key]}" for key in ("port", "master", "outstation", "unit") if key in found]
@@ -198,17 +198,18 @@ class Phrases:
             words.append(f"{'up to' if high % 2 == 0 else 'below'} {last:.15g}")
         return " and ".join(words) or "any"
 
-    def when(self, side: Side) -> str:
+    def when(self, side: Side, own: Window | None = None) -> str:
         """`, during sat 08:00-17:00`; nothing if at all times."""
-        return "" if side.time == self._axes.all.time else f", {self.times(side.time)}"
+        return "" if side.time == self._axes.all.time else f", {self.times(side.time, own)}"
 
-    def times(self, numbers: Intervals) -> str:
-        """By one window, or two; else by an example."""
+    def times(self, numbers: Intervals, own: Window | None = None) -> str:
+        """By one window, or two; else by an example. Of windows that are open at the same times `own` is named."""
         axes = self._axes
         situations = axes.situations
         now = set(_numbers(numbers))
         opened = {
-            window: {n for n, situation in enumerate(situations) if window in situation.open} for window in axes.windows
+            window: {n for n, situation in enumerate(situations) if window in situation.open}
+            for window in sorted(axes.windows, key=lambda window: window != own)
         }
         for window, when in opened.items():
             if when == now:

@@ -18,6 +18,7 @@ from otmon.policy.pattern import Hosts, Pattern
 from otmon.policy.permitted import Permit, permitted
 from otmon.policy.rows import DATA_SPACES
 from otmon.policy.space import Box, intersect, subtract_all
+from otmon.policy.windows import Window
 from otmon.protocols.modbus.tables import SPACES
 
 CHANGING: Final = ("write", "control", "program")
@@ -35,6 +36,8 @@ class Join(NamedTuple):
     server: Intervals
     side: Side
     """All of what is permitted."""
+    window: Window | None = None
+    """Of the row."""
 
 
 class Step(NamedTuple):
@@ -179,7 +182,7 @@ _OTHERS: Final = re.compile(r"g\d+\Z")
 def _join(permit: Permit, box: Box) -> Join:
     side = Side(*box)
     rule, row = permit.rule, permit.row
-    return Join(rule and rule.name, row and row.id, side.realm, side.client, side.server, side)
+    return Join(rule and rule.name, row and row.id, side.realm, side.client, side.server, side, row and row.window)
 
 
 def _hosts(hosts: Hosts) -> Intervals:

@@ -158,3 +158,19 @@ def test_a_zone_that_is_no_longer_watched():
     old, new = policy(BASE), policy(BASE.replace("panels: {hosts", "panels: {monitored: false, hosts"))
     assert [line[:2] for line in told(old, new)] == [(True, "hosts that are not monitored")]
     assert "panels -> any but control: everything" in told(old, new)[0]
+
+
+def test_of_rows_that_end_on_one_day_each_is_told_with_its_own_ticket():
+    rows = "".join(
+        f"""
+      - id: accepted-{number}
+        from: panels
+        to: control
+        during: {{until: 2027-03-01, ticket: OT-{number}, approver: A. Mayer}}
+        allow: [{{protocol: modbus, functions: [write_single_coil], addresses: {number}}}]"""
+        for number in (1, 2)
+    )
+    assert [text.partition(", during ")[2] for *_, text in told(policy(BASE), policy(BASE + rows))] == [
+        "until 2027-03-01 (OT-1, A. Mayer)",
+        "until 2027-03-01 (OT-2, A. Mayer)",
+    ]
