@@ -8,6 +8,7 @@ from otmon.alerts.sentence import plural
 from otmon.model import OperationKey, Target
 from otmon.outputs.tables import moment, target_text
 from otmon.policy.judge import Policy, Rule
+from otmon.policy.models import PLAIN_PROTOCOLS
 from otmon.policy.permits import ticket_of
 from otmon.policy.rows import Row
 from otmon.policy.windows import Window
@@ -47,6 +48,7 @@ def receipt_of(ticket: str, policy: Policy, results: SiteDatabase, now_ns: int) 
         "restarts": [entry for entry in used if _restarts(entry)],
         "outside": [*_outside(rules, windows, policy, results)],
         "not_done": [*_not_done(rules, deeds)],
+        "not_counted": [*_not_counted(rules)],
     }
 
 
@@ -191,17 +193,30 @@ def _outside(
         yield {name: alert[name] for name in ("id", "severity", "kind", "title", "count", "first_ts_ns", "last_ts_ns")}
 
 
+def _rows(rules: Sequence[Rule]) -> Iterable[tuple[Row, Rule]]:
+    """Each once: a ticket under which a conduit was opened twice has its rows twice."""
+    return {row.id: (row, one) for one in rules for row in one.rows}.values()
+
+
 def _not_done(rules: Sequence[Rule], done: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Functions that a row names and nobody used; rows of which nothing was used."""
+    """Functions that a row names and nobody used; rows of which nothing was used. Not of plain connections."""
     used: dict[str, set[str]] = {}
     for entry in done:
         used.setdefault(entry["row"], set()).add(entry["function"])
-    # A ticket under which a conduit was opened twice has its rows twice.
-    for row, rule in {row.id: (row, one) for one in rules for row in one.rows}.values():
+    for row, rule in _rows(rules):
+        if row.protocol in PLAIN_PROTOCOLS:
+            continue
         missing = sorted((row.functions or frozenset()) - used.get(row.id, set()))
         if missing or row.id not in used:
             who = {"from": rule.from_text, "to": rule.to_text, "protocol": row.protocol}
             yield {"row": row.id, **who, "functions": missing}
+
+
+def _not_counted(rules: Sequence[Rule]) -> Iterator[dict[str, Any]]:
+    """Rows of plain connections: which row permitted one is not remembered."""
+    for row, rule in _rows(rules):
+        if row.protocol in PLAIN_PROTOCOLS:
+            yield {"row": row.id, "from": rule.from_text, "to": rule.to_text, "protocol": row.protocol}
 
 
 # --- for people ------------------------------------------------------------------------------------------------------
@@ -225,6 +240,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield title
         yield from [f"  {line(entry)}" for entry in found[key]] or ["  nothing"]
+    if found["not_counted"]:
+        yield ""
+        yield "Permitted, and not counted: plain connections"
+        yield from [f"  {_of_row(entry)}" for entry in found["not_counted"]]
 
 
 def _noted(words: str | None) -> str:
@@ -287,7 +306,11 @@ def _alert(entry: Mapping[str, Any]) -> str:
 
 def _missing(entry: Mapping[str, Any]) -> str:
     what = ", ".join(entry["functions"]) or "all of it"
-    return f"{entry['row']} ({entry['from']} -> {entry['to']}): {entry['protocol']} {what}"
+    return f"{_of_row(entry)} {what}"
+
+
+def _of_row(entry: Mapping[str, Any]) -> str:
+    return f"{entry['row']} ({entry['from']} -> {entry['to']}): {entry['protocol']}"
 
 
 _OUTCOMES: Final = {

@@ -457,3 +457,21 @@ def test_results_of_captures_are_not_judged_anew(
     assert [(entry["function"], entry["attempted"]) for entry in found["done"]] == [("write_single_register", 1)]
     assert found["permits"][0]["from_ns"] == OPENED
     assert found["outside"] == []
+
+
+def test_of_plain_connections_a_receipt_does_not_say_that_nobody_made_one(
+    tmp_path: Path, policy: Path, machine: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = "{protocol: tcp, ports: [80]}"
+    during = "during: {until: 2099-01-01, ticket: CHG-9, approver: A. Mayer}"
+    conduit = f"conduits:\n  - {{id: web, from: station, to: works, {during}, allow: [{row}]}}\n"
+    policy.write_text(POLICY.replace("conduits:\n", conduit))
+    capture = write(tmp_path / "a.pcap", wrote(20, 5))
+    results = tmp_path / "results"
+    assert run(["analyze", str(capture), "--policy", str(policy), "--out", str(results)]) == 0
+    found = receipt(results, policy, capsys, "CHG-9")
+    assert found["not_done"] == []
+    assert [one["row"] for one in found["not_counted"]] == ["web@CHG-9"]
+    assert permit(results, "receipt", "CHG-9", "--policy", str(policy)) == 0
+    text = capsys.readouterr().out
+    assert text.endswith("Permitted, and not counted: plain connections\n  web@CHG-9 (station -> works): tcp\n")
