@@ -206,7 +206,7 @@ class Explainer:
             axes = [
                 axis
                 for axis, ranges, asks in zip(Side._fields, side, box, strict=True)
-                if not contains_all(ranges, asks)
+                if not contains_all(ranges, asks) and (row.protocol == asked.key.protocol or axis not in _OF_PROTOCOL)
             ]
             lacks = tuple(self._lack(axis, side, row, asked) for axis in axes)
             window = row.window
@@ -235,6 +235,10 @@ class Explainer:
             number = {"master": master, "unit": unit, "port": key.port}[axis]
             beyond = None if number is None else distance(getattr(side, axis), number)
         return Lack(axis, allows, beyond)
+
+
+_OF_PROTOCOL: Final = frozenset({"master", "unit", "target", "value", "step", "rate"})
+"""What means something within one protocol alone: a connection has no unit, and a unit is no outstation."""
 
 
 def _brings(name: str | tuple[Intervals, Intervals], box: Side) -> bool:

@@ -254,3 +254,9 @@ def test_whatever_is_denied_and_not_forbidden_can_be_permitted_and_no_more_than_
                 assert all(
                     contains_all(box[1], side.client) and contains_all(box[2], side.server) for side in change.boxes
                 )
+
+
+def test_what_means_something_in_one_protocol_alone_is_not_told_of_another():
+    answer = ask("hmi-2 -> plc-3 udp 137")
+    assert [near.row.protocol for near in answer.near] == ["modbus"] * 3
+    assert {lack.axis for near in answer.near for lack in near.lacks} == {"function"}
