@@ -14,6 +14,7 @@ from otmon.model import OperationKey, OperationRecord
 from otmon.policy.intervals import Intervals, both
 from otmon.policy.learn_file import row_places
 from otmon.policy.propose import Place
+from otmon.policy.refuse import scanners
 
 ENOUGH_MASS: Final = 0.001
 """One message in a thousand may be of an operation that is not in the policy."""
@@ -137,7 +138,10 @@ _AWAITED: Final = (
 
 
 def todo(records: Sequence[OperationRecord], roles: Mapping[Place, set[str]], watched: Intervals) -> list[str]:
-    """What was not seen yet and will come, one line each; `watched`: when somebody watched, as ranges of ns."""
+    """What was not seen yet and will come, one line each; `watched`: when somebody watched, as ranges of ns.
+
+    What a host that was scanning does is not waited for, whatever it looks like.
+    """
     if not records:
         return ["nothing was seen yet"]
     out, whole = [], _length(watched)
@@ -150,7 +154,10 @@ def todo(records: Sequence[OperationRecord], roles: Mapping[Place, set[str]], wa
     asks: dict[Place, list[OperationKey]] = {}
     for record in records:
         asks.setdefault((record.key.realm, record.key.client), []).append(record.key)
+    scanning = scanners(records)
     for host, found in sorted(roles.items()):
+        if host in scanning:
+            continue
         for role, title, what, protocol, is_it in _AWAITED:
             mine = [key for key in asks.get(host, ()) if protocol in (None, key.protocol)]
             if role in found and mine and not any(map(is_it, mine)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from otmon.model import Target
+from otmon.model import Counts, Target
 from otmon.policy.learn import blank, update
 from otmon.policy.progress import estimate, is_complete, progress, todo
 from otmon.policy.propose import roles
@@ -110,3 +110,13 @@ def test_what_to_wait_for():
     upload = record(op("10.0.2.30", "10.0.1.11", "s7comm", "start_upload", "program"), 1, NOON, NOON + 8 * DAY)
     assert "upload" not in " ".join(todo([*seen, upload], roles([*seen, upload]), whole([*seen, upload])))
     assert todo([], {}, ()) == ["nothing was seen yet"]
+
+
+def test_nothing_is_awaited_of_a_host_that_was_scanning():
+    reads = [record(op("10.0.2.10", "10.0.1.11", target=registers(at)), 5, NOON, NOON + 10**9) for at in range(3)]
+    tried = [
+        record(op("10.0.2.10", "10.0.1.11", target=registers(at)), 1)._replace(counts=Counts(attempted=1, rejected=1))
+        for at in range(100, 120)
+    ]
+    assert "operator panel" in " ".join(todo(reads, roles(reads), whole(reads)))
+    assert "operator panel" not in " ".join(todo([*reads, *tried], roles(reads), whole(reads)))
