@@ -74,7 +74,8 @@ class Input(NamedTuple):
     type=click.Choice(["exact", "ranges", "functions"]),
     default="exact",
     show_default=True,
-    help="What a row permits besides what was seen: nothing; addresses close by; also functions of one access class.",
+    help="What a row permits besides what was seen: nothing, but writes of any value; addresses close by, and from "
+    "captures values within bounds; also functions of one access class.",
 )
 @click.option(
     "--min-count",
