@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from otmon.alerts.episodes import MANY, Episode
 from otmon.alerts.places import place
 from otmon.alerts.visibility import DOWNLOAD_BYTES, DOWNLOAD_RATIO
-from otmon.model import OperationKey, Outcome, Unit
+from otmon.model import OperationKey, Outcome, Target, Unit
 from otmon.text import safe_text
 
 MAX_TITLE_CHARS: Final = 800
@@ -204,7 +204,14 @@ def _place(episode: Episode) -> str:
         around = (t for t, _ in runs if t == asked or _within(asked, t))
         first = next(around, first)
     more = len(runs) - 1 + episode.other_targets
+    if episode.function == "scan":
+        # Ports are told one by one, though neighbours are joined.
+        more = sum(_size(run) for run, _ in runs if run != first) + episode.other_targets
     return place(first) + (f" and {more:,} more" if more else "")
+
+
+def _size(run: Target) -> int:
+    return 1 if run.start is None or run.end is None else run.end - run.start + 1
 
 
 def _within(asked: Any, run: Any) -> bool:

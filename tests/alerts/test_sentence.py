@@ -184,6 +184,13 @@ def test_a_scan_names_where_it_began_and_how_much_more() -> None:
     assert "wrote to holding registers 40001-40300 (PDU addresses 0-299) of PLC-3" in sentence(made, Site())
 
 
+def test_ports_of_a_scan_are_counted_one_by_one() -> None:
+    ports = [Target("port", n, n) for n in (7, *range(20, 30), *range(100, 200))]
+    made = episode(operation("tcp", "scan", "connect", target=ports[0]), targets=list(ports), rejected=1)
+    assert len(made.coalesced()) == 3
+    assert "port 7 and 110 more; 111 times" in sentence(made, Site())
+
+
 def test_mixed_outcomes_values_and_units() -> None:
     made = wrote(1.5)
     made.note(REGISTER_45, Counts(attempted=1, rejected=1), made.first_ts_ns, made.first_ts_ns, unit=9)
