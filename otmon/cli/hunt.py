@@ -158,7 +158,7 @@ def _tables(hosts: "list[HostRecord]", facts: "list[Fact]", found: "list[Found]"
         for one in found[:ROWS]:
             table.add_row(
                 *(cell(text) for text in (one.client, one.server, f"{one.protocol} {one.function}", _links(one))),
-                cell(_targets(one)),
+                cell(targets_text(one)),
                 *(number(one.times), number(one.accepted), cell(_denied(one))),
                 *(cell(moment(ts_ns)) for ts_ns in (one.first_ts_ns, one.last_ts_ns)),
             )
@@ -186,7 +186,8 @@ def _links(one: "Found") -> str:
     )
 
 
-def _targets(one: "Found") -> str:
+def targets_text(one: "Found") -> str:
+    """`coil 0-3`; with the number of operations, if they are more than one."""
     if one.space is None:
         return ""
     names = "" if one.first_name is None else f" {one.first_name}"

@@ -165,19 +165,17 @@ def _observed_lines(
     found: "list[Found]", reached: "list[Reached]", levels: list[list[tuple[str, str]]]
 ) -> Iterator[str]:
     from otmon.alerts.sentence import plural
+    from otmon.cli.hunt import targets_text
     from otmon.outputs.tables import moment
     from otmon.text import safe_text
 
     yield "Seen:" if found else "Seen: nobody."
     unlike = "; by the policy this client can do nothing of it"
-    alike: dict[tuple[str, ...], list[Found]] = {}
-    for one in found:
-        alike.setdefault((one.client, one.server, one.protocol, one.function), []).append(one)
     yield from _some(
-        f"  {safe_text(client)} -> {safe_text(server)}: {protocol} {safe_text(function)}, "
-        f"{plural(sum(one.times for one in same), 'time')}, last {moment(max(one.last_ts_ns for one in same))}"
-        f"{'' if _may(same[0], reached) else unlike}"
-        for (client, server, protocol, function), same in alike.items()
+        f"  {safe_text(one.client)} -> {safe_text(one.server)}: "
+        f"{safe_text(' '.join(filter(None, (one.protocol, one.function, targets_text(one)))))}, "
+        f"{plural(one.times, 'time')}, last {moment(one.last_ts_ns)}{'' if _may(one, reached) else unlike}"
+        for one in found
     )
     for number, hosts in enumerate(levels, 1):
         yield f"Seen, over {number} other host{'' if number == 1 else 's'}:"
