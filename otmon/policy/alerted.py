@@ -11,7 +11,7 @@ from otmon.policy.models import PLAIN_PROTOCOLS
 from otmon.policy.tags import NO_TAGS, TagMap
 
 _WROTE: Final = re.compile(r" (?:wrote|set) (-?\d+(?:\.\d+)?) to ")
-"""The value of a value alert stands in its title alone."""
+"""The value of a value alert, and that of one write, stand in its title alone."""
 _NUMBER: Final = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
 
 
@@ -31,7 +31,7 @@ def asked(record: Mapping[str, Any], tags: TagMap = NO_TAGS) -> list[Asked]:
         *(op["function_code"], op["function"], op["access"], None),
         op["initiated_by"],
     )
-    wrote = _WROTE.search(record["title"]) if record["kind"] == "value" else None
+    wrote = _WROTE.search(record["title"]) if record["kind"] == "value" or record["count"] == 1 else None
     value = None if wrote is None else float(wrote[1])
     targets = [entry["target"] for entry in record["targets"]] or [None]
     keys = [_at(key, target) for target in targets]

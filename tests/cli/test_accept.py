@@ -281,3 +281,11 @@ def test_what_is_shown_of_a_policy_turns_no_text(plant: Path, capsys: pytest.Cap
         assert "\n@@ " in out
         assert not set("\u202e\u202c\u2066") & set(out)
         assert "\\u202e" in out or "\\u2066" in out
+
+
+def test_of_one_write_the_value_is_known_whatever_was_wrong_with_it(analysed: Path) -> None:
+    (record,) = (one for one in alerts(analysed / "out").values() if " wrote 77 to " in one["title"])
+    assert (record["kind"], record["count"]) == ("command", 1)
+    assert [one.value for one in asked(record)] == [77.0]
+    # The title of more writes has the first value, which need not be that of the others.
+    assert [one.value for one in asked(record | {"count": 2})] == [None]
