@@ -53,11 +53,13 @@ class Lack(NamedTuple):
     allows: str
     beyond: float | None
     """How far outside: addresses, units, ports, or value; None where that means nothing."""
+    noun: str
+    """As the protocol of the row calls the axis."""
 
     def text(self) -> str:
         """`value: allows 0-100, 800 beyond`."""
         far = "" if self.beyond is None else f", {self.beyond:,.15g} {'outside' if self.axis == 'target' else 'beyond'}"
-        return f"{NOUNS[self.axis]}: allows {'it only ' if self.axis == 'time' else ''}{self.allows}{far}"
+        return f"{self.noun}: allows {'it only ' if self.axis == 'time' else ''}{self.allows}{far}"
 
 
 class NearRow(NamedTuple):
@@ -233,8 +235,9 @@ class Explainer:
         elif axis in ("port", "master", "unit"):
             master, unit = link(key.unit)
             number = {"master": master, "unit": unit, "port": key.port}[axis]
-            beyond = None if number is None else distance(getattr(side, axis), number)
-        return Lack(axis, allows, beyond)
+            beyond = None if number in (None, NONE) else distance(getattr(side, axis), number)
+        noun = "outstation" if axis == "unit" and row.protocol == "dnp3" else NOUNS[axis]
+        return Lack(axis, allows, beyond, noun)
 
 
 _OF_PROTOCOL: Final = frozenset({"master", "unit", "target", "value", "step", "rate"})

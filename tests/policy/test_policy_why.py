@@ -260,3 +260,8 @@ def test_what_means_something_in_one_protocol_alone_is_not_told_of_another():
     answer = ask("hmi-2 -> plc-3 udp 137")
     assert [near.row.protocol for near in answer.near] == ["modbus"] * 3
     assert {lack.axis for near in answer.near for lack in near.lacks} == {"function"}
+
+
+def test_a_link_address_that_was_not_said_is_not_measured_and_an_outstation_is_no_unit():
+    lacks = [lack.text() for lack in ask("scada -> rtu-1 dnp3 cold_restart").near[0].lacks]
+    assert lacks[1:] == ["master: allows 1", "outstation: allows 10"]
