@@ -57,6 +57,7 @@ def check(file: Path, data: Path | None, as_json: bool, sarif_path: Path | None,
 
 @patience("checking")
 def _look(file: Path, data: Path | None) -> "Summary":
+    from otmon.policy import load_policy
     from otmon.policy.lint import look
     from otmon.policy.load import load_source
     from otmon.policy.reader import read_bytes
@@ -65,8 +66,9 @@ def _look(file: Path, data: Path | None) -> "Summary":
     source = load_source(read_bytes(str(file)), str(file))
     if data is None:
         return look(source)
-    usage = Usage(source.policy)
     with open_results(data) as results:
+        permits = results.permits()
+        usage = Usage(load_policy(file, permits) if permits else source.policy)
         usage.run(results.groups())
         usage.look_at(endpoint.address for asset in results.assets for endpoint in asset.endpoints)
     return look(source, usage)

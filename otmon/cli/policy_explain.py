@@ -39,6 +39,10 @@ def explain(policy: Path, what: str, data: Path | None, moment: str | None, as_j
     would permit it.
     """
     loaded = load(policy, data)
+    if data is not None:
+        # Where there are no results there are no permits either: that is no answer.
+        with open_results(data):
+            pass
     ts_ns = None if moment is None else _moment(moment, loaded)
     questions = _of_text(what, loaded, ts_ns) if data is None or "->" in what else _of_alert(what, data, ts_ns, loaded)
     from otmon.policy.why import Explainer

@@ -12,6 +12,7 @@ from otmon.policy.intervals import contains_all, covers, merge, overlap, overlap
 from otmon.policy.judge import Policy
 from otmon.policy.lint_rows import Lint
 from otmon.policy.load import Source, load_source
+from otmon.policy.permits import row_of
 from otmon.policy.reader import read_bytes
 from otmon.policy.usage import Usage, broad
 from otmon.policy.zones import OUTSIDE, Hosts, Zone
@@ -154,7 +155,7 @@ def _named(source: Source) -> Iterator[tuple[Path, str]]:
 def _used(source: Source, usage: Usage, report: Report) -> None:
     for rule in source.policy.conduits.rules:
         for row in rule.rows:
-            used = usage.rows.get(row.id)
+            used = usage.rows.get(row_of(row.id))
             at = source.rows[row.id]
             if used is None:
                 report("never-hit-row", at, f"Row {row.id} permits nothing that was ever seen.")

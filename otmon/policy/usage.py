@@ -14,6 +14,7 @@ from otmon.policy.functions import triples
 from otmon.policy.intervals import Intervals, both, merge, overlaps, without
 from otmon.policy.judge import Cover, Policy, Rule
 from otmon.policy.models import PLAIN_PROTOCOLS
+from otmon.policy.permits import row_of
 from otmon.policy.replay import Groups, Seen
 from otmon.policy.rows import DATA_SPACES, Row, Space, names_function, part, span, touches
 from otmon.policy.values import Permit, covering
@@ -93,6 +94,7 @@ class Usage:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self.rows: dict[str, Used] = {}
+        """By their ids as the file has them: what was done under a permit is done by the row that needs it."""
         self.hosts: set[int] = set()
         """Addresses seen, as numbers."""
 
@@ -123,7 +125,7 @@ class Usage:
             ranges = None if parts is None or target is None else part(parts, target)
             inside = target is None or ranges is None or (target.start is not None and overlaps(ranges, *span(target)))
             if inside and _ever(row.window, seen):
-                self.rows.setdefault(row.id, Used()).add(op, seen, ranges)
+                self.rows.setdefault(row_of(row.id), Used()).add(op, seen, ranges)
 
 
 def _is_named(row: Row, op: OperationKey) -> bool:

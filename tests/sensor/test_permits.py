@@ -475,3 +475,28 @@ def test_of_plain_connections_a_receipt_does_not_say_that_nobody_made_one(
     assert permit(results, "receipt", "CHG-9", "--policy", str(policy)) == 0
     text = capsys.readouterr().out
     assert text.endswith("Permitted, and not counted: plain connections\n  web@CHG-9 (station -> works): tcp\n")
+
+
+def test_a_row_that_was_used_under_a_permit_was_used(
+    tmp_path: Path, policy: Path, machine: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def then(second: float) -> None:
+        if second == 10:
+            opened(tmp_path, policy, "--until", iso(START_NS + 40 * NS))
+
+    watched(tmp_path, [*wrote(20, 5), *wrote(50, 6)], policy, 60, then, machine)
+    capsys.readouterr()
+    assert run(["policy", "check", str(policy), "--data", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    unused = {one["says"] for one in found if one["rule"] == "never-hit-row"}
+    assert "Row programming/1 permits nothing that was ever seen." in unused
+    assert "Row programming/2 permits nothing that was ever seen." not in unused
+
+
+def test_without_results_nothing_is_said_of_permits(
+    tmp_path: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = "station -> 10.0.1.20 modbus unit 1 write_single_register 3 = 5"
+    assert run(["policy", "explain", str(policy), asked, "--data", str(tmp_path / "mistyped")]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
