@@ -5,7 +5,7 @@ as it is; the rest becomes rows beside it. What learning permitted before is kep
 longer in the file was taken out by a person, and comes back for review only.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import reduce
 from typing import Any, Final, Literal, NamedTuple
 
@@ -101,13 +101,13 @@ def update(
     operation set. `memory`: what learning permitted before, as a policy.
     """
     everything = list(operations)
-    because = refusals(everything, min_count, asked or {}, doubted)
     records = _that_can_be_told(everything)
     before = None if memory is None else load_bytes(memory.encode(), f"{path} (what was learned)")
     memory = memory or MEMORY + blank(records).partition("\n")[2]
     text, memory = (_with_realms(file, path, records) for file in (text, memory))
     text, zones = _with_zones(text, path, everything)
     policy = load_bytes(text.encode(), path)
+    because = refusals(everything, min_count, asked or {}, doubted, _scanned(policy))
     late = REASONS["late"] if has_ended(text) else None
     wider = 0
     if values and mode != "exact" and not late:
@@ -142,6 +142,19 @@ def update(
     text = annotated(text, path, {name: _seen(found) for name, found in rows_of.items()}, source)
     rows = sum(len(conduit.rows) for conduit in new), sum(len(conduit.rows) for _, conduit in review)
     return Draft(text, memory, zones, len(new), *rows, policy, rows_of, wider)
+
+
+def _scanned(policy: Policy) -> Callable[[Place], bool]:
+    """Hosts of which something stands under `review` because they were scanning, until a person takes that out."""
+    rules = policy.review.rules
+    why = {REASONS["scan"], REASONS["scanner"]}
+    numbers = {number for number, rule in enumerate(rules) if any(row.note in why for row in rule.rows)}
+
+    def contains(host: Place) -> bool:
+        realm, address = host
+        return bool(numbers and numbers & policy.review.sides(realm, policy.sites.place(realm, address))[0])
+
+    return contains
 
 
 class _Sorted:

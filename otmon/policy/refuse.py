@@ -53,16 +53,19 @@ def refusals(
     min_count: int,
     asked: Mapping[Place, int],
     doubted: Collection[Conversation] = (),
+    scanned: Callable[[Place], bool] = lambda _: False,
 ) -> Callable[[OperationRecord], str | None]:
     """Says of one of these operations why learning does not permit it; None: it may.
 
     `asked`: when a device first asked for the time, ns. `doubted`: of whose bytes two readings were seen.
+    `scanned`: hosts that were scanning when something was learned before.
     """
     scanning = scanners(operations)
 
     def reason(record: OperationRecord) -> str | None:
         key: OperationKey = record.key
-        if (key.realm, key.client) in scanning and key.function != "scan":
+        client = key.realm, key.client
+        if (client in scanning or scanned(client)) and key.function != "scan":
             return REASONS["scanner"]
         asked_ns = asked.get((key.realm, key.server))
         why = reason_not_learned(key, asked_ns is not None and asked_ns <= record.first_ts_ns)

@@ -255,3 +255,15 @@ def test_day_by_day_all_is_permitted_that_is_not_for_review(monday, tuesday, mod
     assert all(policy.judge(key, NOON).permit for key in monday if first.judge(key, NOON).permit)
     assert learned(again.text, days[1], again.memory, source="tuesday.pcap", mode=mode).text == again.text
     assert learned(again.text, days[0], again.memory, mode=mode).text == again.text
+
+
+def test_a_host_that_was_scanning_is_remembered_until_a_person_takes_it_out():
+    """The next capture in which it does not scan is no pardon."""
+    scan = op(PANEL, PLC, "tcp", "scan", "connect")
+    before = learned(blank(MONDAY), [record(READ, 50), record(scan)])
+    write = WRITE._replace(client=PANEL)
+    again = learned(before.text, [record(READ, 50), record(write, 9)], before.memory, "tuesday.pcap")
+    verdict = judge(again.text, write)
+    assert (verdict.permit, verdict.review) == (False, REASONS["scanner"])
+    cleared = before.text[: before.text.index("review:")] + "review: []\n"
+    assert judge(learned(cleared, [record(write, 9)], before.memory, "tuesday.pcap").text, write).permit
