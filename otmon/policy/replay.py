@@ -323,5 +323,5 @@ def compare(old: Replay, new: Replay, groups: Groups) -> dict[Changed, Tally]:
 
 
 def worst(finding: Finding) -> tuple[int, Finding]:
-    """Sorts the worst first."""
-    return -SEVERITIES.index(finding.severity), finding
+    """Sorts the worst first; of those that are alike what has no row near."""
+    return -SEVERITIES.index(finding.severity), finding._replace(row=finding.row or "")

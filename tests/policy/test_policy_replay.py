@@ -11,7 +11,7 @@ from otmon.cli import run
 from otmon.model import Target
 from otmon.policy.judge import Policy
 from otmon.policy.load import load_bytes, load_policy
-from otmon.policy.replay import Outcome, Replay, Seen, compare
+from otmon.policy.replay import Finding, Outcome, Replay, Seen, compare, worst
 from otmon.policy.verdict import SEVERITIES
 from otmon.store.database import SiteDatabase
 from tests.policy.policy_kit import NOON, op, policy, registers, sightings
@@ -155,3 +155,9 @@ def result(replay):
     return replay.operations, [
         (name, t.example, t.why, t.operations, t.times, t.first_ts_ns, t.last_ts_ns) for name, t in tallies
     ]
+
+
+def test_findings_without_a_row_are_sorted_beside_those_with_one():
+    near = Finding("high", "segmentation", "c", False, "plant", "outside", "tcp", "connect")
+    none, worse = near._replace(row=None), near._replace(severity="critical")
+    assert sorted([near, none, worse], key=worst) == [worse, none, near]
