@@ -223,7 +223,10 @@ def receipt(ticket: str, folder: Path, policy_path: Path | None, as_json: bool) 
         policy = _with_permits(policy_path or policy_of(folder, results), results)
         found = receipt_of(ticket, policy, results, time.time_ns())
     if not found["permits"]:
-        raise Stop(f"{folder}: no permit under ticket {ticket}; `otmon permit list {folder}` shows them")
+        raise Stop(
+            f"{folder}: no permit under ticket {ticket}, and no row of the policy has it; "
+            f"`otmon permit list {folder}` shows those that were opened"
+        )
     if as_json:
         emit_json([found])
         return

@@ -227,7 +227,7 @@ def _cut(policy: "Policy", source: str, target: str, data: Path | None, as_json:
     if cut.conduits is None:
         text = "No conduit decides that: they share hosts, or hosts that are not monitored are the way."
     elif not cut.conduits:
-        text = f"They are separate: nothing leads from {source} to {target}."
+        text = f"By the policy they are separate: no row leads from {source} to {target}."
     else:
         word = "The fewest" if cut.smallest else "Few enough (fewer are not ruled out)"
         rules = {rule.name: rule for rule in policy.conduits.rules}
