@@ -165,7 +165,16 @@ def test_values_of_a_command() -> None:
     )
     assert (point["repeat"], point["on_ms"], point["off_ms"]) == (1, 500, 0)
     assert (point["status"], point["status_name"]) == (0, "success")
-    assert DNP3.written(message) == [(Op(5, "direct_operate", "control", (1, 10), Target("g12", 0, 0)), 1.0)]
+    assert DNP3.written(message) == [(Op(5, "direct_operate", "control", (1, 10), Target("g12", 0, 0)), 65.0)]
+
+
+def test_a_trip_is_another_value_than_a_close() -> None:
+    """A row that permits the one does not permit the other."""
+    raw = bytearray(request(5, crobs(0)))
+    at = raw.index(0x41)
+    raw[at] = 0x81
+    ((_, value),) = DNP3.written(decoded(bytes(raw)))
+    assert value == 0x81
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def identity(message: Message) -> Sequence[tuple[str, str, float]]:
 
 
 def written(message: Message) -> Sequence[tuple[Op, float]]:
-    """Each control (its operation: 3 is latch_on) and analog output that a request carries."""
+    """Each control (its control code as sent: 0x41 closes, 0x81 trips) and analog output that a request carries."""
     if message.kind != "request" or message.function_code not in COMMANDED:
         return ()
     pairs = []
@@ -195,7 +195,7 @@ def written(message: Message) -> Sequence[tuple[Op, float]]:
             index = point.get("index")
             target = Target(f"g{header['group']}", index, index)
             op = Op(message.function_code, message.function, message.access, message.unit, target)
-            value = point["control_code"] & 15 if "control_code" in point else point.get("value")
+            value = point.get("control_code", point.get("value"))
             if value is not None:
                 pairs.append((op, float(value)))
     return pairs
