@@ -1,17 +1,16 @@
 """What happened, in one sentence as an operator would say it."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from otmon.alerts.episodes import MANY, Episode
 from otmon.alerts.places import place
 from otmon.alerts.visibility import DOWNLOAD_BYTES, DOWNLOAD_RATIO
 from otmon.model import OperationKey, Outcome, Target, Unit
+from otmon.policy.wording import MAX_NAME_CHARS, host_text
 from otmon.text import safe_text
 
 MAX_TITLE_CHARS: Final = 800
-MAX_NAME_CHARS: Final = 64
 
 Who = Mapping[str, Any]
 """`{"realm", "address", "asset", "name", "zone", "roles"}` of an address."""
@@ -154,16 +153,8 @@ def identify(site: Names, realm: str, address: str) -> Who:
 
 def someone(who: Who) -> str:
     """`PLC-3 (10.0.1.13, control)`, or without a name `10.0.1.13 (control)`."""
-    return _someone(str(who["address"]), who.get("name"), who.get("zone"))
-
-
-@lru_cache(maxsize=4096)
-def _someone(*words: str | None) -> str:
-    address, name, zone = (safe_text(str(word), MAX_NAME_CHARS) if word else "" for word in words)
-    if address == MANY:
-        return "many addresses"
-    where = ", ".join(part for part in (address if name and name != address else "", zone) if part)
-    return f"{name or address} ({where})" if where else name or address
+    address = str(who["address"])
+    return "many addresses" if address == MANY else host_text(address, who.get("name"), who.get("zone"))
 
 
 def _unit(protocol: str, unit: Unit) -> str:

@@ -1,6 +1,7 @@
 """Targets, units and rows in the words of the people who run the plant."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from otmon.model import Target
@@ -11,9 +12,18 @@ from otmon.policy.rows import DATA_SPACES, Row
 from otmon.text import safe_text
 
 _T = TypeVar("_T")
+MAX_NAME_CHARS: Final = 64
 MAX_LISTED: Final = 6
 """Ranges or names in one sentence."""
 _S7_PLAIN: Final = ("DB", "DI")
+
+
+@lru_cache(maxsize=4096)
+def host_text(*words: str | None) -> str:
+    """Address, name, zone: `PLC-3 (10.0.1.13, control)`, or without a name `10.0.1.13 (control)`."""
+    address, name, zone = (safe_text(str(word), MAX_NAME_CHARS) if word else "" for word in words)
+    where = ", ".join(part for part in (address if name and name != address else "", zone) if part)
+    return f"{name or address} ({where})" if where else name or address
 
 
 def target_text(target: Target | None) -> str:

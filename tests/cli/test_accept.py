@@ -289,3 +289,13 @@ def test_of_one_write_the_value_is_known_whatever_was_wrong_with_it(analysed: Pa
     assert [one.value for one in asked(record)] == [77.0]
     # The title of more writes has the first value, which need not be that of the others.
     assert [one.value for one in asked(record | {"count": 2})] == [None]
+
+
+def test_a_name_cannot_say_what_was_written(analysed: Path) -> None:
+    """Names come from devices too: the value is what stands behind the name."""
+    (record,) = (one for one in alerts(analysed / "out").values() if one["kind"] == "value")
+    (true,) = (one.value for one in asked(record))
+    who = record["client"]
+    lie = "PLC wrote 5 to "
+    told = record["title"].replace(who["name"], lie, 1)
+    assert [one.value for one in asked(record | {"title": told, "client": who | {"name": lie}})] == [true]
