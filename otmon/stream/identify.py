@@ -65,7 +65,10 @@ class Identifier:
         """Whether what is held of a connection on a registered port is TLS, as far as it goes."""
         held = self._held[conn]
         midstream = bool(state.flows[held.segments[0].flow, c.F_BITS] & c.FLOW_MIDSTREAM)
-        return bool(state.conns[conn, c.C_PORT_HINT] >= 0) and _encrypted(state, held, midstream) >= PLAUSIBLE
+        if state.conns[conn, c.C_PORT_HINT] < 0:
+            return False
+        streams = [_streams(state, held, direction, every=midstream) for direction in (0, 1)]
+        return _encrypted(held, streams, midstream) >= PLAUSIBLE
 
     def connections(self) -> list[int]:
         """Connections that are still undecided."""
@@ -93,15 +96,19 @@ class Identifier:
         candidates: Sequence[int] = range(len(self._protocols))
         if segment.transport == c.TRANSPORT_UDP:
             candidates = [p for p in candidates if self._protocols[p].datagrams]
+        streams = [_streams(state, held, direction, every=midstream and hint >= 0) for direction in (0, 1)]
+        first = streams
+        if midstream and segment.transport == c.TRANSPORT_TCP:  # a later start is believed on a registered port alone
+            first = [found[:1] for found in streams]
         possible = framed = False
         for proto in sorted(candidates, key=lambda p: p != hint):
-            verdict, evidence = self._look(state, proto, held, proto == hint, midstream)
+            verdict, evidence = self._look(state, proto, held, streams if proto == hint else first, proto == hint)
             if verdict == SURE:
                 return proto, evidence
             # A server may obey what is framed wrongly: its answer tells.
             possible = possible or verdict > NOTHING or (proto == hint and (midstream or min(held.bytes) == 0))
             framed = framed or (proto == hint and verdict > NOTHING)
-        secure = _encrypted(state, held, midstream) if hint >= 0 and not framed else NOTHING
+        secure = _encrypted(held, streams, midstream) if hint >= 0 and not framed else NOTHING
         waits = max(held.bytes) < IDENTIFY_BYTES and len(held.segments) < MAX_HELD_SEGMENTS
         if secure == SURE or (secure == PLAUSIBLE and not waits):
             state.conns[conn, c.C_PORT_HINT] = hint | c.HINT_ENCRYPTED
@@ -109,18 +116,18 @@ class Identifier:
         if waits:
             return (c.PROTO_UNDECIDED if possible or secure else c.PROTO_NONE), None
         if framed:  # else tiny segments would be a way to pass unseen
-            first = held.segments[0]
-            return hint, first._replace(payload=_streams(state, held, first.flow & 1)[0])
+            opening = held.segments[0]
+            return hint, opening._replace(payload=streams[opening.flow & 1][0])
         return c.PROTO_NONE, None
 
     def _look(
-        self, state: Any, proto: int, held: _Held, registered: bool, midstream: bool
+        self, state: Any, proto: int, held: _Held, streams: list[list[Any]], registered: bool
     ) -> tuple[int, Segment | None]:
         """What the held bytes say of one protocol: how surely it is this one, and the unit that makes it sure."""
         exchanges: list[dict[tuple[int, int], Segment]] = [{}, {}]
         best, possible = NOTHING, True
         for direction in (0, 1):
-            for data in _streams(state, held, direction, every=registered and midstream):
+            for data in streams[direction]:
                 verdict, sure = self._walk(state, proto, held, direction, data, exchanges[direction], registered)
                 if verdict == SURE and registered:
                     return SURE, sure
@@ -166,7 +173,7 @@ class Identifier:
         return best, None
 
 
-def _encrypted(state: Any, held: _Held, midstream: bool) -> int:
+def _encrypted(held: _Held, streams: list[list[Any]], midstream: bool) -> int:
     """SURE if both directions begin with a TLS record, PLAUSIBLE if one does and the other says nothing, or PARTIAL.
 
     Of a connection captured from its middle on, a later segment may be the first to begin with a record.
@@ -174,9 +181,8 @@ def _encrypted(state: Any, held: _Held, midstream: bool) -> int:
     if held.segments[0].transport != c.TRANSPORT_TCP:
         return NOTHING
     found = []
-    for direction in (0, 1):
-        streams = [data for data in _streams(state, held, direction, every=midstream) if len(data)]
-        levels = [tls_record(data, 0, len(data)) for data in streams]
+    for one_way in streams:
+        levels = [tls_record(data, 0, len(data)) for data in one_way if len(data)]
         if levels and not midstream and levels[0] == NOTHING:
             return NOTHING
         found.append(max(levels, default=NOTHING))
