@@ -2,11 +2,16 @@
 
 import random
 import secrets
+import struct
 import time
 
 from tests.fuzz.every import EVERY
 from tests.fuzz.frames import one
+from tests.fuzz.framing import DNP3, NAMES, bare, framed, named
+from tests.fuzz.framing import MOST_BYTES as MOST_FRAMED
+from tests.fuzz.mutate import OWN, elsewhere, ethernet, healed
 from tests.fuzz.pdus import CHECKS, MOST_BYTES, corpus, seeds, try_one
+from tests.protocols.dnp3_corpus import link_frame
 
 NEW_S = 25.0
 """Of each of the two: what is tried depends on how fast the machine is, what must hold does not."""
@@ -23,6 +28,31 @@ def test_everything_with_a_name() -> None:
     for name, made in EVERY.items():
         for pdu in made():
             CHECKS[name].check(pdu)
+
+
+def test_healing_mends_what_was_spoilt_and_nothing_else() -> None:
+    frames = [frame for path in OWN if path.name == "plant.pcap" for frame in ethernet(path)]
+    tcp = [
+        f for f in frames if f[12:15] == b"\x08\x00\x45" and f[23] == 6 and f[16:18] == (len(f) - 14).to_bytes(2, "big")
+    ]
+    assert len(tcp) > 100
+    for frame in tcp:
+        assert healed(frame) == frame
+        for mark in (1, 0xABCD, 0xFFFF):
+            assert healed(elsewhere(frame, mark, True)) == elsewhere(frame, mark, True)
+        wrong = frame[:16] + b"\1\2" + frame[18:24] + b"\5\6" + frame[26:50] + b"\7\x08" + frame[52:]
+        assert healed(wrong) == frame
+        spoilt = frame[:-1] + bytes([frame[-1] ^ 1])
+        assert healed(spoilt)[:50] == frame[:50]
+        assert healed(spoilt)[50:52] != frame[50:52]
+
+
+def test_what_is_framed_anew_is_framed_as_its_protocol_does_it() -> None:
+    for pdu in named(DNP3):
+        assert framed(pdu, DNP3) == link_frame(pdu[8:258], pdu[3], *struct.unpack("<HH", pdu[4:8]))
+    for port in NAMES:
+        for pdu in named(port):
+            assert bare(framed(pdu, port), port)[8:] == pdu[8 : MOST_FRAMED[port]]
 
 
 def test_new_frames() -> None:
