@@ -31,6 +31,7 @@ from otmon.wire.contract import (
     STATUS_REJECTED,
 )
 from tests.protocols.s7_streams import any_item, cotp, key, s7, words
+from tests.protocols.test_s7comm_fuzz import check
 
 
 def decode(pdu: bytes, from_client: bool = True, request: bytes | None = None) -> Message:
@@ -355,3 +356,23 @@ def test_malformed(pdu: bytes) -> None:
     assert key(pdu)[1][OUT_EVIDENCE] == 0
     with pytest.raises(Malformed):
         decode(pdu)
+
+
+@pytest.mark.parametrize(
+    ("behind", "number", "flags"),
+    [
+        ("05000000", 5, ()),
+        ("810000000000", 128, ()),  # its last byte is a zero, as are those behind it
+        ("8100", 128, ()),
+        ("00000000", None, ()),
+        ("05000600", None, ("trailing_bytes",)),
+        ("81", None, ("trailing_bytes",)),
+    ],
+)
+def test_the_number_behind_a_plus_message_ends_where_it_says(behind: str, number: int | None, flags: tuple) -> None:
+    content = bytes.fromhex("31 0000 05b3 0000 0001 0000034c 34" + behind)
+    pdu = b"\x02\xf0\x80\x72\x02" + len(content).to_bytes(2, "big") + content + b"\x72\x02\0\0"
+    message = check(pdu)
+    assert message is not None
+    assert message.flags == flags
+    assert message.body.get("integrity_id") == number

@@ -101,12 +101,15 @@ def _read(read: Any, content: bytes, body: dict[str, Any], flags: list[str]) -> 
         flags.append("structure_unknown" if body["last_fragment"] else "part_of_longer_message")
         body["unread"] = str(error)
         return
-    rest = Reader(reader.rest.rstrip(b"\0"))
-    if rest.data:
-        number = rest.vlq()
-        if rest.peek() >= 0:
+    rest = reader.rest
+    if any(rest):
+        try:
+            number = reader.vlq()  # its own last byte may be a zero
+        except Malformed:
+            number = None
+        if number is None or any(reader.rest):
             flags.append("trailing_bytes")
-            body["unread_bytes"] = reader.rest[:_MOST_UNREAD].hex()
+            body["unread_bytes"] = rest[:_MOST_UNREAD].hex()
         else:
             body["integrity_id"] = number
 
