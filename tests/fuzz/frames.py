@@ -8,6 +8,7 @@ import argparse
 import faulthandler
 import gc
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -34,6 +35,8 @@ from tests.policy.policy_kit import policy
 RUN_FRAMES = 20_000
 """Of one run of the engine, which begins with empty tables."""
 PATIENCE_S = 60
+MOST_BYTES = 4 << 30
+"""Of a process, else what never ends takes all memory before its time is over."""
 KEPT = Path("out/fuzz")
 WARM_TURNS = 6
 """Of 20 runs each in one process, until the policies' memory of addresses has been full once (MAX_POLICY_CACHE)."""
@@ -116,6 +119,7 @@ def one(seed: int, frames: int = RUN_FRAMES) -> Told:
 def several(seeds: range) -> tuple[Told, int, list[float]]:
     """Runs one after the other in this process: what they said in all, its id, how much memory was used after each."""
     gc.disable()  # as a command does
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     total, used = Told(0, 0, 0, 0), []
     for seed in seeds:
         total = Told(*map(sum, zip(total, one(seed), strict=True)))

@@ -4,7 +4,9 @@ import random
 import struct
 from functools import cache
 
+from otmon.protocols import PROTOCOLS
 from tests.fuzz.every import EVERY
+from tests.fuzz.pdus import corpus
 from tests.protocols.dnp3_corpus import crc
 
 MODBUS, S7, DNP3 = 502, 102, 20000
@@ -43,8 +45,10 @@ def framed(unit: bytes, port: int) -> bytes:
 
 @cache
 def named(port: int) -> list[bytes]:
-    """Bare units of everything that has a name."""
-    return list(EVERY[NAMES[port]]())
+    """Bare units of everything that has a name, and of what is kept in the corpus."""
+    name = NAMES[port]
+    kept = (data[2 + data[1] :] for data in corpus() if PROTOCOLS[(data[0] >> 1) % len(PROTOCOLS)].name == name)
+    return [*EVERY[name](), *(unit for unit in kept if len(unit) > 8)]
 
 
 def carried(frame: bytes, dice: random.Random) -> bytes:
