@@ -117,7 +117,7 @@ class Spoiler:
     Every second mutation is behind the headers, and in three windows of four two spoilt frames of three are healed:
     else what is spoilt would end at a checksum. Most of these are framed anew as well, else they would end at a length
     or at a check sum of DNP3. In the other windows no checksum is right, as of hosts that leave them to their network
-    card. Every second window is of the capture's own hosts, so that connections come again.
+    card. One window of ten is of the capture's own hosts, so that connections come again.
     """
 
     def __init__(self, captures: Sequence[Path], seed: int) -> None:
@@ -131,7 +131,7 @@ class Spoiler:
         dice = self._dice
         whole = dice.choice(self._captures)
         at, sound = dice.randrange(len(whole)), dice.randrange(4)
-        mark = 0 if sound and dice.randrange(3) else dice.randrange(1, 1 << 16)
+        mark = 0 if sound and dice.randrange(8) == 0 else dice.randrange(1, 1 << 16)
         size = dice.randrange(4, 25) if dice.randrange(40) else dice.randrange(100, 300)
         frames = [elsewhere(frame, mark, sound > 0) for frame in whole[at : at + size]]
         if dice.randrange(8) == 0:
