@@ -54,8 +54,8 @@ test-long: .venv/.tests
 fuzz: .venv/.tests
 	$(PIP) 'atheris>=3,<4'
 	$(BIN)/otmon warm
-	$(BIN)/python -m tests.fuzz.frames --frames 10000000
 	$(BIN)/python -m tests.fuzz.pdus --seconds 600
+	$(BIN)/python -m tests.fuzz.frames --frames 10000000
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.run

@@ -169,6 +169,20 @@ def element(code: int, kind: int, longest: int, value: bytes) -> bytes:
     return bytes([3 + len(value), code, kind, longest]) + value
 
 
+@pytest.mark.parametrize(("variation", "name"), [((87, 1), "data_set"), ((88, 1), "time_ms"), ((86, 3), "index")])
+@pytest.mark.parametrize("size", [8, 9, 120])
+def test_a_number_of_a_data_set_is_never_more_than_json_carries(
+    variation: tuple[int, int], name: str, size: int
+) -> None:
+    wide = b"\x1e" * (name == "index") + b"\xff" * size
+    raw = (b"" if name == "data_set" else b"\1\5") + bytes([len(wide)]) + wide + b"\1\1" * (name == "data_set")
+    pdu = response(sized(*variation, raw))
+    check(pdu)
+    point = first_point(decoded(pdu))
+    value = point["elements"][0][name] if name == "index" else point[name]
+    assert value == (2**64 - 1 if size == 8 else "ff" * min(size, 64))
+
+
 def test_data_sets() -> None:
     uuid = bytes(range(16))
     described = element(1, 0, 0, b"\5") + element(2, 0, 0, uuid) + element(4, 0, 0, b"pump") + element(5, 4, 4, b"rpm")

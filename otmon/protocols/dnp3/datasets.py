@@ -47,11 +47,16 @@ def _described(raw: bytes) -> dict[str, Any] | None:
     return None if elements is None else {"elements": elements}
 
 
-def _identified(raw: bytes) -> tuple[int, Iterator[bytes | None]] | None:
+def _unsigned(raw: bytes) -> Any:
+    """A number of as many octets as its length says; in hex beyond eight, which JSON cannot carry."""
+    return typed(2, raw)
+
+
+def _identified(raw: bytes) -> tuple[Any, Iterator[bytes | None]] | None:
     """The data set's number, and the elements behind it."""
     elements = lengthed(raw)
     number = next(elements, None)
-    return None if number is None else (int.from_bytes(number, "little"), elements)
+    return None if number is None else (_unsigned(number), elements)
 
 
 def _point_indexes(raw: bytes) -> dict[str, Any] | None:
@@ -63,7 +68,7 @@ def _point_indexes(raw: bytes) -> dict[str, Any] | None:
     for octets in head[1]:
         if not octets:
             return None
-        points.append({"group": octets[0], "index": int.from_bytes(octets[1:], "little")})
+        points.append({"group": octets[0], "index": _unsigned(octets[1:])})
     return {"data_set": head[0], "elements": points}
 
 
@@ -77,7 +82,7 @@ def _snapshot(raw: bytes) -> dict[str, Any] | None:
     if time is None or None in values:
         return None
     elements = [shown(octets) for octets in values if octets is not None]
-    return {"data_set": head[0], "time_ms": int.from_bytes(time, "little"), "elements": elements}
+    return {"data_set": head[0], "time_ms": _unsigned(time), "elements": elements}
 
 
 def _private(raw: bytes) -> dict[str, Any] | None:
