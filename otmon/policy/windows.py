@@ -1,6 +1,6 @@
 """Time windows of rows. Days and hours are those of a clock on the wall in the policy's time zone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
@@ -122,26 +122,54 @@ def situations(windows: Sequence[Window]) -> list[Situation]:
 
     Between the ends of windows all repeats itself by the week, apart from clock changes: a week from each is looked at.
     """
-    patterns: dict[Window, list[Window]] = {}
-    for window in dict.fromkeys(windows):
+    every = tuple(dict.fromkeys(windows))
+    patterns: dict[Window, int] = {}
+    for number, window in enumerate(every):
         pattern = Window(window.zone, window.days, window.hours, None, NEVER_NS, None)
-        patterns.setdefault(pattern, []).append(window)
+        patterns[pattern] = patterns.get(pattern, 0) | 1 << number
+    waiting = sum(1 << number for number, window in enumerate(every) if window.needs_permit)
     zones = {pattern.zone for pattern in patterns}
-    limits = {moment for window in windows for moment in (window.since_ns, window.until_ns)}
+    limits = {moment for window in every for moment in (window.since_ns, window.until_ns)}
     ends = sorted(limits - {NEVER_NS, -NEVER_NS})
     starts = [ends[0] - _YEAR_NS if ends else _ANY_YEAR_NS, *ends]
-    found: dict[frozenset[Window], int] = {}
+    found: dict[int, int] = {}
     for start, end in zip(starts, [*ends, starts[-1] + _YEAR_NS], strict=True):
         weeks = {start, max(start, end - _SEARCH_DAYS * _DAY_NS)}
         for zone in zones:
             weeks.update(_clock_changes(start // _SECOND_NS, min(start + _YEAR_NS, end) // _SECOND_NS, zone))
-        moments = {moment for week in weeks for pattern in patterns for moment in (week, *pattern.candidates(week))}
-        for moment in sorted(moment for moment in moments | {start} if start <= moment < end):
-            holding = (window for pattern, same in patterns.items() if pattern.open(moment) for window in same)
-            within = frozenset(window for window in holding if window.since_ns <= moment < window.until_ns)
-            found.setdefault(frozenset(window for window in within if not window.needs_permit), moment)
-            found.setdefault(within, moment)
-    return sorted((Situation(ts_ns, is_open) for is_open, ts_ns in found.items()), key=_ts_ns)
+        within = sum(1 << number for number, window in enumerate(every) if window.since_ns <= start < window.until_ns)
+        alive = {pattern: same & within for pattern, same in patterns.items() if same & within}
+        for week in sorted(weeks):
+            for moment, holding in _sets(alive, week, min(end, week + (_SEARCH_DAYS - 1) * _DAY_NS)):
+                found.setdefault(holding & ~waiting, moment)
+                found.setdefault(holding, moment)
+    return sorted((Situation(ts_ns, _chosen(every, holding)) for holding, ts_ns in found.items()), key=_ts_ns)
+
+
+def _sets(patterns: Mapping[Window, int], start: int, end: int) -> Iterator[tuple[int, int]]:
+    """(moment, what is open from then on) from `start` until before `end`, no more than eight days later.
+
+    Each pattern is asked at its own moments alone; what of it is open is a number with a bit for each window.
+    """
+    turns = [(start, same) for pattern, same in patterns.items() if pattern.open(start)]
+    for pattern, same in patterns.items():
+        before = pattern.open(start)
+        for moment in sorted({moment for moment in pattern.candidates(start) if start < moment < end}):
+            if pattern.open(moment) != before:
+                before = not before
+                turns.append((moment, same))
+    turns.sort()
+    holding = 0
+    for number, (moment, same) in enumerate(turns):
+        holding ^= same
+        if number + 1 == len(turns) or turns[number + 1][0] != moment:
+            yield moment, holding
+    if not turns or turns[0][0] != start:
+        yield start, 0
+
+
+def _chosen(windows: Sequence[Window], bits: int) -> frozenset[Window]:
+    return frozenset(window for number, window in enumerate(windows) if bits >> number & 1)
 
 
 def _ts_ns(situation: Situation) -> int:

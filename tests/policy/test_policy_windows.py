@@ -10,6 +10,7 @@ import pytest
 
 from otmon.policy.fields import DAYS
 from otmon.policy.load import load_bytes
+from otmon.policy.windows import Window, make_window, situations
 from tests.policy.policy_kit import connect
 
 MINUTE_NS = 60 * 10**9
@@ -166,3 +167,12 @@ def test_a_date_is_the_last_day_and_the_ticket_is_said():
     assert late.separation == "Permit CHG-1042 of row c0 ended 2026-12-01."
     night = policy.judge(op, noon - 8 * 60 * MINUTE_NS)
     assert night.separation == "Row c0 allows it in its window: 08:00-17:00 until 2026-12-01 (CHG-1042)."
+
+
+def test_each_window_is_asked_at_its_own_turns_alone(monkeypatch):
+    asked = []
+    could_open = Window.could_open
+    monkeypatch.setattr(Window, "could_open", lambda self, ts_ns: asked.append(self) or could_open(self, ts_ns))
+    made = [make_window(UTC, None, (number, number + 700), None, None) for number in range(60)]
+    assert len(situations(made)) == 2 * len(made)
+    assert max(asked.count(window) for window in made) < len(made)
