@@ -35,8 +35,8 @@ def _one_or_many(item: dict[str, Any]) -> tuple[BeforeValidator, WithJsonSchema]
 
 
 # --- ranges ----------------------------------------------------------------------------------------------------------
-_RANGE: Final = re.compile(r"\s*(\d{1,19})\s*(?:-|\.\.)\s*(\d{1,19})\s*\Z")
-_VALUES: Final = re.compile(r"\s*(-?\d{1,30}(?:\.\d{1,30})?)\s*(?:-|\.\.)\s*(-?\d{1,30}(?:\.\d{1,30})?)\s*\Z")
+_RANGE: Final = re.compile(r"\s*(\d{1,19})\s*(?:-|\.\.)\s*(\d{1,19})\s*\Z", re.ASCII)
+_VALUES: Final = re.compile(r"\s*(-?\d{1,30}(?:\.\d{1,30})?)\s*(?:-|\.\.)\s*(-?\d{1,30}(?:\.\d{1,30})?)\s*\Z", re.ASCII)
 
 
 def _range(value: Any) -> tuple[int, int]:
@@ -71,7 +71,7 @@ def _step(value: Any) -> float:
     raise wrong(f"{quoted(value)} is not a step", "write a number above 0, in the units of the point")
 
 
-_RATE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*/\s*(s|min|h)\Z")
+_RATE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*/\s*(s|min|h)\Z", re.ASCII)
 SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -151,7 +151,7 @@ Functions = Annotated[list[FunctionRef], *_one_or_many(_FUNCTION_SCHEMA)]
 # --- time ------------------------------------------------------------------------------------------------------------
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES: Final = 24 * 60
-_HOURS: Final = re.compile(r"(\d\d):(\d\d)\s*-\s*(\d\d):(\d\d)\Z")
+_HOURS: Final = re.compile(r"(\d\d):(\d\d)\s*-\s*(\d\d):(\d\d)\Z", re.ASCII)
 
 
 def _day(value: Any) -> int:
@@ -224,9 +224,9 @@ class Limit(NamedTuple):
     names: frozenset[str] | None = None
 
 
-_DB_ITEM: Final = re.compile(r"(DB|DI)(\d{1,5})(?:\.D[BI]([XBWD])(\d{1,7})(?:\.[0-7])?(?:-(\d{1,7}))?)?\Z")
-_AREA_ITEM: Final = re.compile(r"([MIQEAVLP])(?:([XBWD])?(\d{1,7})(?:\.[0-7])?(?:-(\d{1,7}))?)?\Z")
-_COUNTER_ITEM: Final = re.compile(r"([TC])(?:(\d{1,5})(?:-(\d{1,5}))?)?\Z")
+_DB_ITEM: Final = re.compile(r"(DB|DI)(\d{1,5})(?:\.D[BI]([XBWD])(\d{1,7})(?:\.[0-7])?(?:-(\d{1,7}))?)?\Z", re.ASCII)
+_AREA_ITEM: Final = re.compile(r"([MIQEAVLP])(?:([XBWD])?(\d{1,7})(?:\.[0-7])?(?:-(\d{1,7}))?)?\Z", re.ASCII)
+_COUNTER_ITEM: Final = re.compile(r"([TC])(?:(\d{1,5})(?:-(\d{1,5}))?)?\Z", re.ASCII)
 _WIDTH: Final = {"X": 1, "B": 1, "W": 2, "D": 4}
 _GERMAN: Final = {"E": "I", "A": "Q"}
 
@@ -250,7 +250,7 @@ def parse_item(value: Any) -> Limit:
     return Limit(space, ((low, high),))
 
 
-_OBJECT: Final = re.compile(r"g(\d{1,3})(?:\s+(\d{1,10})(?:\s*-\s*(\d{1,10}))?)?\Z")
+_OBJECT: Final = re.compile(r"g(\d{1,3})(?:\s+(\d{1,10})(?:\s*-\s*(\d{1,10}))?)?\Z", re.ASCII)
 
 
 def parse_object(value: Any) -> Limit:

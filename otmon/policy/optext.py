@@ -19,7 +19,7 @@ from otmon.text import safe_text
 
 FORM: Final = "write: CLIENT -> SERVER PROTOCOL [port N] [unit N] FUNCTION [TARGET] [= VALUE]"
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|->|=|(?:(?!->)[^\s=])+')
-_RANGE: Final = re.compile(r"(\d{1,19})(?:(?:-|\.\.)(\d{1,19}))?\Z")
+_RANGE: Final = re.compile(r"(\d{1,19})(?:(?:-|\.\.)(\d{1,19}))?\Z", re.ASCII)
 _PREFERRED: Final = ("write", "control", "read")
 """Of a function that has two halves, the one that is meant unless the text says so."""
 

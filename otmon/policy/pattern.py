@@ -26,10 +26,10 @@ MAX_NAMED: Final = 3
 EVERYBODY: Final = "any"
 """As policies write it."""
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|->|(?:(?!->)[^\s])+')
-_RANGE: Final = re.compile(r"(\d{1,18})(?:(?:-|\.\.)(\d{1,18}))?\Z")
+_RANGE: Final = re.compile(r"(\d{1,18})(?:(?:-|\.\.)(\d{1,18}))?\Z", re.ASCII)
 _HOSTS: Final = re.compile(r"[0-9a-fA-F*]+[.:][0-9a-fA-F.:/*]*\Z")
 _OF_ADDRESSES: Final = re.compile(r"[0-9a-fA-F.:*]+\Z")
-_GROUP: Final = re.compile(r"g\d{1,3}\Z")
+_GROUP: Final = re.compile(r"g\d{1,3}\Z", re.ASCII)
 _NUMBERS: Final = {"port": "ports", "unit": "units", "master": "masters", "outstation": "units"}
 _SPACES: Final = frozenset(
     {

@@ -19,11 +19,13 @@ COLUMNS: Final = (
 NEEDED: Final = ("point", "asset", "protocol", "address")
 DELIMITERS: Final = (",", ";", "\t")
 MAX_CELL: Final = 200
-_MODBUS: Final = re.compile(r"(?:(holding_register|input_register|coil|discrete_input)\s+)?(\d{1,5})(?:\.(\d{1,2}))?\Z")
-_DNP3: Final = re.compile(r"g(\d{1,3})\s+(\d{1,5})\Z")
-_S7_BIT: Final = re.compile(r"(?:DB\d{1,5}\.DBX|[MIQEA]X?)\d{1,7}\.([0-7])\Z")
+_MODBUS: Final = re.compile(
+    r"(?:(holding_register|input_register|coil|discrete_input)\s+)?(\d{1,5})(?:\.(\d{1,2}))?\Z", re.ASCII
+)
+_DNP3: Final = re.compile(r"g(\d{1,3})\s+(\d{1,5})\Z", re.ASCII)
+_S7_BIT: Final = re.compile(r"(?:DB\d{1,5}\.DBX|[MIQEA]X?)\d{1,7}\.([0-7])\Z", re.ASCII)
 _FORMULA: Final = ("=", "+", "-", "@")
-_DECIMAL: Final = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?([eE][-+]?\d{1,2})?\Z")
+_DECIMAL: Final = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?([eE][-+]?\d{1,2})?\Z", re.ASCII)
 
 
 class Cell(NamedTuple):

@@ -146,3 +146,22 @@ def test_numbers_that_no_packet_holds(row, wrong):
     with pytest.raises(PolicyError) as caught:
         policy(f"otmon: 1\nconduits: [{{id: x, from: any, to: any, allow: [{row}]}}]")
     assert wrong in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["addresses", "values", "units", "port", "functions", "hours"])
+def test_digits_of_other_scripts_are_no_numbers(key):
+    text = """
+        otmon: 1
+        timezone: UTC
+        zones:
+          control: {hosts: [10.0.1.0/24]}
+        conduits:
+          - id: a
+            from: control
+            to: control
+            during: {hours: 08:00-17:00}
+            allow: [{protocol: modbus, KEY: 0-1}]
+    """
+    plain, number = ("08:00-17:00", "٠٨:٠٠-١٧:٠٠") if key == "hours" else ("KEY: 0-1", f"{key}: ٠-١")
+    with pytest.raises(PolicyError, match=r"[٠-٩]"):
+        policy(text.replace(plain, number).replace("KEY", "addresses"))

@@ -255,3 +255,9 @@ def test_a_damaged_map_ends_in_points_or_in_problems(seed: int) -> None:
         value = tag.value(cells) if cell_bits(tag.space) else 1.5
         assert value is not None
         assert tag.measured(value).isprintable()
+
+
+@pytest.mark.parametrize("address", ["٤٠", "٤٠.١"])
+def test_digits_of_other_scripts_are_no_addresses(address):
+    (problem,) = problems(f"{HEAD}T1,plc-1,modbus,1,{address},uint16,,,,,\n")
+    assert "address" in problem
