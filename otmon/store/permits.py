@@ -70,7 +70,7 @@ def _entries(db: sqlite3.Connection) -> list[tuple[int, str, bytes]]:
 def _shut(permit: WorkPermit, number: int, entry: bytes) -> WorkPermit:
     """Closed when the entry was written; if that cannot be read, it was never open."""
     try:
-        at_ns = int(orjson.loads(entry)["ts_ns"])
+        at_ns = _written_ns(orjson.loads(entry))
     except (KeyError, ValueError, TypeError, AttributeError):
         at_ns = permit.since_ns
     if at_ns >= permit.until_ns:
@@ -79,12 +79,22 @@ def _shut(permit: WorkPermit, number: int, entry: bytes) -> WorkPermit:
     return permit._replace(until_ns=max(at_ns, permit.since_ns), closed_by=by)
 
 
+def _written_ns(record: dict[str, Any]) -> int:
+    """When the entry was written. Raises ValueError for what is no moment."""
+    at_ns = record["ts_ns"]
+    if not isinstance(at_ns, int) or abs(at_ns) >= 1 << 63:
+        raise ValueError(at_ns)
+    return at_ns
+
+
 def _followed(found: list[WorkPermit], record: dict[str, Any]) -> list[WorkPermit]:
     """The permits after one more entry."""
     detail = record["detail"]
+    if not all(isinstance(text, str) for text in detail.values()):
+        raise TypeError(detail)
     if record["action"] == "permit_opened":
         # What was judged before stays as it was judged, whatever was asked for.
-        since_ns, until_ns = max(moment_ns(detail["from"]), int(record["ts_ns"])), moment_ns(detail["until"])
+        since_ns, until_ns = max(moment_ns(detail["from"]), _written_ns(record)), moment_ns(detail["until"])
         who = detail["ticket"], detail["conduit"], detail["by"]
         return [*found, WorkPermit(*who, since_ns, max(since_ns, until_ns), None, detail.get("note", ""))]
     now_ns = moment_ns(detail["closed"])

@@ -68,3 +68,12 @@ def test_what_cannot_be_read_closes_all_before_it(
 def test_what_cannot_be_read_opens_nothing(path: Path) -> None:
     tampered(path, "UPDATE audit SET entry = json_remove(entry, '$.detail.until') WHERE n = 4")
     assert sorted(ends(path)) == ["T1", "T2"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["'$.ts_ns', 1e300", "'$.ts_ns', 9223372036854775808", "'$.detail.ticket', 5", "'$.detail.by', json('[1]')"],
+)
+def test_what_is_no_moment_or_no_text_opens_nothing(path: Path, change: str) -> None:
+    tampered(path, f"UPDATE audit SET entry = json_set(entry, {change}) WHERE n = 4")
+    assert sorted(ends(path)) == ["T1", "T2"]
