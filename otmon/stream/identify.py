@@ -120,6 +120,16 @@ class Identifier:
             return hint, opening._replace(payload=streams[opening.flow & 1][0])
         return c.PROTO_NONE, None
 
+    def begins(self, state: Any, proto: int, segments: list[Segment], flow: int) -> bool:
+        """A sure unit begins where these segments of a TCP stream do: however they are cut, none has to be looked for."""
+        if segments[0].transport != c.TRANSPORT_TCP:
+            return False
+        held = _Held(segments)
+        return any(
+            self._walk(state, proto, held, flow & 1, data, {}, True)[0] == SURE
+            for data in _streams(state, held, flow & 1)[:1]
+        )
+
     def _look(
         self, state: Any, proto: int, held: _Held, streams: list[list[Any]], registered: bool
     ) -> tuple[int, Segment | None]:

@@ -163,10 +163,11 @@ class SlowPath:
 
     def _keeps_alive(self, state: Any, s: Segment) -> bool:
         """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""
-        bits, expected = state.flows[s.flow, [c.F_BITS, c.F_SEQ]].tolist()
+        bits, expected, frames = state.flows[s.flow, [c.F_BITS, c.F_SEQ, c.F_FRAMES]].tolist()
         if s.length != 1 or bits & c.FLOW_PAYLOAD:
             return False
-        if bits & c.FLOW_MIDSTREAM and s.seq == expected:  # capture begins with it: no PDU begins with so little
+        # The capture begins with it: then it may be one. A second byte behind it is none, and was sent.
+        if bits & c.FLOW_MIDSTREAM and s.seq == expected and frames == 1:
             state.flows[s.flow, c.F_SEQ] = (s.seq + 1) & 0xFFFFFFFF
             return True
         return serial_diff(s.seq, expected) == -1
@@ -279,6 +280,9 @@ class SlowPath:
                 self._foreign(state, segment)
             return
         assert evidence is not None
+        for flow in (2 * conn, 2 * conn + 1):
+            if state.flows[flow, c.F_BITS] & c.FLOW_RESYNC_HOLE and self._identifier.begins(state, proto, held, flow):
+                state.flows[flow, c.F_BITS] &= ~c.FLOW_RESYNC_HOLE
         self._adopt(state, proto, evidence)
         self._deliver(state, held)
 
