@@ -142,11 +142,19 @@ def _iso(times: dict[str, int]) -> dict[str, str]:
     return {name: moment(ts_ns) for name, ts_ns in times.items()}
 
 
+def _one_line(**texts: str | None) -> None:
+    """Stop if one of them would be more than a line, or turn the text around it, where it is shown."""
+    for name, text in texts.items():
+        if text is not None and not text.isprintable():
+            raise Stop(f"{name}: {text!a} has characters that cannot be shown; write it in one line")
+
+
 def _order(folder: Path, order: str, ticket: str, by: str, now_ns: int, **more: str | None) -> int:
     from otmon.alerts.decisions import DecisionError
     from otmon.alerts.permits import parse, written
     from otmon.cli.owner import become_owner
 
+    _one_line(ticket=ticket, by=by, note=more.get("note"))
     become_owner(folder)
     try:
         with open_results(folder) as results:
@@ -219,6 +227,7 @@ def receipt(ticket: str, folder: Path, policy_path: Path | None, as_json: bool) 
     """
     from otmon.outputs.receipt import lines, receipt_of
 
+    _one_line(ticket=ticket)
     with open_results(folder) as results:
         policy = _with_permits(policy_path or policy_of(folder, results), results)
         found = receipt_of(ticket, policy, results, time.time_ns())

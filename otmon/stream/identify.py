@@ -121,7 +121,7 @@ class Identifier:
         return c.PROTO_NONE, None
 
     def begins(self, state: Any, proto: int, segments: list[Segment], flow: int) -> bool:
-        """A sure unit begins where these segments of a TCP stream do: however they are cut, none has to be looked for."""
+        """A sure unit begins where these segments of a TCP stream do: however they are cut, none must be looked for."""
         if segments[0].transport != c.TRANSPORT_TCP:
             return False
         held = _Held(segments)

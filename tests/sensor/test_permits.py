@@ -254,6 +254,8 @@ def test_a_restarted_sensor_knows_its_permits_from_the_first_frame(
         (("open", "programming", "--until", "2030-01-01T08:00+01:00"), "has a time zone of its own"),
         (("close", "CHG-9"), "no permit is open under ticket CHG-9"),
         (("receipt", "CHG-9"), "no permit under ticket CHG-9"),
+        (("close", "CHG\n9"), r"ticket: 'CHG\n9' has characters that cannot be shown; write it in one line"),
+        (("receipt", "CHG\u202e9"), r"ticket: 'CHG\u202e9' has characters that cannot be shown"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
