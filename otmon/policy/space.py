@@ -5,11 +5,15 @@ stands for, and how names, hosts, values and windows of time become whole number
 """
 
 from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Final
 
 from otmon.policy.intervals import Intervals, both, contains_all, covers, merge, without
 
 Box = tuple[Intervals, ...]
 Point = Sequence[int]
+_TRIED: Final = 6
+"""Points of a box, besides its first and its last."""
 
 
 def holds(box: Box, point: Point) -> bool:
@@ -76,6 +80,17 @@ def uncovered(box: Box, others: Sequence[Box], most: int | None = None) -> Box |
             return piece
         waiting += [(part, at + 1) for part in subtract(piece, others[at])]
     return None
+
+
+def covered(box: Box, others: Sequence[Box]) -> bool:
+    """Together the others contain the box. Some of its points are tried first: mostly one of them shows that not."""
+    ends = [[end for low, high in side for end in (low, high)] for side in box]
+    choose = Random(0)
+    tried: list[Point] = [[side[0] for side in ends], [side[-1] for side in ends]]
+    tried += [[choose.choice(side) for side in ends] for _ in range(_TRIED)]
+    if any(not any(holds(other, point) for other in others) for point in tried):
+        return False
+    return uncovered(box, others) is None
 
 
 def union(boxes: Iterable[Box]) -> list[Box]:

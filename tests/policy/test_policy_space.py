@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from otmon.policy.index import Index
 from otmon.policy.intervals import both, distance, merge, overlap, without
-from otmon.policy.space import contains, holds, intersect, subtract, subtract_all, uncovered, union
+from otmon.policy.space import contains, covered, holds, intersect, subtract, subtract_all, uncovered, union
 
 LAST = 4
 AXES = 3
@@ -60,6 +60,7 @@ def test_a_box_and_many(box, others):
     assert points(*rest) == expected
     assert sum(len(points(piece)) for piece in rest) == len(expected)
     piece = uncovered(box, others)
+    assert covered(box, others) == (piece is None)
     assert (piece is None) == (not expected)
     assert piece is None or points(piece) <= expected
     few = subtract_all(box, others, most=2)
