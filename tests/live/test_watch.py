@@ -37,9 +37,12 @@ pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=str(skip_reason()))
 
 @contextmanager
 def tcpdump(plant, path):
-    """Captures at the monitor's port while the block runs."""
+    """Captures at the monitor's port while the block runs: whole frames, none of which is longer than that.
+
+    With its own length, 256 KiB, its buffer holds some hundred frames, and what comes at once is dropped.
+    """
     process = plant.start(
-        "monitor", *f"tcpdump -i {MONITOR} -s 0 -B 65536 --immediate-mode -U -Z root -w".split(), str(path)
+        "monitor", *f"tcpdump -i {MONITOR} -s 4096 -B 65536 --immediate-mode -U -Z root -w".split(), str(path)
     )
     assert any("listening on" in line for line in process.stderr)
     yield
