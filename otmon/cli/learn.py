@@ -53,6 +53,8 @@ class Input(NamedTuple):
     """When somebody watched, ns."""
     damaged: Sequence[str] = ()
     interrupted: bool = False
+    captures: Sequence[str] = ()
+    """Their names, if they are several."""
 
 
 @click.command(
@@ -127,6 +129,7 @@ def learn(
         learned = update(
             *(text, output, found.operations),
             source=found.source,
+            captures=found.captures,
             mode=mode,
             min_count=min_count or found.min_count,
             asked=found.asked,
@@ -178,8 +181,8 @@ def _of_captures(paths: Sequence[str], realms: "Realms", mode: "Mode", jobs: int
             result = run_engine(paths, policy=policy, messages_path=None, jobs=jobs, progress=bar, notice=note)
     except CaptureError as error:
         raise Stop(str(error), DAMAGED) from None
-    names = [safe_text(Path(path).name) for path in paths[:NAMED]]
-    source = ", ".join(names) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+    names = [safe_text(Path(path).name) for path in paths]
+    source = ", ".join(names[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
     doubted = {e.key[1:5] for e in result.part.episodes if e.key.function == CONFLICT}
     damaged = [line for info in result.inputs if (line := damage(input_record(info))) is not None]
     return Input(
@@ -187,6 +190,7 @@ def _of_captures(paths: Sequence[str], realms: "Realms", mode: "Mode", jobs: int
         watched_in(result.inputs),
         damaged,
         result.interrupted,
+        names if len(names) > 1 else (),
     )
 
 

@@ -5,7 +5,7 @@ as it is; the rest becomes rows beside it. What learning permitted before is kep
 longer in the file was taken out by a person, and comes back for review only.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final, Literal, NamedTuple
 
@@ -93,12 +93,13 @@ def update(
     doubted: Collection[Conversation] = (),
     values: Mapping[OperationKey, Values | None] | None = None,
     memory: str | None = None,
+    captures: Sequence[str] = (),
 ) -> Draft:
     """The policy with rows for what it says nothing of yet. PolicyError: it cannot be used, or not added to.
 
     `min_count`: times that an operation must have gone well. `asked`: when a device first asked for the time.
     `doubted`: conversations of whose bytes two readings were seen. `values`: the least and the greatest that an
-    operation set. `memory`: what learning permitted before, as a policy.
+    operation set. `memory`: what learning permitted before, as a policy. `captures`: their names, if they are several.
     """
     everything = list(operations)
     records = _that_can_be_told(everything)
@@ -139,7 +140,7 @@ def update(
     text = added(text, path, "review", entries)
     policy = load_bytes(text.encode(), path) if review else policy
     rows_of = by_row(policy, records)
-    text = annotated(text, path, {name: _seen(found) for name, found in rows_of.items()}, source)
+    text = annotated(text, path, {name: _seen(found, captures) for name, found in rows_of.items()}, source)
     rows = sum(len(conduit.rows) for conduit in new), sum(len(conduit.rows) for _, conduit in review)
     return Draft(text, memory, zones, len(new), *rows, policy, rows_of, wider)
 
@@ -256,8 +257,14 @@ def by_row(policy: Policy, records: Iterable[OperationRecord]) -> dict[str, list
     return found
 
 
-def _seen(records: Iterable[OperationRecord]) -> Seen:
-    return reduce(Seen.plus, (Seen(r.counts.attempted, r.first_ts_ns, r.last_ts_ns) for r in records))
+def _seen(records: Iterable[OperationRecord], captures: Sequence[str]) -> Seen:
+    return reduce(
+        Seen.plus,
+        (
+            Seen(r.counts.attempted, r.first_ts_ns, r.last_ts_ns, captures[r.first_frame[0]] if captures else "")
+            for r in records
+        ),
+    )
 
 
 def _single(policy: Policy) -> dict[Place, str]:

@@ -9,7 +9,7 @@ from otmon.policy.learn_text import moment
 from otmon.policy.reader import Document, parse
 
 _NOTHING: Final = re.compile(r"([a-z]+:)\s*(?:\[\s*\]|\{\s*\}|~|null)?\s*(#.*)?\Z")
-_SEEN: Final = re.compile(r"\s*# seen [\d,]+ times?, \S+ to \S+, in (.*?)\s*\Z")
+_SEEN: Final = re.compile(r"\s*# seen [\d,]+ times?, \S+(?: \(.*?\))? to \S+, in (.*?)\s*\Z")
 _ENDED: Final = re.compile(r"^# Learning ended .*$", re.MULTILINE)
 
 
@@ -19,11 +19,14 @@ class Seen(NamedTuple):
     times: int
     first_ts_ns: int
     last_ts_ns: int
+    first_in: str = ""
+    """The capture that shows it first, of several."""
 
     def plus(self, other: "Seen") -> "Seen":
         """Both together."""
-        first, last = min(self.first_ts_ns, other.first_ts_ns), max(self.last_ts_ns, other.last_ts_ns)
-        return Seen(self.times + other.times, first, last)
+        first = min((self, other), key=lambda seen: seen.first_ts_ns)
+        last = max(self.last_ts_ns, other.last_ts_ns)
+        return first._replace(times=self.times + other.times, last_ts_ns=last)
 
 
 def added(text: str, path: str, key: str, lines: Iterable[str]) -> str:
@@ -115,11 +118,12 @@ def annotated(text: str, path: str, seen: Mapping[str, Seen], source: str) -> st
         if at:
             keys.setdefault(at[:-1], []).append(line - 1)
     rows = [(document.places[at][0] - 1, at, seen[name]) for name, at in places.items() if name in seen]
-    for first, at, (times, first_ts_ns, last_ts_ns) in sorted(rows, reverse=True):
+    for first, at, (times, first_ts_ns, last_ts_ns, first_in) in sorted(rows, reverse=True):
         indent = _indent(lines[first])
         if not lines[first].lstrip().startswith("- "):
             continue  # a list in one line: there is no place for a comment
-        span = f"{moment(first_ts_ns)} to {moment(last_ts_ns)}"
+        where = f" ({first_in})" if first_in else ""
+        span = f"{moment(first_ts_ns)}{where} to {moment(last_ts_ns)}"
         comment = " " * (indent + 2) + f"# seen {times:,} time{'' if times == 1 else 's'}, {span}, in {source}"
         end = _end(lines, first, indent)
         known = [(n, match[1]) for n in range(first + 1, end) if (match := _SEEN.match(lines[n]))]
