@@ -318,12 +318,12 @@ def promiscuous(plant):
 
 def test_an_interface_without_a_link_goes_on_by_itself(ring_on):
     with lab() as plant, plant.inside("monitor"), Ring(MONITOR, 7) as ring:
-        for where, word in (("switch", "no link"), ("monitor", "down")):
+        for where in ("switch", "monitor"):  # no link; down
             plant.ip(where, f"link set {MONITOR} down")
-            assert ring.state() == "down", word
+            until(lambda: ring.state() == "down")  # the kernel notices a link in its own time
             assert ring.warning == f"{MONITOR}: is down or has no link: no frames can arrive"
             plant.ip(where, f"link set {MONITOR} up")
-            until(lambda: ring.state() == "up")  # the kernel notices a link in its own time
+            until(lambda: ring.state() == "up")
             assert ring.resume()
         plant.inject([frame(60)])
         assert taken(ring, 1) == [frame(60)]
