@@ -84,7 +84,7 @@ def count(found: Difference, told: list[Entry], groups: Groups) -> None:
 
 def _needs_permit(change: Change) -> bool:
     row = change.cause.row
-    return row is not None and row.window is not None and row.window.needs_permit
+    return row is not None and row.needs_permit
 
 
 class _Count:

@@ -10,6 +10,7 @@ from string import ascii_letters, digits
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 
+from otmon.policy import space
 from otmon.policy.addresses import IPV6_BASE, MAC_BASE, hosts_text
 from otmon.policy.axes import Axes, Side
 from otmon.policy.difference_report import CAUSES
@@ -19,7 +20,7 @@ from otmon.policy.models import OT_PROTOCOLS
 from otmon.policy.permitted import CONNECT, Permit, permitted
 from otmon.policy.phrases import Phrases
 from otmon.policy.rows import Row
-from otmon.policy.space import Box, subtract_all, uncovered, union
+from otmon.policy.space import Box, subtract_all, union
 from otmon.policy.wording import functions_text, limits_text, ports_text, units_text, values_text
 
 Effect = Literal["looser", "stricter"]
@@ -71,10 +72,10 @@ def flow_rows(policy: Policy, windows: bool = False) -> list[FlowRow]:
     permit always are.
     """
     axes = Axes([policy])
-    space = permitted(policy, axes)
+    boxes = permitted(policy, axes)
     phrases = Phrases(axes, policy)
     groups: dict[tuple[str, bool], list[Permit]] = {}
-    for permit in (*space.never, *space.permits):
+    for permit in (*boxes.never, *boxes.permits):
         name = permit.row.id if permit.row is not None else CAUSES[permit.because]
         groups.setdefault((name, permit.because != "never"), []).append(permit)
     rows = [_flow_row(name, permits, found, axes, phrases, windows) for (name, permits), found in groups.items()]
@@ -100,7 +101,7 @@ def _flow_row(name: str, permits: bool, found: list[Permit], axes: Axes, phrases
     if times:
         window = row.window if row is not None else None
         when = window.text() if window is not None else phrases.times(times[0])
-        if permits and (not windows or (window is not None and window.needs_permit)):
+        if permits and (not windows or (row is not None and row.needs_permit)):
             # To let it pass at all times would be what its window is there to prevent.
             return FlowRow(name, True, (), (Loss(f"only {when}; left out", "stricter"),))
         losses.append(f"only {when}")
@@ -189,7 +190,7 @@ def _joined(flows: Iterable[Flow]) -> list[Flow]:
 
 def covered(flow: Flow, flows: Iterable[Flow]) -> bool:
     """All of its connections are among theirs."""
-    return uncovered(_box(flow), list(map(_box, flows))) is None
+    return space.covered(_box(flow), list(map(_box, flows)))
 
 
 def carved(rows: Iterable[FlowRow]) -> list[FlowRow]:

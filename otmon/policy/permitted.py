@@ -13,7 +13,7 @@ from otmon.policy.functions import REGISTERED_PORTS, TRANSPORTS, Triple
 from otmon.policy.intervals import Intervals, covers, merge, without
 from otmon.policy.judge import Policy, Rule
 from otmon.policy.rows import DNP3_BROADCAST, EVERY_PROTOCOL, WRITING, Row, fits_function
-from otmon.policy.space import Box, intersect, uncovered
+from otmon.policy.space import Box, covered, intersect
 from otmon.policy.zones import Hosts, Place
 from otmon.wire.linknames import CARRIERS
 
@@ -43,7 +43,7 @@ class Permitted(NamedTuple):
         """The operation, all of its target, is permitted (with this value)."""
         box = self.axes.box(op, ts_ns, value)
         return not any(intersect(never.box, box) for never in self.never) and (
-            uncovered(box, [permit.box for permit in self.permits]) is None
+            covered(box, [permit.box for permit in self.permits])
         )
 
 

@@ -69,6 +69,11 @@ class Row(NamedTuple):
         return self.values is not None or (points is not None and (points.step, points.rate, points.bits) != _FREE)
 
     @property
+    def needs_permit(self) -> bool:
+        """It waits for a permit that nobody opened."""
+        return self.window is not None and self.window.needs_permit
+
+    @property
     def plainest(self) -> bool:
         """It names what each row of its protocol brings with it, and nothing else."""
         return self.functions is not None and frozenset() < self.functions <= self.implied

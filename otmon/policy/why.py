@@ -211,8 +211,7 @@ class Explainer:
                 if not contains_all(ranges, asks) and (row.protocol == asked.key.protocol or axis not in _OF_PROTOCOL)
             ]
             lacks = tuple(self._lack(axis, side, row, asked) for axis in axes)
-            window = row.window
-            by_permit = window is not None and window.needs_permit and window.could_open(asked.ts_ns)
+            by_permit = row.needs_permit and row.window is not None and row.window.could_open(asked.ts_ns)
             yield NearRow(row, rule.name, rule.from_text, rule.to_text, lacks, by_permit)
 
     def _lack(self, axis: str, side: Side, row: Row, asked: Asked) -> Lack:
