@@ -46,7 +46,7 @@ SOUND = [pdu for pdu in PDUS if sound(pdu)]
 
 def lengthy(pdu: bytes) -> bool:
     """Whether the function of this PDU has a layout, so that its frame's length follows from its bytes."""
-    return pdu[7] & 127 in FUNCTIONS and not (pdu[7] == 43 and pdu[8] not in (13, 14))
+    return pdu[7] & 127 in FUNCTIONS and not (pdu[7] == 43 and pdu[8:9] not in (b"\x0d", b"\x0e"))
 
 
 def fixed(pdu: bytes) -> bool:
