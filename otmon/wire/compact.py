@@ -56,12 +56,6 @@ def drop_connections(state: State, keep: Any) -> Any:
     flows = both_ways(state, len(keep))
     state.conns[: len(rows)] = state.conns[rows]
     flows[: len(rows)] = flows[rows]
-    follow = np.column_stack((2 * new, 2 * new + 1)).ravel()
-    follow[follow < 0] = -1
-    after = state.flows[: 2 * len(rows), c.F_NEXT]
-    after[:] = _follow(after, follow)
-    last = int(state.ctl[c.CTL_LAST_FLOW])
-    state.ctl[c.CTL_LAST_FLOW] = follow[last] if last >= 0 else -1
     state.ctl[c.CTL_CONNS] = len(rows)
     _reindex(state, "flows", "flow_index", 2 * len(rows))
     return new

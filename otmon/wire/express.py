@@ -17,14 +17,10 @@ from otmon.wire.columns import (
     C_SLOW,
     C_SYN_SEQ,
     C_VLAN,
-    CTL_LAST_FLOW,
     CTL_SEED,
     F_BITS,
     F_BYTES,
     F_FRAMES,
-    F_K0,
-    F_K1,
-    F_NEXT,
     F_SEQ,
     FB_OT,
     FB_OTHER_IP,
@@ -66,16 +62,11 @@ def make_express(deliver: Callable[..., None]) -> Callable[..., int]:
         a = q + 20 + ((control >> 28) & 15) * 4
         if (control >> 16) & 0x37 != 16 or a < q + 40 or a > end:
             return 0
-        flows, conns, ctl = state.flows, state.conns, state.ctl
+        flows, conns = state.flows, state.conns
         k0, k1 = be64(buf, q + 12), (be32(buf, q + 20) << K1_PORTS) | _TCP
-        before = ctl[CTL_LAST_FLOW]
-        if before < 0:
+        flow = find2(flows, state.flow_index, state.ctl[CTL_SEED], k0, k1)
+        if flow < 0:
             return 0
-        flow = flows[before, F_NEXT]
-        if flow < 0 or flows[flow, F_K0] != k0 or flows[flow, F_K1] != k1:
-            flow = find2(flows, state.flow_index, ctl[CTL_SEED], k0, k1)
-            if flow < 0:
-                return 0
         row, conn = flows[flow], conns[flow >> 1]
         proto, seq, length = conn[C_PROTO], be32(buf, q + 24), end - a
         if conn[C_SLOW] or conn[C_SYN_SEQ] >= 0 or row[F_FRAMES] == 0:
@@ -90,8 +81,6 @@ def make_express(deliver: Callable[..., None]) -> Callable[..., int]:
         if seen_before(state, flow, sig, ts, 1):
             return 0
         # Now it is decided: count, acknowledge, deliver.
-        flows[before, F_NEXT] = flow
-        ctl[CTL_LAST_FLOW] = flow
         conn[C_LAST_TS] = ts
         row[F_FRAMES] += 1
         row[F_BYTES] += length

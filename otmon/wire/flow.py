@@ -1,4 +1,4 @@
-"""Connections: exact lookup with prediction, roles, copies, and the TCP sequence as far as it is simple."""
+"""Connections: exact lookup, roles, copies, and the TCP sequence as far as it is simple."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,6 @@ from otmon.wire.columns import (
     CTL_CONNS,
     CTL_FORCE_SLOW,
     CTL_FRAME,
-    CTL_LAST_FLOW,
     CTL_NUMBER,
     CTL_SEED,
     F_ACKED,
@@ -45,7 +44,6 @@ from otmon.wire.columns import (
     F_K0,
     F_K1,
     F_LAST_TS,
-    F_NEXT,
     F_SEQ,
     F_SIG,
     FLOW_FIN,
@@ -136,7 +134,6 @@ def add_flow(state: Any, k0: int, k1: int, place: int, ts: int) -> int:
         for j in range(flows.shape[1]):
             flows[row, j] = 0
         reset_flow(state, row)
-        flows[row, F_NEXT] = -1
         flows[row, F_K0] = k0 if i == 0 else back0
         flows[row, F_K1] = k1 if i == 0 else back1
     place = find2(flows, state.flow_index, ctl[CTL_SEED], back0, back1)
@@ -151,22 +148,8 @@ far_add_flow = far("add_flow", "i(siiii)", add_flow)
 @jit
 def find_flow(state: Any, k0: int, k1: int, ts: int) -> int:
     """The flow with this key, made if new; -1 if the table is full."""
-    flows, ctl = state.flows, state.ctl
-    before = ctl[CTL_LAST_FLOW]
-    if before >= 0:
-        flow = flows[before, F_NEXT]
-        if flow >= 0 and flows[flow, F_K0] == k0 and flows[flow, F_K1] == k1:
-            ctl[CTL_LAST_FLOW] = flow
-            return flow
-    flow = find2(flows, state.flow_index, ctl[CTL_SEED], k0, k1)
-    if flow < 0:
-        flow = far_add_flow(state, k0, k1, -1 - flow, ts)
-        if flow < 0:
-            return -1
-    if before >= 0:
-        flows[before, F_NEXT] = flow
-    ctl[CTL_LAST_FLOW] = flow
-    return flow
+    flow = find2(state.flows, state.flow_index, state.ctl[CTL_SEED], k0, k1)
+    return flow if flow >= 0 else far_add_flow(state, k0, k1, -1 - flow, ts)
 
 
 @jit

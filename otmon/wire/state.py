@@ -168,7 +168,6 @@ def new_state(protocols: int, *, seed: int | None = None) -> State:
     _free_list(state.pending, c.Q_NEXT, 0)
     _free_list(state.slots, 0, 0)
     state.ctl[c.CTL_SEED] = np.int64(seed if seed is not None else secrets.randbits(63))
-    state.ctl[c.CTL_LAST_FLOW] = -1
     state.ctl[c.CTL_HORIZON] = 2**63 - 1
     state.ctl[c.CTL_QUIET] = limits.EPISODE_QUIET_NS
     state.ctl[c.CTL_JOBS] = state.ctl[c.CTL_SHARE] = 1
