@@ -62,6 +62,8 @@ MAX_PENDING_PER_CONNECTION: Final = 64
 MAX_PENDING: Final = 262_144
 RESPONSE_TIMEOUT_NS: Final = 5 * 1_000_000_000
 """A request younger than this at the end of a capture is pending, not unanswered."""
+ANSWER_BY_NS: Final = 300 * 1_000_000_000
+"""A request this old is given up when its connection answers others: each of their responses would have to pass it."""
 MAX_PDU_BYTES: Final = 8_192
 """Longest unit carried over segment ends or assembled from fragments (S7 negotiates 240-960, DNP3 at most 2,048)."""
 MAX_INTERLEAVED: Final = 8

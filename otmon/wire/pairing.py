@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from otmon.limits import MAX_PENDING_PER_CONNECTION
+from otmon.limits import ANSWER_BY_NS, MAX_PENDING_PER_CONNECTION
 from otmon.wire.columns import (
     C_CLIENT,
     C_GAP_TS,
@@ -153,11 +153,14 @@ def _like(state: Any, row: int, token: int, reply: int) -> int:
 
 
 @jit
-def _find(state: Any, conn: int, token: int, reply: int) -> tuple[int, int, int]:
+def _find(state: Any, conn: int, token: int, reply: int, ts: int) -> tuple[int, int, int]:
     """(row, the one before it, how it fits) of the pending request that a response answers; (-1, -1, 0): none.
 
     The oldest that fits well; else one in whose place somebody spoke; else the oldest of its function.
     """
+    oldest = state.conns[conn, C_HEAD]
+    if ts - state.pending[oldest, Q_TS] > ANSWER_BY_NS and not _like(state, oldest, token, reply):
+        drop_oldest(state, conn, 0, ts)
     before, row = -1, state.conns[conn, C_HEAD]
     best, best_row, best_before = 0, -1, -1
     for _ in range(state.conns[conn, C_PENDING]):
@@ -171,7 +174,7 @@ def _find(state: Any, conn: int, token: int, reply: int) -> tuple[int, int, int]
     return best_row, best_before, best
 
 
-far_find = far("find_request", "t(siii)", _find)
+far_find = far("find_request", "t(siiii)", _find)
 
 
 @jit
@@ -188,7 +191,7 @@ def match(
         return 0, -1, 0, 0
     row, before, fit = conns[conn, C_HEAD], -1, WELL
     if pending[row, Q_TOKEN] != token or pending[row, Q_REPLY] != reply:
-        row, before, fit = far_find(state, conn, token, reply)
+        row, before, fit = far_find(state, conn, token, reply, ts)
         if row < 0:
             return 0, -1, 0, 0
     shape, n = pending[row, Q_SHAPE], pending[row, Q_N]
