@@ -39,6 +39,7 @@ def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
     number = 0
     # Line by line: of lines that are kept, memory is found and trimmed, which takes six times as long as making them.
     with path.open("wb", buffering=_BUFFER_BYTES) as file:
-        for number, record in enumerate(records, 1):
+        for record in records:
             file.write(line(record))
+            number += 1
     return number

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otmon.wire import columns as c
+from otmon.wire import held
 
 
 class Segment(NamedTuple):
@@ -37,4 +38,15 @@ def take_segment(seg: Any, buf: Any, frame: int) -> Segment:
     return Segment(
         w[c.G_FLOW], w[c.G_SEQ], w[c.G_ACK], w[c.G_FLAGS], w[c.G_LENGTH], w[c.G_TS], w[c.G_TRANSPORT], w[c.G_CUT],
         w[c.G_SIG], frame, packet[w[c.G_START] - w[c.G_L3] :], packet,
+    )  # fmt: skip
+
+
+def held_segment(state: Any, flow: int) -> Segment:
+    """The segment that the compiled path holds of a flow, copied."""
+    slot = state.flows.item(flow, c.F_HELD)
+    w = state.slots[slot].tolist()
+    packet = state.pool[slot * c.SLOT_BYTES :][: w[held.END]].copy()
+    return Segment(
+        flow, w[held.SEQ], w[held.ACK], w[held.FLAGS], w[held.LENGTH], w[held.TS], c.TRANSPORT_TCP, 0, w[held.SIG],
+        w[held.FRAME], packet[w[held.START] :], packet,
     )  # fmt: skip

@@ -7,9 +7,11 @@ behind a hole, giving a hole up, identifying a stream, reopening a connection.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from otmon.limits import HOLE_TIMEOUT_NS, MAX_HELD_BYTES, MAX_HELD_SEGMENTS
 from otmon.stream.identify import Identifier
-from otmon.stream.segment import Segment
+from otmon.stream.segment import Segment, held_segment
 from otmon.wire import columns as c
 from otmon.wire.accounts import bad, copied, foreign, without_stream
 from otmon.wire.carriers import foreign_datagram
@@ -25,6 +27,7 @@ from otmon.wire.flow import (
     far_seen_before,
     sign,
 )
+from otmon.wire.held import forget_held
 from otmon.wire.history import far_remember, far_same_datagram, serial_diff
 from otmon.wire.identify import ports_of
 from otmon.wire.loop import Loop
@@ -51,16 +54,18 @@ class SlowPath:
 
     def take(self, state: Any, s: Segment) -> None:
         """Process one segment or datagram."""
+        conn = s.flow >> 1
+        self._take_over(state, conn)
         if s.transport == c.TRANSPORT_UDP:
             self._datagram(state, s)
         else:
             self._segment(state, s)
-        conn = s.flow >> 1
         busy = self._held.get(2 * conn) or self._held.get(2 * conn + 1) or self._identifier.held(conn)
         state.conns[conn, c.C_SLOW] = 1 if busy or self._force else 0
 
     def close(self, state: Any, conn: int, ts_ns: int) -> None:
         """A connection ends: what is held of it is settled."""
+        self._take_over(state, conn)
         for flow in (2 * conn, 2 * conn + 1):
             while self._held.get(flow):
                 self._give_up(state, flow, ts_ns)
@@ -78,9 +83,20 @@ class SlowPath:
         for conn in self._identifier.connections():
             if not self._adopt_framed(state, conn):
                 self._settle_unknown(state, conn, pending=True)
+        for conn in np.flatnonzero(state.conns[: int(state.ctl[c.CTL_CONNS]), c.C_SLOW] == c.SLOW_HELD).tolist():
+            self._take_over(state, conn)
         for flow in sorted(self._held):
             while self._held.get(flow):
                 self._give_up(state, flow, self._held[flow][-1].ts_ns)
+
+    def _take_over(self, state: Any, conn: int) -> None:
+        """What the compiled path holds of a connection is held here from now on."""
+        if state.conns.item(conn, c.C_SLOW) != c.SLOW_HELD:
+            return
+        for flow in (2 * conn, 2 * conn + 1):
+            if state.flows.item(flow, c.F_HELD) >= 0:
+                self._held[flow] = [held_segment(state, flow)]
+                forget_held(state, flow)
 
     def _adopt_framed(self, state: Any, conn: int) -> bool:
         """A connection that ends undecided on a registered port is what its port says if all of it is framed so."""
@@ -159,7 +175,7 @@ class SlowPath:
         """Payload through the compiled path; False: it is behind a hole."""
         end = len(s.packet)
         begin = end - len(s.payload)
-        return not self._loop.tcp_data(state, s.packet, begin, end, s.length, s.flow, s.seq, s.ts_ns, s.frame)
+        return not self._loop.tcp_data(state, s.packet, 0, begin, end, s.length, s.flow, s.seq, s.ts_ns, s.frame)
 
     def _keeps_alive(self, state: Any, s: Segment) -> bool:
         """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""

@@ -7,8 +7,8 @@ F_K0: Final = 0
 """Source host << 32 | destination host (IPv4 addresses, or numbers of IPv6 hosts)."""
 F_K1: Final = 1
 """Ports, transport, IP family and realm; see `flow_key`."""
-F_NEXT: Final = 2
-"""Flow that followed this one last time, -1: none. A prediction: the whole key is compared."""
+F_HELD: Final = 2
+"""Slot of a segment that overtook another (otmon.wire.held), -1: none."""
 F_SEQ: Final = 3
 """Next TCP sequence number expected, -1 until one was seen."""
 F_ACKED: Final = 4
@@ -53,7 +53,8 @@ C_ROLE: Final = 15
 C_PAIR: Final = 5
 """Row of the pair, -1 until roles and protocol are known."""
 C_SLOW: Final = 1
-"""Nonzero: frames of this connection go to the slow path."""
+"""Nonzero: frames of this connection go to the slow path; SLOW_HELD: but the one that fills a hole."""
+SLOW_HELD: Final = 2
 C_HEAD: Final = 8
 C_TAIL: Final = 9
 C_PENDING: Final = 10
@@ -289,7 +290,6 @@ CTL_N: Final = 15
 """Number of the last PDU."""
 CTL_NUMBER: Final = 16
 """Number of the last connection."""
-CTL_LAST_FLOW: Final = 17
 CTL_HISTORY: Final = 18
 """Number of the newest history entry."""
 CTL_HISTORY_POS: Final = 19

@@ -13,7 +13,7 @@ FAR_NAMES: Final = (
     *("emit_outcome", "drop_oldest", "abandon", "add_flow", "control", "gap", "repeated", "bind", "arp", "neighbour"),
     *("adopt", "frame", "head", "finish_conn", "finish_all", "reset_conn", "remember", "seen_before"),
     *("same_datagram", "urgent", "reading", "rehash", "settle_marks", "outer", "settle_times", "walk_pcap"),
-    *("walk_ring", "syn", "find_request"),
+    *("walk_ring", "syn", "find_request", "hold", "fills"),
 )
 """All of them, those that take longest to compile first; the place here is the slot in front of a State's lines."""
 FAR_SLOTS: Final = 64

@@ -40,6 +40,7 @@ from otmon.wire.columns import (
     F_ASM,
     F_BITS,
     F_CARRY,
+    F_HELD,
     F_HISTORY,
     F_K0,
     F_K1,
@@ -83,6 +84,7 @@ def reset_flow(state: Any, flow: int) -> None:
     row[flow, F_SEQ] = -1
     row[flow, F_ACKED] = -1
     row[flow, F_BITS] = 0
+    row[flow, F_HELD] = -1
     row[flow, F_CARRY] = -1
     row[flow, F_ASM] = -1
     row[flow, F_HISTORY] = 0

@@ -11,28 +11,18 @@ from otmon.wire.columns import (
     C_LAST_TS,
     C_PROTO,
     C_VLAN,
-    CTL_ARENA,
     CTL_ASKED,
-    CTL_BINDINGS,
-    CTL_CONNS,
     CTL_CREDIT,
     CTL_EV_BYTES,
     CTL_EV_FRAMES,
     CTL_EVENTS,
     CTL_EXPRESS,
-    CTL_FOLDS,
     CTL_FRAME,
-    CTL_FREE_PENDING,
-    CTL_FREE_SLOT,
-    CTL_HISTS,
     CTL_HORIZON,
-    CTL_HOSTS6,
     CTL_JOB,
     CTL_LAST_TS,
     CTL_NEED,
-    CTL_PAIRS,
     CTL_REALM,
-    CTL_SHAPES,
     CTL_TICK_TS,
     CTL_TICKS,
     EV_BYTES_CAP,
@@ -115,6 +105,7 @@ from otmon.wire.net import (
     packet4,
 )
 from otmon.wire.pdu import make_pdu
+from otmon.wire.room import room
 from otmon.wire.segments import make_segments
 
 TICK_NS = 1_000_000_000
@@ -132,7 +123,7 @@ class Loop(NamedTuple):
     datagram: Callable[..., None]
     """(state, payload, start, end, flow, ts)."""
     tcp_data: Callable[..., int]
-    """(state, packet, start of its payload, end, length on the wire, flow, seq, ts, frame): 1 if out of order."""
+    """(state, buf, start of the packet, of its payload, end, wire length, flow, seq, ts, frame): 1 if out of order."""
     frame: Callable[..., int]
     """A protocol's `frame`: (state, protocol, buf, start, end) -> length."""
     unwrap: Callable[..., tuple[int, int, int]]
@@ -143,21 +134,6 @@ class Loop(NamedTuple):
     """(state, data, start, end, wire end, REC_LINK): LINK_*; what was there is in state.link."""
     evidence: Callable[..., int]
     adopt: Callable[..., None]
-
-
-@jit
-def _room(state: Any, need: int) -> int:
-    """1 if no table that can grow is too full for a frame that may add `need` rows."""
-    ctl = state.ctl
-    if ctl[CTL_CONNS] + need >= len(state.conns) or ctl[CTL_PAIRS] + need >= len(state.pairs):
-        return 0
-    if ctl[CTL_SHAPES] + need >= len(state.shapes) or ctl[CTL_FOLDS] + need >= len(state.folds):
-        return 0
-    if ctl[CTL_HISTS] + need >= len(state.hists) or ctl[CTL_ARENA] + 16 * need + 256 >= len(state.arena):
-        return 0
-    if ctl[CTL_HOSTS6] + need >= len(state.hosts6) or ctl[CTL_BINDINGS] + need >= len(state.bindings):
-        return 0
-    return 0 if ctl[CTL_FREE_PENDING] < 0 or ctl[CTL_FREE_SLOT] < 0 else 1
 
 
 @jit
@@ -205,16 +181,20 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
     identify, evidence, adopt = make_identify(len(protocols), hint_of, declares, scans, frame_of, unwrap_of, key_of)
 
     @jit
-    def tcp_data_of(state: Any, buf: Any, a: int, e: int, length: int, flow: int, seq: int, ts: int, frame: int) -> int:
-        """`tcp_data` of a packet that is buf[:e], which `frame` brought."""
+    def tcp_data_of(
+        state: Any, buf: Any, head: int, a: int, e: int, length: int, flow: int, seq: int, ts: int, frame: int
+    ) -> int:
+        """`tcp_data` of a packet that `frame` brought."""
         state.ctl[CTL_FRAME] = frame
-        return tcp_data(state, buf, 0, a, e, length, flow, seq, ts)
+        return tcp_data(state, buf, head, a, e, length, flow, seq, ts)
+
+    far_tcp_data = far("tcp_data", "i(sbiiiiiiii)", tcp_data_of)
 
     @jit
     def frame_at(state: Any, proto: int, buf: Any, a: int, e: int) -> int:
         return frame_of(proto, buf, a, e)
 
-    tcp, udp = make_segments(tcp_data, far_datagram, identify, datagrams)
+    tcp, udp = make_segments(tcp_data, far_tcp_data, far_datagram, identify, datagrams)
     far_tcp, far_udp = far("tcp", "i(sbii)", tcp), far("udp", "i(sbii)", udp)
 
     @jit
@@ -349,11 +329,11 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
             need = (caplen >> 3) + 8
             headroom -= need
             if headroom < 0:
-                if not _room(state, need):
+                if not room(state, need):
                     ctl[CTL_NEED] = need
                     return STOP_GROW, i
                 headroom = 0
-                if _room(state, 64 * need):
+                if room(state, 64 * need):
                     headroom = 64 * need
             if (
                 ctl[CTL_EVENTS] + (caplen >> 1) + 128 > EVENTS_CAP
@@ -376,7 +356,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
         far("run", "p(sbrii)", run),
         far("packet", "i(sbiiiii)", packet),
         far_datagram,
-        far("tcp_data", "i(sbiiiiiii)", tcp_data_of),
+        far_tcp_data,
         far("frame", "i(sibii)", frame_at),
         unwrap_of,
         key_of,

@@ -10,7 +10,9 @@ from otmon.wire.columns import (
     C_PROTO,
     C_SLOW,
     C_SYN_SEQ,
+    CTL_FRAME,
     F_BITS,
+    F_HELD,
     F_SEQ,
     FB_OT,
     FB_TRUNCATED,
@@ -26,9 +28,12 @@ from otmon.wire.columns import (
     G_START,
     PROTO_NONE,
     PROTO_UNDECIDED,
+    SLOT_BYTES,
+    SLOW_HELD,
 )
 from otmon.wire.conflicts import far_urgent
 from otmon.wire.flow import acknowledge, far_control, seen_before, sign
+from otmon.wire.held import END, FRAME, LENGTH, SEQ, START, TS, far_fills, far_hold, forget_held
 from otmon.wire.history import remember, same_datagram, serial_diff
 from otmon.wire.identify import UNDECIDED
 from otmon.wire.loads import jit
@@ -36,11 +41,22 @@ from otmon.wire.loads import jit
 
 def make_segments(
     tcp_data: Callable[..., int],
+    far_tcp_data: Callable[..., int],
     far_datagram: Callable[..., None],
     identify: Callable[..., int],
     datagrams: Callable[[int], int],
 ) -> tuple[Callable[..., int], Callable[..., int]]:
     """(`tcp`, `udp`) for these protocols."""
+
+    @jit
+    def let_go(state: Any, flow: int) -> None:
+        """What was overtaken is through: on with the segment that is held."""
+        slot, frame = state.flows[flow, F_HELD], state.ctl[CTL_FRAME]
+        held, at = state.slots[slot], slot * SLOT_BYTES
+        start, end = at + held[START], at + held[END]
+        far_tcp_data(state, state.pool, at, start, end, held[LENGTH], flow, held[SEQ], held[TS], held[FRAME])
+        state.ctl[CTL_FRAME] = frame
+        forget_held(state, flow)
 
     @jit
     def tcp(state: Any, buf: Any, flow: int, ts: int) -> int:
@@ -50,7 +66,8 @@ def make_segments(
         a, e, length = seg[G_START], seg[G_END], seg[G_LENGTH]
         seq, flags = seg[G_SEQ], seg[G_FLAGS]
         proto = conns[conn, C_PROTO]
-        if conns[conn, C_SLOW]:
+        slow = conns[conn, C_SLOW]
+        if slow and (slow != SLOW_HELD or not far_fills(state, flow, ts)):
             return 1
         if conns[conn, C_SYN_SEQ] >= 0 and (flags & 2 or (length and seq != flows[flow, F_SEQ])):
             return 1
@@ -81,7 +98,7 @@ def make_segments(
                 proto = conns[conn, C_PROTO]
             if proto >= 0:
                 if tcp_data(state, buf, seg[G_L3], a, e, length, flow, seq, ts):
-                    return 1
+                    return 0 if far_hold(state, buf, flow, ts) else 1
                 if flags & 32:
                     far_urgent(state, buf, seg[G_L3], a, e, flow, seq, ts)
                 state.frames[FB_TRUNCATED if seg[G_CUT] > 0 else FB_OT] += 1
@@ -89,6 +106,8 @@ def make_segments(
                 foreign(state, conn, e - a, seg[G_CUT])
             flows[flow, F_BITS] |= FLOW_PAYLOAD
         sign(state, flow, seg[G_SIG], ts)
+        if slow:
+            let_go(state, flow)
         return 0
 
     @jit
