@@ -192,3 +192,16 @@ def test_a_malformed_pdu_keeps_its_function() -> None:
     assert message["flags"] == ["malformed"]
     assert message["modbus"]["raw"] == wrong.hex()
     assert found.ot_bytes["malformed"] == len(wrong)
+
+
+def test_what_nobody_answered_for_minutes_is_settled_though_the_connection_goes_on() -> None:
+    """A gap an hour later says nothing of it; until five minutes are over its response may still come."""
+    lost, poll = (True, read(700, 2, 9)), exchange(read(0, 2, 1), values(2, 1))
+
+    def outcomes(polls: int, *end: tuple[bool, bytes]) -> list[dict[str, int]]:
+        found = talk(lost, *poll * polls, *end, gap_ms=10_000)
+        return [counts for key, counts in attempts(found) if key.target and key.target[1] == 700]
+
+    assert [counts["unanswered"] for counts in outcomes(20)] == [1]
+    assert [counts["accepted"] for counts in outcomes(10, (False, values(2, 9)))] == [1]
+    assert [counts["accepted"] for counts in outcomes(20, (False, values(2, 9)))] == [0]
