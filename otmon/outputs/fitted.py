@@ -40,14 +40,17 @@ class Fitted:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """As many columns as there is room for."""
         gone: list[str] = []
-        table = self._table(gone)
+        table, wide = self._table(gone), options.update(width=_UNBOUNDED)
+        whole = Measurement.get(console, wide, table)
         for name in self._spare:
             # A column is at least as wide as the longest word in it.
-            if Measurement.get(console, options.update(width=_UNBOUNDED), table).minimum <= options.max_width:
+            if whole.minimum <= options.max_width:
                 break
             gone.append(name)
             table = self._table(gone)
-        _share(table, console, options)
+            whole = Measurement.get(console, wide, table)
+        if whole.minimum <= options.max_width < whole.maximum:
+            _share(table, whole, console, options)
         yield table
         if gone:
             left_out = ", ".join(name for name in self.columns if name in gone)
@@ -74,12 +77,9 @@ class Fitted:
         return table
 
 
-def _share(table: Table, console: Console, options: ConsoleOptions) -> None:
-    """Narrow the widest columns, as rich does, but none below its longest word. Nothing where words do not fit."""
+def _share(table: Table, whole: Measurement, console: Console, options: ConsoleOptions) -> None:
+    """Narrow the widest columns of a table that is `whole`, as rich does, but none below its longest word."""
     wide = options.update(width=_UNBOUNDED)
-    whole = Measurement.get(console, wide, table)
-    if not whole.minimum <= options.max_width < whole.maximum:
-        return
     sizes = [[Measurement.get(console, wide, cell) for cell in (c.header, *c.cells)] for c in table.columns]
     wanted = [column.min_width or 0 for column in table.columns]
     least = [max(low, *(size.minimum for size in column)) for low, column in zip(wanted, sizes, strict=True)]
