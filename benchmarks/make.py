@@ -126,14 +126,13 @@ class Recipe(NamedTuple):
 RECIPES = {
     "tiny": Recipe(mixed, 100),
     "mixed": Recipe(mixed, 1_000_000),
+    "long": Recipe(mixed, 10_000_000),
     "many": Recipe(many, 1_000_000),
     "decoded": Recipe(mixed, 60_000),
     "novel": Recipe(novel, 200_000),
     "alerts": Recipe(alerts, 10**9),
-    "flat1": Recipe(mixed, 1_000_000),
-    "flat10": Recipe(mixed, 10_000_000),
 }
-USUAL = ("tiny", "mixed", "many", "novel", "alerts")
+USUAL = ("tiny", "mixed", "long", "many", "novel", "alerts")
 
 
 def make(name: str, out: Path = DATA, frames: int | None = None, seed: int = 1) -> Path:
