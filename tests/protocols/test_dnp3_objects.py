@@ -165,6 +165,28 @@ def test_identity_names_device_plant_and_subset() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"\0\xfa\0\0\1", b"\0\xfa\x17\2\0", b"\0\xfa\x17\2\3"],
+    ids=["sets 0 and 1", "own set first", "a user's sets"],
+)
+def test_attributes_of_a_users_own_set_do_not_say_what_the_device_is(header: bytes) -> None:
+    """Only set 0 is the standard's: in another one variation 250 is whatever its owner says."""
+    indexed = header[2] == 0x17
+    others = b"\1" if indexed else b""
+    message = decoded(response(header + b"\1\4Mod0" + others + b"\1\4Mod1"))
+    first, second = message.body["objects"][0]["points"]
+    own = first["index"] == 0
+    assert first["attribute"] == ("product_name_and_model" if own else "variation_250")
+    assert second["attribute"] == "variation_250"
+    assert list(DNP3.identity(message)) == ([("model", "Mod0", 0.9)] if own else [])
+
+
+def test_a_list_names_attributes_of_its_own_set() -> None:
+    message = decoded(response(b"\0\xff\0\1\1\xfe\2\xfa\0"))
+    assert first_point(message)["value"] == [{"variation": 250, "name": "variation_250", "writable": False}]
+
+
 def element(code: int, kind: int, longest: int, value: bytes) -> bytes:
     return bytes([3 + len(value), code, kind, longest]) + value
 

@@ -116,8 +116,8 @@ def attribute_name(variation: int, attributes: int | None = 0) -> str:
     return ATTRIBUTES.get(variation, f"variation_{variation}") if not attributes else f"variation_{variation}"
 
 
-def typed(kind: int, raw: bytes) -> Any:
-    """Value by its type code; in hex where it does not fit its type."""
+def typed(kind: int, raw: bytes, attributes: int = 0) -> Any:
+    """Value by its type code; in hex where it does not fit its type. A list names attributes of this set."""
     if kind == 1:
         return safe_text(raw)
     if kind in (2, 3) and len(raw) <= 8:
@@ -128,7 +128,7 @@ def typed(kind: int, raw: bytes) -> Any:
         return int.from_bytes(raw, "little")
     if kind in LISTS and len(raw) % 2 == 0:
         return [
-            {"variation": variation, "name": attribute_name(variation), "writable": bool(properties & 1)}
+            {"variation": variation, "name": attribute_name(variation, attributes), "writable": bool(properties & 1)}
             for variation, properties in zip(raw[::2], raw[1::2], strict=True)
         ]
     return shown(raw)

@@ -174,10 +174,11 @@ def identity(message: Message) -> Sequence[tuple[str, str, float]]:
     if message.kind != "response":
         return facts
     for header in message.body.get("objects", ()):
-        if header["group"] == 0 and header["variation"] in IDENTITY and header.get("first", 0) == 0:
+        if header["group"] == 0 and header["variation"] in IDENTITY:
             name, confidence = IDENTITY[header["variation"]]
             for point in header.get("points", ()):
-                value = str(point["value"]).strip() if point.get("type") in (1, 2) else ""
+                own = point.get("type") in (1, 2) and not point.get("index")
+                value = str(point["value"]).strip() if own else ""
                 if value:
                     facts.append((name, value, confidence))
     return facts

@@ -157,7 +157,7 @@ class Objects:
                     first = last = index
                 point = {"index": index}
                 if self._carries(group):
-                    point.update(self._object(group, variation))
+                    point.update(self._object(group, variation, index))
                 self._points(header, [point])
         finally:
             if first >= 0:
@@ -195,7 +195,7 @@ class Objects:
             return
         if layout is None or layout in (OCTETS, ATTRIBUTE, SIZED):
             for i in range(count):
-                point = self._object(group, variation)
+                point = self._object(group, variation, (first or 0) + i)
                 self._points(header, [point if first is None else {"index": first + i, **point}])
             return
         form, makes = reader(layout)
@@ -233,7 +233,7 @@ class Objects:
         if header["group"] == INDICATION_BITS:
             header["indications"] = dict(zip(INDICATIONS[header.get("first", 0) :], values, strict=False))
 
-    def _object(self, group: int, variation: int) -> dict[str, Any]:
+    def _object(self, group: int, variation: int, index: int) -> dict[str, Any]:
         """One object that the layout sizes."""
         layout = layout_of(group, variation)
         if layout is None or layout in (PACKED, PACKED2, SIZED):
@@ -241,21 +241,21 @@ class Objects:
         if layout == OCTETS:
             return {"text": safe_text(self._take(variation))}
         if layout == ATTRIBUTE:
-            return self._attribute(variation)
+            return self._attribute(variation, index)
         form, makes = reader(layout)
         (point,) = points_of(makes, [form.unpack(self._take(form.size))])
         if "relative_ms" in point:
             self._clock(group, variation, point)
         return point
 
-    def _attribute(self, variation: int) -> dict[str, Any]:
+    def _attribute(self, variation: int, attributes: int) -> dict[str, Any]:
         kind, size = self._take(2)
         # The long list is read only; in a request its length says what that of every other type does.
         if kind == EXTENDED and self.code > LAST_REQUEST:
             size += 256
         return {
-            "attribute": attribute_name(variation),
+            "attribute": attribute_name(variation, attributes),
             "type": kind,
             "type_name": TYPES.get(kind, "reserved"),
-            "value": typed(kind, self._take(size)),
+            "value": typed(kind, self._take(size), attributes),
         }
