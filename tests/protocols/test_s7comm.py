@@ -298,10 +298,15 @@ def test_plus() -> None:
 
 def test_identity_from_szl() -> None:
     module = struct.pack(">H20sHHH", 1, b"6ES7 315-2EH14-0AB0 ", 0xC0, 3, 1)
+    hardware = struct.pack(">H20sHHH", 6, b"6ES7 315-2EH14-0AB0 ", 0xC0, 3, 1)
     firmware = struct.pack(">H20sHHH", 7, b" " * 20, 0xC0, 0x5603, 0x0206)
-    assert S7COMM.identity(decode(szl(0x11, module, firmware), False)) == (
+    loader = struct.pack(">H20sHHH", 0x81, b"Boot Loader", 0, 0x4120, 0x0909)
+    message = decode(szl(0x11, module, hardware, firmware, loader), False)
+    assert [one["version"] for one in message.body["modules"]] == ["3", "3", "V3.2.6", "A32.9.9"]
+    assert S7COMM.identity(message) == (
         ("order_code", "6ES7 315-2EH14-0AB0", 0.95),
         ("vendor", "Siemens AG", 0.9),
+        ("hardware", "3", 0.8),
         ("firmware", "V3.2.6", 0.95),
     )
     parts = [struct.pack(">H32s", n, text) for n, text in ((1, b"plant\x1b[31m"), (5, b"S C-1"), (7, b"CPU 315\0x"))]

@@ -248,7 +248,7 @@ def test_hunting_in_a_result_folder(tmp_path, capsys):
         code, out, err = hunt(words)
         assert (code, out) == (2, "")
         assert error in err
-    assert hunt("fact firmware V9*")[1].startswith("Never seen: nothing of 13 facts that are remembered fits, from")
+    assert hunt("fact firmware V9*")[1].startswith("Never seen: nothing of 14 facts that are remembered fits, from")
     assert hunt("fact firm* V9*", "--json")[:2] == (0, "[]\n")
     assert hunt("fact")[0] == hunt("bloc OB1")[0] == 2
 

@@ -54,14 +54,14 @@ def _place(tsap: dict[str, Any] | None) -> tuple[Attribute, ...]:
 def _modules(modules: Any) -> tuple[Attribute, ...]:
     found: list[Attribute] = []
     for module in modules:
-        order, version = module["order_number"], module.get("version")
+        order, version = module["order_number"], module.get("version", "")
         if module["part"] == "module" and order:
             found += _order(order)
         if module["part"] == "firmware" and version:
             found.append(("firmware", version, 0.95))
-        if module["part"] == "hardware" and version:
+        if module["part"] in ("module", "hardware") and version.isdigit():
             found.append(("hardware", version, 0.8))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _order(number: str) -> list[Attribute]:

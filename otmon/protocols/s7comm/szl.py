@@ -77,11 +77,12 @@ def _module(record: bytes) -> dict[str, Any]:
         "module_type": kind,
         "version_raw": record[24:28].hex(),
     }
-    # Release: 'V' and the first digit in one word, the other two in the next.
-    if record[24:25] == b"V":
-        module["version"] = f"V{record[25]}.{record[26]}.{record[27]}"
-    elif index == 1 and record[27]:
-        module["release"] = int.from_bytes(record[26:28], "big")
+    # Of firmware a letter and three numbers; of the module and its hardware a number, then the release of its
+    # description file (A5E02789976, SSL-ID W#16#xy11: Ausbg, Ausbe).
+    if record[24:25].isupper():
+        module["version"] = f"{chr(record[24])}{record[25]}.{record[26]}.{record[27]}"
+    elif number := int.from_bytes(record[24:26], "big"):
+        module["version"] = str(number)
     return module
 
 
