@@ -281,6 +281,7 @@ def test_alarms(tmp_path: Path) -> None:
         (True, userdata(4, 4, 19, b"\0\1" + thing(0x1A, b"\0\1\0\0\0\0\4"))),
         (False, userdata(8, 4, 19, b"\0\1\xff\x09\0\x0c\x0a\0\0\2\0\0\0\x2f\0\1\2\3")),
         (True, userdata(4, 4, 2, b"\x81\0HMI_1   \5\0")),
+        (False, userdata(8, 4, 11, b"\x09\2\xff\x0a")),
     ]
     got = theirs(tmp_path, pdus)
     bodies = [S7COMM.decode(pdu, way, None).body for way, pdu in pdus]
@@ -297,6 +298,8 @@ def test_alarms(tmp_path: Path) -> None:
     assert [alarm["event_id"]] == numbers(got[6], "s7comm.alarm.event_id")
     assert [alarm["event_state"]] == numbers(got[6], "s7comm.alarm.eventstate")
     assert (bodies[7]["events"], bodies[7]["user"]) == (["mode_transition", "alarms"], "HMI_1")
+    assert [bodies[8]["alarm_function"]] == numbers(got[8], "s7comm.alarm.function") == [9]
+    assert [one["return_code"] for one in bodies[8]["objects"]] == numbers(got[8], "s7comm.data.returncode")[1:]
 
 
 def test_cotp(tmp_path: Path) -> None:

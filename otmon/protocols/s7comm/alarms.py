@@ -59,7 +59,7 @@ def cpu_response(subfunction: int, payload: bytes, body: dict[str, Any], flags: 
         if len(payload) > 2:
             body["alarm_type"] = _KINDS.get(payload[2], str(payload[2]))
     elif subfunction in (_LOCK, _UNLOCK, _ACK) and len(payload) >= 2:
-        codes = payload[2 : 2 + payload[1]]
+        body["alarm_function"], codes = payload[0], payload[2 : 2 + payload[1]]
         body["objects"] = [{"return_code": code, "status": RETURN_CODES.get(code)} for code in codes]
     elif subfunction == _ALARM_QUERY and len(payload) >= 6:
         _alarm_list(payload, body, flags)
