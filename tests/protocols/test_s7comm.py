@@ -248,6 +248,17 @@ def test_a_read_is_shown_with_its_addresses() -> None:
     assert "asked" not in decode(response, False, s7(1, b"\4\1" + any_item(5, 2, 9, 0x84, 32))).body["items"][0]
 
 
+def test_timers_and_counters_are_read_as_their_digits() -> None:
+    """A timer is an S5TIME, a counter three digits BCD: 0x2123 is 123 s, 0x0123 is 123, and 0x000a is no number."""
+    request = s7(1, b"\4\2" + any_item(28, 3, 0, 0x1C, 5) + any_item(29, 2, 0, 0x1D, 3))
+    data = bytes.fromhex("ff090006 0123 0999 000a ff090004 2123 0007")
+    counters, timers = decode(s7(3, b"\4\2", data), False, request).body["items"]
+    assert (counters["counts"], timers["times"]) == ([123, 999, None], [123_000, 70])
+    assert timers["values"] == [0x2123, 7], "as they stand on the wire"
+    write = s7(1, b"\5\1" + any_item(28, 1, 0, 0x1C, 5), bytes.fromhex("00090002 0123"))
+    assert decode(write).body["items"][0]["written"]["counts"] == [123]
+
+
 def test_words_leave_out_references_and_values() -> None:
     item = any_item(4, 1, 1, 0x84, 0)
     assert words(s7(1, b"\5\1" + item, b"\0\4\0\x10\0\1", 1)) == words(s7(1, b"\5\1" + item, b"\0\4\0\x10\xff\2", 2))

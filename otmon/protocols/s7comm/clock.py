@@ -44,7 +44,13 @@ def time_of_day(milliseconds: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}"
 
 
-def s5time(word: int) -> int | None:
-    """S5TIME in milliseconds: time base in bits 12 and 13, three digits BCD; None if these are none."""
+def three_digits(word: int) -> int | None:
+    """What a counter holds: three digits BCD; None if these are none."""
     digits = f"{word & 0xFFF:03x}"
-    return int(digits) * 10 ** (1 + (word >> 12 & 3)) if digits.isdecimal() else None
+    return int(digits) if digits.isdecimal() else None
+
+
+def s5time(word: int) -> int | None:
+    """S5TIME, as timers hold it, in milliseconds: time base in bits 12 and 13, three digits; None if these are none."""
+    digits = three_digits(word)
+    return None if digits is None else digits * 10 ** (1 + (word >> 12 & 3))

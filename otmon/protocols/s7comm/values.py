@@ -174,13 +174,15 @@ def element_values(item: Item, content: bytes) -> list[tuple[Target, float]]:
     ]
 
 
-_AS_TEXT: Final[dict[int, tuple[int, Callable[[bytes], Any]]]] = {
-    9: (2, lambda raw: clock.date(int.from_bytes(raw, "big"))),
-    10: (4, lambda raw: clock.time_of_day(int.from_bytes(raw, "big"))),
-    12: (2, lambda raw: clock.s5time(int.from_bytes(raw, "big"))),
-    15: (8, clock.date_and_time),
+_AS_TEXT: Final[dict[int, tuple[int, str, Callable[[bytes], Any]]]] = {
+    9: (2, "times", lambda raw: clock.date(int.from_bytes(raw, "big"))),
+    10: (4, "times", lambda raw: clock.time_of_day(int.from_bytes(raw, "big"))),
+    12: (2, "times", lambda raw: clock.s5time(int.from_bytes(raw, "big"))),
+    15: (8, "times", clock.date_and_time),
+    28: (2, "counts", lambda raw: clock.three_digits(int.from_bytes(raw, "big"))),
+    29: (2, "times", lambda raw: clock.s5time(int.from_bytes(raw, "big"))),
 }
-"""Transport sizes of times: bytes of one element, and how it is shown (S5TIME in milliseconds)."""
+"""Transport sizes of times and counters: bytes of one element, and how it is shown (S5TIME in milliseconds)."""
 
 
 def add_values(item: Item, address: Item, content: bytes) -> None:
@@ -199,8 +201,8 @@ def add_values(item: Item, address: Item, content: bytes) -> None:
     if transport == CHAR and content:
         item["text"] = safe_text(content)
     elif transport in _AS_TEXT and content:
-        size, shown = _AS_TEXT[transport]
-        item["times"] = [shown(content[i : i + size]) for i in range(0, len(content) - size + 1, size)]
+        size, name, shown = _AS_TEXT[transport]
+        item[name] = [shown(content[i : i + size]) for i in range(0, len(content) - size + 1, size)]
 
 
 def _areas(asked: list[Item], content: bytes) -> list[Item]:
