@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from otmon.opinion.rows import Record, Row, bit, has, moment_ms, real, seconds_ms, six
+from otmon.opinion.rows import Record, Row, bit, has, moment_ms, octets, real, safe, seconds_ms, six
+from otmon.protocols.dnp3.readers import SHOWN_OCTETS
 
+_STRINGS: Final = (110, 111)
+_WRITING: Final = 2
+"""Mode of a file: of others tshark shows neither time nor permissions."""
 _COMMON: Final = ("online", "restart", "comm_lost", "remote_forced", "local_forced")
 _IIN: Final = {
     "bmsg": 0, "cls1d": 1, "cls2d": 2, "cls3d": 3, "tsr": 4, "dol": 5, "dt": 6, "rst": 7,
@@ -16,6 +20,12 @@ _IIN: Final = {
 def _objects(record: Record) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = record["dnp3"].get("objects", [])
     return found
+
+
+def _kind(header: dict[str, Any]) -> int:
+    """Group and variation; tshark leaves out that of octet strings, which is their length."""
+    group: int = header["group"]
+    return group << 8 | (0 if group in _STRINGS else header["variation"])
 
 
 def _point_indexes(record: Record) -> list[int]:
@@ -31,12 +41,35 @@ def _point_indexes(record: Record) -> list[int]:
 
 
 def _times(record: Record) -> list[int]:
-    """dnp3.objects[].points[].time_ms, but for those that otmon adds up from relative_ms."""
+    """dnp3.objects[].points[].time_ms, but for those that otmon adds up; created_ms of files opened for writing."""
     return [
-        point["time_ms"]
+        point[name]
         for header in _objects(record)
         for point in header.get("points", ())
-        if "time_ms" in point and "relative_ms" not in point
+        for name in ("time_ms", "created_ms")
+        if name in point and "relative_ms" not in point and point.get("mode", _WRITING) == _WRITING
+        if header["group"] != 70 or header["variation"] == 3
+    ]
+
+
+def _file_data(record: Record) -> list[str]:
+    """dnp3.objects[group=70].points[].data, or text behind a status."""
+    return [
+        point["data"] if "data" in point else point["text"].encode().hex()
+        for header in _objects(record)
+        if header["group"] == 70
+        for point in header.get("points", ())
+        if "data" in point or "text" in point
+    ]
+
+
+def _sizes(record: Record) -> list[int]:
+    """dnp3.objects[].points[].bytes, where the qualifier says that each object has its size in front."""
+    return [
+        point["bytes"]
+        for header in _objects(record)
+        if header["qualifier"] >> 4 > 3
+        for point in header.get("points", ())
     ]
 
 
@@ -107,6 +140,13 @@ def _swapped(iin: int) -> int:
 _LINK: Final = "dnp3.link"
 _APPLICATION: Final = "dnp3.application"
 _POINTS: Final = "dnp3.objects[group={}].points[]"
+_ATTRIBUTE: Final = "dnp3.objects[group=0].points"
+_FILE: Final = "dnp3.objects[group=70 variation={}].points[]"
+_FILES: Final = {
+    "auth": "authentication_key", "blocknum": "block", "handle": "handle", "lastblock": "last", "maxblock": "max_block",
+    "mode": "mode", "reqID": "request_id", "status": "status",
+}  # fmt: skip
+"""tshark shows nothing of descriptors and authentications (variations 2, 7 and 8)."""
 ROWS: Final = (
     Row("dnp3.src", "link_source"),
     Row("dnp3.dst", "link_destination"),
@@ -129,7 +169,7 @@ ROWS: Final = (
     Row("dnp3.al.func", "function_code"),
     Row("dnp3.al.iin", "dnp3.iin_raw", as_ours=_swapped),
     *(Row(f"dnp3.al.iin.{name}", "dnp3.iin_raw", as_ours=bit(place)) for name, place in _IIN.items()),
-    Row("dnp3.al.obj", "dnp3.objects[]", as_ours=lambda header: header["group"] << 8 | header["variation"]),
+    Row("dnp3.al.obj", "dnp3.objects[]", as_ours=_kind),
     Row("dnp3.al.objq.prefix", "dnp3.objects[].qualifier", as_ours=lambda qualifier: qualifier >> 4 & 7),
     Row("dnp3.al.objq.range", "dnp3.objects[].qualifier", as_ours=lambda qualifier: qualifier & 15),
     Row("dnp3.al.range.start", "dnp3.objects[].first"),
@@ -137,7 +177,7 @@ ROWS: Final = (
     Row("dnp3.al.range.quantity", "dnp3.objects[].count"),
     Row("dnp3.al.point_index", _point_indexes),
     Row("dnp3.al.index", _prefix_indexes),
-    Row("dnp3.al.size", "dnp3.objects[].points[].bytes"),
+    Row("dnp3.al.size", _sizes),
     *_quality("biq", "1,2,3,4", (*_COMMON, "chatter_filter")),
     Row("dnp3.al.biq.b6", _binary(6)),
     Row("dnp3.al.biq.b7", _binary(7)),
@@ -147,8 +187,19 @@ ROWS: Final = (
     *_quality("aiq", "30,31,32,33", (*_COMMON, "over_range", "reference_error", "reserved_7")),
     *_quality("aoq", "40,42", (*_COMMON, "over_range", "reference_error", "reserved_7")),
     Row("dnp3.al.datatype", "dnp3.objects[group=0].points[].type"),
-    Row("dnp3.al.da.int8", "dnp3.objects[group=0].points[type=3].value"),
-    Row("dnp3.al.da.uint8", "dnp3.objects[group=0].points[type=2].value"),
+    Row("dnp3.al.da.value", f"{_ATTRIBUTE}[type=1].value", as_theirs=str),
+    *(
+        Row(f"dnp3.al.da.{sign}int{8 * size}", f"{_ATTRIBUTE}[type={kind} bytes={size}].value")
+        for sign, kind in (("u", 2), ("", 3))
+        for size in (1, 2, 4)
+    ),
+    Row("dnp3.al.da.float", f"{_ATTRIBUTE}[type=4 bytes=4].value", as_theirs=real, as_ours=six),
+    Row("dnp3.al.da.double", f"{_ATTRIBUTE}[type=4 bytes=8].value", as_theirs=real, as_ours=six),
+    Row("dnp3.al.octet_string", _POINTS.format("110,111") + ".text", as_theirs=safe),
+    *(Row(f"dnp3.al.file.{theirs}", f"{_FILE.format('3,4,5,6')}.{ours}") for theirs, ours in _FILES.items()),
+    Row("dnp3.al.file.size", f"{_FILE.format(4)}.size", f"{_FILE.format(3)[:-1]}mode=2,3].size"),
+    Row("dnp3.al.file_name", f"{_FILE.format(3)}.file", as_theirs=str),
+    Row("dnp3.al.file.data", _file_data, as_theirs=lambda text: octets(text)[: 2 * SHOWN_OCTETS]),
     Row("dnp3.al.bit", "dnp3.objects[group=1,10,12,80].values[]"),
     Row("dnp3.al.2bit", "dnp3.objects[group=3].values[]"),
     Row("dnp3.al.cnt", _POINTS.format("20,21,22,23") + ".value"),
@@ -169,6 +220,7 @@ ROWS: Final = (
     Row("dnp3.al.reltimestamp", "dnp3.objects[].points[].relative_ms", as_theirs=seconds_ms),
     Row("dnp3.al.time_delay", "dnp3.objects[].points[].delay_ms"),
 )
+_RIGHTS: Final = [(right, whose) for right in ("read", "write", "exec") for whose in ("owner", "group", "world")]
 _FRAGMENTS: Final = "derived: how tshark put the fragment together; otmon's frames are in `frames`"
 _WHOLE: Final = "the octet whose bits are compared one by one"
 NOT_COMPARED: Final = {
@@ -190,6 +242,12 @@ NOT_COMPARED: Final = {
     "dnp3.al.fragment.reassembled_in": _FRAGMENTS,
     "dnp3.al.range.abs": "range codes 3 to 5 are virtual addresses, obsolete: otmon stops there (unknown_qualifier)",
     "dnp3.al.unknown_data_chunk": "octets of objects that tshark does not know",
+    **dict.fromkeys(
+        ("dnp3.al.file.perms", *(f"dnp3.al.file.perms.{right}_{whose}" for right, whose in _RIGHTS)),
+        "Wireshark 4.0 takes the size in front of the object for them",
+    ),
+    "dnp3.al.file_string_offset": "where the name stands, which is compared",
+    "dnp3.al.file_string_length": "the length of the name that follows",
     "dnp3.al.da.length": "the length of the attribute that follows",
     "dnp3.iin_abnormal": "text: an indication that is set",
     "dnp3.num_items_neg": "text: a range reversed; in otmon the flag range_reversed",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from otmon.opinion.rows import Record, Row, octets, plain
+from otmon.opinion.rows import Record, Row, octets, plain, safe
 
 
 def _run(record: Record, codes: tuple[int, ...]) -> list[int]:
@@ -92,6 +92,21 @@ def _data(record: Record) -> list[str]:
     return [body["data"]] if body.get("data") else []
 
 
+_STANDARD_OBJECTS: Final = 7
+"""Objects of 43/14 below this number are text, the others whatever their vendor likes."""
+
+
+def _device_objects(standard: bool) -> Callable[[Record], list[str]]:
+    """Values of 43/14: tshark has one field for text, one for octets."""
+
+    def read(record: Record) -> list[str]:
+        found = record["modbus"].get("objects", ())
+        return [one["value"] for one in found if (one["id"] < _STANDARD_OBJECTS) == standard]
+
+    read.__doc__ = f"modbus.objects[].value, of ids {'below' if standard else 'from'} {_STANDARD_OBJECTS}."
+    return read
+
+
 _OF_8: Final = "[function_code=8].modbus"
 _REGISTERS: Final = {
     2: "return_diag_register", 10: "clear_ctr_diag_reg", 11: "bus_message_count", 12: "bus_comm_error_count",
@@ -156,13 +171,15 @@ ROWS: Final = (
     Row("modbus.ev_status", "[function_code=11,12].modbus.status"),
     Row("modbus.ev_count", "modbus.event_count"),
     Row("modbus.ev_msg_count", "modbus.message_count"),
+    Row("modbus.event", "modbus.events[]"),
     Row("modbus.mei", "modbus.mei_type"),
     Row("modbus.read_device_id", "modbus.read_device_id_code"),
     Row("modbus.object_id", "modbus.object_id", "modbus.objects[].id"),
     Row("modbus.conformity_level", "modbus.conformity_level"),
     Row("modbus.more_follows", "modbus.more_follows"),
     Row("modbus.next_object_id", "modbus.next_object_id"),
-    Row("modbus.object_str_value", "modbus.objects[].value", as_theirs=plain, as_ours=plain),
+    Row("modbus.object_str_value", _device_objects(standard=True), as_theirs=plain, as_ours=plain),
+    Row("modbus.object_value", _device_objects(standard=False), as_theirs=safe),
     Row("modbus.request_frame", _answered),
 )
 
@@ -177,5 +194,12 @@ NOT_COMPARED: Final = {
     "modbus.num_objects": "the number of the objects that follow",
     "mbtcp.prot_id": "0, else it is no Modbus/TCP (Messaging on TCP/IP V1.0b, 3.1.3)",
     "modbus.padding": "bits of the last byte behind the quantity that was asked for",
+    **{
+        f"modbus.ev_{name}": "a bit of an octet that is compared whole"
+        for name in (
+            "recv_comm_err", "recv_char_over", "recv_lo_mode", "recv_broadcast", "send_read_ex", "send_slave_abort_ex",
+            "send_slave_busy_ex", "send_slave_nak_ex", "send_write_timeout", "send_lo_mode",
+        )
+    },
     "modbus.response_time": "derived: time since the request; otmon's are in the operations",
-}
+}  # fmt: skip

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from otmon.text import safe_text
+
 Record = Mapping[str, Any]
 _BODY_KEY: Final = re.compile(r"(?:\[[^\]]*\]\.)?(?:modbus|dnp3|s7comm)(?:\[[^\]]*\])?\.([a-z0-9_]+)")
 """What a path takes from the part of a record that belongs to its protocol."""
@@ -65,6 +67,11 @@ def number(text: str) -> int:
 def octets(text: str) -> str:
     """`00:1f` as `001f`."""
     return text.replace(":", "")
+
+
+def safe(text: str) -> str:
+    """Octets as otmon shows them as text."""
+    return safe_text(bytes.fromhex(octets(text)))
 
 
 def plain(text: str) -> str:

@@ -13,9 +13,12 @@ _TPDUS: Final = {
     "cotp_disconnect_request": 8, "cotp_disconnect_confirm": 12, "cotp_connect_confirm": 13, "cotp_connect_request": 14,
 }  # fmt: skip
 """Function -> upper half of the TPDU code (ISO 8073, 13); all else is data, 15."""
+_BSEND: Final = 0x13
 _SYNTAXES: Final = {"s7any": 0x10, "db_read": 0xB0}
 _CODES: Final = {name: code for code, name in BLOCK_TYPES.items()}
 _SYSTEMS: Final = {name: code for code, name in FILE_SYSTEMS.items()}
+_MODE: Final = "0"
+"""Group of userdata: what mode a PLC went over to."""
 _KINDS: Final = {"unsolicited": 0, "request": 4, "response": 8}
 
 
@@ -42,8 +45,9 @@ def _items(record: Record) -> list[dict[str, Any]]:
 
 
 def _syntaxes(record: Record) -> list[int]:
-    """s7comm.items[].syntax, s7comm.objects[].syntax_raw."""
-    return [
+    """s7comm.items[].syntax, s7comm.objects[].syntax_raw; 0x13 of a BSEND."""
+    bsend = record.get("userdata") == "6/1" and "request_id" in record["s7comm"]
+    return [_BSEND] * bsend + [
         item["syntax_raw"] if "syntax_raw" in item else _SYNTAXES[item["syntax"]]
         for item in (*_items(record), *_objects(record))
         if "syntax" in item
@@ -139,6 +143,17 @@ def _block_types(record: Record) -> list[str]:
     return [*_block_counts(record), *([_CODES[asked]] if of_request else [])]
 
 
+def _subfunction(group: str, there: bool) -> Any:
+    """The subfunction of userdata, which has a field of its own in one group."""
+
+    def read(record: Record) -> list[int]:
+        numbers = record.get("userdata", "").split("/")
+        return [int(numbers[1])] if len(numbers) == 2 and (numbers[0] == group) == there else []
+
+    read.__doc__ = f"userdata: the number behind the stroke, of group {group}{'' if there else ' alone not'}."
+    return read
+
+
 # --- tshark's texts ------------------------------------------------------------------------------------------------
 def _digits(text: str) -> int | None:
     return int(text, 10) if text else None
@@ -164,6 +179,7 @@ _ANY: Final = "s7comm.items[syntax=s7any]"
 _AREAS: Final = "[kind=request].s7comm.items[].areas[]"
 _INFO: Final = "s7comm.info"
 _TRANSFER: Final = "[function_code=26,27,28,29].s7comm"
+_BUFFER: Final = "s7comm[szl=diagnostic_buffer].entries[]"
 _SERVICE: Final = "[function_code=40].s7comm.blocks[]"
 _ASKED: Final = "[rosctr=7 kind=request].s7comm"
 
@@ -207,7 +223,8 @@ ROWS: Final = (
     Row("s7comm.data.transportsize", _transports, as_theirs=_named(DATA_TRANSPORT.get)),
     Row("s7comm.resp.data", _raw, as_theirs=lambda text: octets(text) or None),
     Row("s7comm.param.userdata.funcgroup", "userdata", as_ours=lambda text: int(text.partition("/")[0])),
-    Row("s7comm.param.userdata.subfunc", "userdata", as_ours=lambda text: int(text.partition("/")[2])),
+    Row("s7comm.param.userdata.subfunc", _subfunction(_MODE, False)),
+    Row("s7comm.param.modetrans.subfunc", _subfunction(_MODE, True)),
     Row("s7comm.param.userdata.type", "[rosctr=7].kind", as_ours=_KINDS.get),
     Row("s7comm.param.userdata.seq_num", "[rosctr=7].s7comm.sequence"),
     Row("s7comm.param.userdata.dataunitref", "s7comm.data_unit"),
@@ -216,7 +233,8 @@ ROWS: Final = (
     Row("s7comm.cyclic.interval_time", "s7comm.time_factor"),
     Row("s7comm.cyclic.function", "s7comm.function_raw"),
     Row("s7comm.cyclic.job_id", "s7comm.job"),
-    Row("s7comm.data.ts", "s7comm.clock", "s7comm.time", as_theirs=moment_ms, as_ours=iso_ms),
+    Row("s7comm.pbc.req.bsend.r_id", "[userdata=6/1].s7comm.request_id"),
+    Row("s7comm.data.ts", "s7comm.clock", "s7comm.time", f"{_BUFFER}.time", as_theirs=moment_ms, as_ours=iso_ms),
     # Uploads, downloads and services on blocks
     Row("s7comm.param.blockcontrol.filename", _files, as_theirs=str),
     Row("s7comm.param.blockcontrol.functionstatus", _steps),
@@ -311,6 +329,8 @@ NOT_COMPARED: Final = {
     "s7comm.param.item.address.number": _PART,
     "s7comm.param.item.dbread.numareas": _LENGTH,
     "s7comm.data.length": _LENGTH,
+    "s7comm.pbc.req.bsend.len": _LENGTH,
+    "s7comm.pbc.bsend.unknown": _RESERVED,
     "s7comm.data.fillbyte": "fills up to an even number of bytes",
     "s7comm.param.userdata.head": _CONSTANT,
     "s7comm.param.userdata.length": _LENGTH,

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from otmon.opinion.rows import Record, Row, bcd_time, has, number, octets, plain
+from otmon.protocols.s7comm.szl_records import EVENT_CLASSES, FLASHING, LEDS, MODES, STARTS
 from otmon.protocols.s7comm.tables import userdata_function
 
 _ALARM_TYPES: Final = {1: "scan", 2: "alarm_8", 4: "alarm_s"}
@@ -22,6 +23,12 @@ def _object_count(record: Record) -> list[int]:
     """The number of s7comm.objects[]."""
     body = record["s7comm"]
     return [len(body["objects"])] if "objects" in body and "alarm_function" in body else []
+
+
+def _variable_count(record: Record) -> list[int]:
+    """The number of s7comm.variables[] of a request."""
+    variables = record["s7comm"].get("variables")
+    return [len(variables)] if variables is not None and record["kind"] == "request" else []
 
 
 def _job(text: str) -> str:
@@ -64,9 +71,16 @@ ALARMS: Final = (
     Row("s7comm.cpu.msg.res_result", "s7comm.result"),
 )
 _ASKED: Final = "[kind=request].s7comm.parameters"
+_VARIABLE: Final = "[kind=request].s7comm.variables[]"
 PROGRAMMER: Final = (
     *(Row(f"s7comm.tis.param{i + 1}", _ASKED, as_ours=_parameter(i)) for i in (0, 1, 2, 4, 5, 6, 7, 8)),
     Row("s7comm.tis.answersize", _ASKED, as_ours=_parameter(3)),
+    Row("s7comm.varstat.item_count", _variable_count),
+    Row("s7comm.varstat.req.memory_area", f"{_VARIABLE}.area_raw"),
+    Row("s7comm.varstat.req.repetition_factor", f"{_VARIABLE}.count"),
+    Row("s7comm.varstat.req.bitpos", f"{_VARIABLE}.bit"),
+    Row("s7comm.varstat.req.db_number", f"{_VARIABLE}.db"),
+    Row("s7comm.varstat.req.startaddress", f"{_VARIABLE}.address"),
     Row("s7comm.varstat.trgevent", _ASKED, as_ours=_parameter(9)),
     Row("s7comm.tis.res.param1", "[kind=response].s7comm.parameters", as_ours=_parameter(0)),
     Row("s7comm.tis.res.param2", "[kind=response].s7comm.parameters", as_ours=_parameter(1)),
@@ -81,6 +95,8 @@ _MESSAGES: Final = "s7comm[szl_id=305].entries[index=16]"
 _PROTECTED: Final = "s7comm[szl_id=306].entries[index=4]"
 _CLOCK: Final = "s7comm.entries[index=8]"
 _MODE: Final = "s7comm[szl=operating_mode].entries[]"
+_TIME: Final = "s7comm[szl_id=305].entries[index=9]"
+_LED: Final = "s7comm[szl=leds,leds_status].entries[]"
 _COMPONENT: Final = "s7comm.components"
 _BITS: Final = {
     ("0131.0003.funkt_0", f"{_CYCLIC}.functions_0"): {
@@ -111,6 +127,10 @@ _BITS: Final = {
     ("0131.0006.funkt_7", f"{_CALLS}.services_7"): {
         "scan_snd": "scan_send", "alarm_sq": "alarm_sq", "alarm_s": "alarm_s", "alarm_sc": "alarm_sc",
     },
+    **{
+        (f"0131.0009.sync_{bus}", f"{_TIME}.sync_{i}"): {name: name for name in ("neutral", "slave", "master")}
+        for i, bus in enumerate(("k", "mpi", "mfi"))
+    },
     ("0131.0010.funk_1", f"{_MESSAGES}.functions_0"): {
         "grp_status_msg": "group_status", "scan_possible": "scan", "notify_alarm": "notify", "send_arc": "send_archive",
     },
@@ -140,6 +160,9 @@ _NUMBERS: Final = {
         "index": "index", "funk_2": "functions_1", "ber_meld_2": "message_areas_1", "ber_zus_2": "value_areas_1",
         "typ_zus_2": "value_types_1",
     }),
+    "0131.0009": (_TIME, {
+        "index": "index", "abw_puf": "deviation_buffered", "abw_5v": "deviation_powered", "anz_bsz": "hour_meters",
+    }),
     "0132.0010": (_MESSAGES, {"maxanz_arch": "archives"}),
     "0132.0004": (_PROTECTED, {
         "index": "index", "key": "protection_by_selector", "param": "protection_by_parameter",
@@ -155,8 +178,6 @@ _NUMBERS: Final = {
     "xy11.0001": ("s7comm.modules[]", {"index": "index", "bgtyp": "module_type"}),
 }  # fmt: skip
 """tshark's list and record -> otmon's path, tshark's number: otmon's."""
-_MODES: Final = {0: "0", 4: "stop", 5: "warm_restart", 6: "cold_restart", 7: "hot_restart", 8: "run", 10: "hold"}
-_STARTS: Final = {0: "none", 0x10: "automatic warm restart after buffered power on"}
 _SELECTOR: Final = {0: "unknown", 1: "run", 2: "run_p", 3: "stop", 4: "memory_reset"}
 _START_SELECTOR: Final = {0: "unknown", 1: "cold_restart", 2: "warm_restart"}
 
@@ -204,11 +225,15 @@ LISTS: Final = (
     Row("s7comm.szl.0132.0004.ken_ver1_awp", f"{_PROTECTED}.program_checksums", as_ours=_swapped(0)),
     Row("s7comm.szl.0132.0004.ken_ver2_awp", f"{_PROTECTED}.program_checksums", as_ours=_swapped(1)),
     Row("s7comm.szl.0132.0008.time", f"{_CLOCK}.time", as_theirs=bcd_time),
+    Row("s7comm.szl.xy74.0000.cpu_led_id.rackno", f"{_LED}.rack"),
+    Row("s7comm.szl.xy74.0000.cpu_led_id.id", f"{_LED}.led", as_theirs=_by_name(LEDS)),
+    Row("s7comm.szl.xy74.0000.led_on", f"{_LED}.on"),
+    Row("s7comm.szl.xy74.0000.led_blink", f"{_LED}.flashing", as_theirs=_by_name(FLASHING)),
     Row("s7comm.szl.0424.0000.ereig", f"{_MODE}.event.id", as_ours=number),
-    Row("s7comm.szl.0424.0000.bzu_id.req", f"{_MODE}.mode", as_theirs=_by_name(_MODES)),
-    Row("s7comm.szl.0424.0000.bzu_id.pre", f"{_MODE}.previous_mode", as_theirs=_by_name(_MODES)),
-    Row("s7comm.szl.0424.0000.anlinfo2", f"{_MODE}.start_allowed", as_theirs=_by_name(_STARTS)),
-    Row("s7comm.szl.0424.0000.anlinfo4", f"{_MODE}.last_start", as_theirs=_by_name(_STARTS)),
+    Row("s7comm.szl.0424.0000.bzu_id.req", f"{_MODE}.mode", as_theirs=_by_name(MODES)),
+    Row("s7comm.szl.0424.0000.bzu_id.pre", f"{_MODE}.previous_mode", as_theirs=_by_name(MODES)),
+    Row("s7comm.szl.0424.0000.anlinfo2", f"{_MODE}.start_allowed", as_theirs=_by_name(STARTS)),
+    Row("s7comm.szl.0424.0000.anlinfo4", f"{_MODE}.last_start", as_theirs=_by_name(STARTS)),
     Row("s7comm.szl.0424.0000.time", f"{_MODE}.time", as_theirs=bcd_time),
     *(
         Row(f"s7comm.szl.{where}.{theirs}", f"{path}.{ours}")
@@ -221,7 +246,45 @@ LISTS: Final = (
         for theirs, ours in names.items()
     ),
 )
-ROWS: Final = (*ALARMS, *PROGRAMMER, *LISTS)
+_EVENT_CLASSES: Final = {name: code for code, name in EVENT_CLASSES.items()}
+_EVENT_BITS: Final = {
+    "entleave": "coming", "diagbuf": "in_buffer", "interr": "internal_error", "exterr": "external_error",
+}  # fmt: skip
+
+
+def _diagnosis(*names: str) -> Any:
+    """A field of entries of the diagnostic buffer, or of the message that a PLC sends of one."""
+
+    def read(record: Record) -> list[Any]:
+        body = record["s7comm"]
+        told = record.get("userdata") == "4/3" and record["kind"] == "unsolicited"
+        found = [body] if told else body.get("entries", ()) if body.get("szl") == "diagnostic_buffer" else ()
+        for name in names:
+            found = [one[name] for one in found if name in one]
+        return list(found)
+
+    read.__doc__ = f"s7comm.{'.'.join(names)} of entries of the diagnostic buffer, and of userdata 4/3."
+    return read
+
+
+_DIAGNOSIS: Final = {
+    "prioclass": "priority_class", "obnumber": "ob", "datid": "data_id", "info1": "info_1", "info2": "info_2",
+}  # fmt: skip
+DIAGNOSES: Final = (
+    Row("s7comm.cpu.diag_msg.eventid", _diagnosis("event", "id"), as_ours=number),
+    Row(
+        "s7comm.cpu.diag_msg.eventid.class",
+        _diagnosis("event", "class"),
+        as_ours=lambda name: _EVENT_CLASSES.get(name) or int(name),
+    ),
+    Row("s7comm.cpu.diag_msg.eventid.nr", _diagnosis("event", "number")),
+    *(
+        Row(f"s7comm.cpu.diag_msg.eventid.ident.{theirs}", _diagnosis("event", ours))
+        for theirs, ours in _EVENT_BITS.items()
+    ),
+    *(Row(f"s7comm.cpu.diag_msg.{theirs}", _diagnosis(ours)) for theirs, ours in _DIAGNOSIS.items()),
+)
+ROWS: Final = (*ALARMS, *PROGRAMMER, *LISTS, *DIAGNOSES)
 
 _RESERVED: Final = "reserved, or not known what it means"
 _BIT: Final = "a bit of an octet that is compared whole"
@@ -265,6 +328,11 @@ NOT_COMPARED: Final = {
     **{f"s7comm.szl.0131.0006.funkt_3.bit{i}_res": _RESERVED for i in (2, 3, 4, 5, 6, 7)},
     "s7comm.szl.0131.0006.funkt_7.bit7_res": _RESERVED,
     **{f"s7comm.szl.0131.0006.funkt_7.{name}": _UNNAMED for name in ("en_msg", "dis_msg", "control")},
+    **{f"s7comm.szl.0131.0009.sync_{bus}": _OCTET for bus in ("k", "mpi", "mfi")},
+    "s7comm.szl.0131.0009.res1": _RESERVED,
+    "s7comm.szl.0131.0009.res2": _RESERVED,
+    "s7comm.szl.xy74.0000.cpu_led_id": _OCTET,
+    "s7comm.szl.xy74.0000.cpu_led_id.cputype": _UNNAMED,
     "s7comm.szl.0131.0010.funk_1": _OCTET,
     "s7comm.szl.0131.0010.ber_meld_1": _OCTET,
     "s7comm.szl.0131.0010.ber_zus_1": _OCTET,

@@ -44,12 +44,17 @@ class Compared(NamedTuple):
 @cache
 def compared(name: str) -> Compared:
     """One capture, or slice of one. Skips if it or tshark is not here."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = find(SLICES.get(name, name))
+        return beside(name, beginning(path, Path(folder) / "slice.pcap") if name in SLICES else path)
+
+
+def beside(name: str, path: Path) -> Compared:
+    """A capture that is called so. Skips if tshark is not here."""
     if not shutil.which("tshark"):
         pytest.skip("tshark is not installed")
-    path, counts = find(SLICES.get(name, name)), Comparison(KEEP)
+    counts = Comparison(KEEP)
     with tempfile.TemporaryDirectory() as folder:
-        if name in SLICES:
-            path = beginning(path, Path(folder) / "slice.pcap")
         messages = Path(folder) / "messages.jsonl"
         summary = analyze([str(path)], messages_path=messages).part.protocols
         records = Records(messages)

@@ -257,5 +257,6 @@ class Objects:
             "attribute": attribute_name(variation, attributes),
             "type": kind,
             "type_name": TYPES.get(kind, "reserved"),
+            "bytes": size,
             "value": typed(kind, self._take(size), attributes),
         }

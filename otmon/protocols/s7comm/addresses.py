@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from otmon.protocols.s7comm.tables import SYNTAX
 
-_NCK_AREAS: Final = ("nck", "mode_group", "channel", "axis", "tool", "feed_drive", "main_drive", "mmc")
+NCK_AREAS: Final = ("nck", "mode_group", "channel", "axis", "tool", "feed_drive", "main_drive", "mmc")
 _NCK_MODULES: Final = {
     0x10: "Y", 0x11: "YNCFL", 0x12: "FU", 0x13: "FA", 0x14: "TO", 0x15: "RP", 0x16: "SE", 0x17: "SGUD", 0x18: "LUD",
     0x19: "TC", 0x1A: "M", 0x1C: "WAL", 0x1E: "DIAG", 0x1F: "CC", 0x20: "FE", 0x21: "TD", 0x22: "TS", 0x23: "TG",
@@ -24,8 +24,8 @@ _NCK_MODULES: Final = {
 }  # fmt: skip
 """Names of a SINUMERIK's data modules (list of NC variables)."""
 _SYMBOLIC_AREAS: Final = {0x50: "I", 0x51: "Q", 0x52: "M", 0x53: "C", 0x54: "T"}
-_DATA_BLOCK: Final = 0x8A0E
-_STEPS: Final = {
+DATA_BLOCK: Final = 0x8A0E
+STEPS: Final = {
     2: "encapsulated_lid",
     3: "encapsulated_index",
     4: "by_lid",
@@ -41,7 +41,7 @@ def _nck(body: bytes) -> dict[str, Any]:
         return {}
     where, column, line, module, lines = struct.unpack(">BHHBB", body)
     return {
-        "area": _NCK_AREAS[where >> 5],
+        "area": NCK_AREAS[where >> 5],
         "unit": where & 31,
         "column": column,
         "line": line,
@@ -62,14 +62,14 @@ def _symbolic(body: bytes) -> dict[str, Any]:
     if len(body) < 9:
         return {}
     root, second, crc = struct.unpack(">HHI", body[1:9])
-    area = f"DB{second}" if root == _DATA_BLOCK else _SYMBOLIC_AREAS.get(second) if root == 0 else None
+    area = f"DB{second}" if root == DATA_BLOCK else _SYMBOLIC_AREAS.get(second) if root == 0 else None
     steps = [word for (word,) in struct.iter_unpack(">I", body[9 : len(body) - (len(body) - 9) % 4])]
     return {
         "area": area,
         "area_raw_1": root,
         "area_raw_2": second,
         "crc": crc,
-        "path": [{"step": _STEPS.get(word >> 28, str(word >> 28)), "value": word & 0xFFFFFFF} for word in steps],
+        "path": [{"step": STEPS.get(word >> 28, str(word >> 28)), "value": word & 0xFFFFFFF} for word in steps],
     }
 
 

@@ -99,6 +99,7 @@ def _variable(raw: bytes) -> dict[str, Any]:
     return {
         "area": f"DB{number}" if area == "DB" else area,
         "area_raw": raw[0],
+        "db": number,
         "size": _SIZES.get(raw[0] & 15),
         "address": int.from_bytes(raw[4:6], "big"),
         "bit" if bit else "count": raw[1],

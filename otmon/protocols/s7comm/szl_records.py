@@ -55,7 +55,7 @@ _MODES: Final = {
     12: "update",
     13: "defective",
 }
-_STARTS: Final = {
+STARTS: Final = {
     0x00: "none",
     0x01: "warm restart in multicomputing",
     0x03: "warm restart by mode selector",
@@ -93,12 +93,13 @@ _SYSTEM_AREAS: Final = {
     9: "local_data_kbytes",
 }
 _BLOCKS: Final = {0x0800: "OB", 0x0A00: "DB", 0x0B00: "SDB", 0x0C00: "FC", 0x0E00: "FB"}
-_LEDS: Final = {
+LEDS: Final = {
     1: "SF", 2: "INTF", 3: "EXTF", 4: "RUN", 5: "STOP", 6: "FRCE", 7: "CRST", 8: "BAF", 9: "USR", 10: "USR1",
     11: "BUS1F", 12: "BUS2F", 13: "REDF", 14: "MSTR", 15: "RACK0", 16: "RACK1", 17: "RACK2", 18: "IFM1F", 19: "IFM2F",
     20: "BUS3F", 21: "MAINT", 22: "DC24V", 128: "IF", 129: "UF", 130: "MF", 131: "CF", 132: "TF",
 }  # fmt: skip
-_EVENT_CLASSES: Final = {
+FLASHING: Final = {0: "no", 1: "2 Hz", 2: "0.5 Hz"}
+EVENT_CLASSES: Final = {
     1: "standard_ob",
     2: "synchronous_error",
     3: "asynchronous_error",
@@ -170,7 +171,7 @@ def event(raw: bytes) -> Shown:
     word = _number(raw)
     return {
         "id": f"0x{word:04x}",
-        "class": _EVENT_CLASSES.get(word >> 12, str(word >> 12)),
+        "class": EVENT_CLASSES.get(word >> 12, str(word >> 12)),
         "coming": bool(word & 0x100),
         "in_buffer": bool(word & 0x200),
         "internal_error": bool(word & 0x400),
@@ -193,9 +194,9 @@ _MODE: Final[tuple[Field, ...]] = (
     ("mode", 1, _low(_MODES)),
     ("reserved", 4, bytes.hex),
     ("start_info_1", 1, _number),
-    ("start_allowed", 1, _name(_STARTS)),
+    ("start_allowed", 1, _name(STARTS)),
     ("start_info_3", 1, _number),
-    ("last_start", 1, _name(_STARTS)),
+    ("last_start", 1, _name(STARTS)),
     ("time", 8, date_and_time),
 )
 _PROTECTION: Final[tuple[Field, ...]] = (
@@ -210,9 +211,9 @@ _PROTECTION: Final[tuple[Field, ...]] = (
 )
 _LED: Final[tuple[Field, ...]] = (
     ("rack", 1, lambda raw: raw[0] & 7),
-    ("led", 1, _name(_LEDS)),
+    ("led", 1, _name(LEDS)),
     ("on", 1, _number),
-    ("flashing", 1, _name({0: "no", 1: "2 Hz", 2: "0.5 Hz"})),
+    ("flashing", 1, _name(FLASHING)),
 )
 LAYOUTS: Final[dict[int, tuple[Field, ...]]] = {
     0x00: (("szl_id", 2, _number),),
