@@ -107,22 +107,30 @@ def _quality(field: str, groups: str, names: tuple[str, ...]) -> tuple[Row, ...]
     return tuple(Row(f"dnp3.al.{field}.b{i}", where, as_ours=has(name)) for i, name in enumerate(names))
 
 
+_DEADBAND: Final = 34
 _EVENTS: Final = {"int": (1, 2, 3, 4), "float": (5, 7), "double": (6, 8)}
 _INPUTS: Final = {
     30: {"int": (1, 2, 3, 4), "float": (5,), "double": (6,)},
     31: {"int": (1, 2, 3, 4, 5, 6), "float": (7,), "double": (8,)},
     32: _EVENTS,
     33: _EVENTS,
+    _DEADBAND: {"int": (1, 2), "float": (3,)},
 }
 _SETPOINTS: Final = {"int": (1, 2), "float": (3,), "double": (4,)}
 _OUTPUTS: Final = {40: _SETPOINTS, 41: _SETPOINTS, 42: _EVENTS, 43: _EVENTS}
 """Group -> variations with whole numbers, and with numbers of 32 and 64 bits with a fraction (IEEE 1815, Annex A)."""
 
 
+def _signed(header: dict[str, Any], value: float) -> float:
+    """tshark takes deadbands for signed numbers (in IEEE 1815 they are UINT)."""
+    bits = {1: 16, 2: 32}.get(header["variation"], 0)
+    return value - (1 << bits) if bits and value >= 1 << bits - 1 else value
+
+
 def _analog(groups: dict[int, dict[str, tuple[int, ...]]], form: str) -> Callable[[Record], list[Any]]:
     def read(record: Record) -> list[Any]:
         return [
-            point["value"]
+            _signed(header, point["value"]) if header["group"] == _DEADBAND else point["value"]
             for header in _objects(record)
             if header["variation"] in groups.get(header["group"], {}).get(form, ())
             for point in header.get("points", ())
@@ -215,7 +223,8 @@ ROWS: Final = (
     Row("dnp3.al.count", _POINTS.format("12") + ".repeat"),
     Row("dnp3.al.on_time", _POINTS.format("12") + ".on_ms"),
     Row("dnp3.al.off_time", _POINTS.format("12") + ".off_ms"),
-    Row("dnp3.al.ctrlstatus", _POINTS.format("12,41") + ".status"),
+    Row("dnp3.al.ctrlstatus", _POINTS.format("12,13,41,43") + ".status"),
+    Row("dnp3.al.bocs", _POINTS.format("13") + ".value"),
     Row("dnp3.al.timestamp", _times, as_theirs=moment_ms),
     Row("dnp3.al.reltimestamp", "dnp3.objects[].points[].relative_ms", as_theirs=seconds_ms),
     Row("dnp3.al.time_delay", "dnp3.objects[].points[].delay_ms"),

@@ -72,10 +72,20 @@ def test_dnp3_files_attributes_and_texts(tmp_path: Path) -> None:
             ),
             (26, status(0), status(3, b"gone")),
             (1, b"\0\xfe\0\0\0", b"".join(attribute(*one) for one in attributes)),
+            (1, b"\x22\0\6", b"\x22\1\0\1\2\7\0\xff\xff\x22\2\7\1\xff\xff\xff\xff\x22\3\7\1\0\0\x20\x41"),
+            (1, b"\x0d\0\6", b"\x0d\1\x17\2\1\x80\2\5\x2b\2\x28\1\0\7\0\6\xfb\xff"),
             (1, b"\x6e\0\6", b"\x6e\3\0\1\2abc\0\1\2"),
         ]
     )
-    wanted = ("dnp3.al.file", "dnp3.al.da.", "dnp3.al.octet_string")
+    wanted = (
+        "dnp3.al.file",
+        "dnp3.al.da.",
+        "dnp3.al.octet_string",
+        "dnp3.al.bocs",
+        "dnp3.al.ana.int",
+        "dnp3.al.ana.float",
+        "dnp3.al.ctrlstatus",
+    )
     fields = [row.theirs for row in TABLE["dnp3"] if row.theirs.startswith(wanted)]
     assert len(fields) > 15
     agrees(tmp_path / "dnp3.pcap", 20000, sent, fields)
