@@ -11,6 +11,7 @@ from otmon.engine.names import Names, frame_ref
 from otmon.limits import MAX_HABITS
 from otmon.model import Habit, Sighting
 from otmon.protocols import PROTOCOLS
+from otmon.protocols.modbus import MODBUS_RTU
 from otmon.site.habits import ESTABLISHED, add_habits
 from otmon.wire import columns as c
 from otmon.wire.compact import moved_rows
@@ -37,6 +38,10 @@ def stack(hello: int, options: int) -> str:
     return f"hops {hops}, window {hello >> 8 & 0xFFFF}, {' '.join(kinds) or 'no options'}"
 
 
+_NUMBERS: Final = 0xFFFF_FFFF
+"""Of C_TOKENS: the numbers of the first two requests."""
+
+
 def _step(tokens: int) -> str:
     first, second = tokens & 0xFFFF, tokens >> 16 & 0xFFFF
     return f"first {first}, step {(second - first) & 0xFFFF}"
@@ -48,12 +53,16 @@ def _modbus(reference: int, tokens: int) -> str:
 
 def _s7(reference: int, tokens: int) -> str:
     cotp = f"COTP reference {reference}, " if reference else ""
-    return f"{cotp}PDU reference {_step(tokens)}"
+    # TLS has none, and who never counts has none to tell from it.
+    return f"{cotp}PDU reference {_step(tokens)}" if tokens & _NUMBERS else f"{cotp}no PDU reference"
 
 
 NUMBERING: Final[dict[str, Callable[[int, int], str]]] = {"modbus": _modbus, "s7comm": _s7}
 """How clients of a protocol number: a protocol that is not here has no such habit."""
-_NUMBERED: Final = [n for n, protocol in enumerate(PROTOCOLS) if protocol.name in NUMBERING]
+_NUMBERED: Final = [
+    n for n, protocol in enumerate(PROTOCOLS) if protocol.name in NUMBERING and protocol is not MODBUS_RTU
+]
+"""Frames of a serial line have no number."""
 
 
 class Habits:

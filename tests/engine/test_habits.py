@@ -95,6 +95,16 @@ def test_s7_numbers_its_references(tmp_path: Path) -> None:
     assert list(found["10.0.2.30", "numbering"]) == ["COTP reference 1, PDU reference first 1, step 256"]
 
 
+def test_what_has_no_numbers_is_said_to_have_none() -> None:
+    """Neither frames of a serial line nor TLS inside COTP."""
+
+    def of(name: str) -> dict[str, list[str]]:
+        return {habit.kind: list(habit.signatures) for habit in analyze([str(OWN / name)]).part.habits}
+
+    assert set(of("modbus_rtu.pcap")) == {"stack"}
+    assert of("s7_plus_tls.pcap")["numbering"] == ["COTP reference 1, no PDU reference"]
+
+
 def test_programs_on_real_stacks_differ() -> None:
     def of(name: str) -> dict[tuple[str, str, str], list[str]]:
         part = analyze([str(OWN / name)]).part
