@@ -249,6 +249,18 @@ def test_a_password_is_not_kept() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("size", "behind"), [(22, b"\xee\1\7\1\0"), (22, b"\1"), (22, b"\x46\2\x5b\1"), (200, b""), (22, b"\1\2\0\5\4")]
+)
+def test_a_password_is_not_shown_where_objects_cannot_be_read(size: int, behind: bytes) -> None:
+    raw = struct.pack("<HHHHI", 12, 4, 16, 6, 0) + b"rootsecret"
+    message = decoded(request(29, b"\x46\x02\x5b\x01" + size.to_bytes(2, "little") + raw + behind))
+    assert message.flags
+    assert b"secret".hex() not in str(message.body)
+    assert "secret" not in str(message.body)
+    assert message.body["raw"] is None
+
+
 def test_device_attributes_tell_who_it_is() -> None:
     texts = {252: b"Acme", 250: b"RTU \x1b[2J5", 242: b"1.2", 248: b"", 246: b"T1"}
     objects = b"".join(bytes([0, v, 0, 0, 0, 1, len(text)]) + text for v, text in texts.items())

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from otmon.model import NEED_TIME, Kind, Malformed, Message, Op, Target
 from otmon.protocols.dnp3.attributes import IDENTITY
-from otmon.protocols.dnp3.files import FILE, FILE_BLOCK_STATUS, FILE_STATUS_OBJECT
+from otmon.protocols.dnp3.files import FILE, FILE_AUTHENTICATION, FILE_BLOCK_STATUS, FILE_STATUS_OBJECT
 from otmon.protocols.dnp3.fragment import Objects
 from otmon.protocols.dnp3.link import APPLICATION, DIR, LINK_BYTES, PRM, TRANSPORT
 from otmon.protocols.dnp3.operations import Run, ops_of
@@ -158,7 +158,9 @@ def decode(pdu: bytes, from_client: bool, request: bytes | None) -> Message:
         flags += objects.flags
         body["objects"] = objects.headers
         if objects.stopped:
-            body["raw"] = shown(pdu[at:])
+            # A password may be in it: of file authentications nothing is shown as it stands.
+            secret = any((one["group"], one["variation"]) == (FILE, FILE_AUTHENTICATION) for one in objects.headers)
+            body["raw"] = None if secret else shown(pdu[at:])
         if not responds:
             runs, stopped = objects.runs, objects.stopped
         elif code == RESPONSE:

@@ -28,6 +28,7 @@ FILE_MODES: Final = {0: "none", 1: "read", 2: "write", 3: "append"}
 FILE_TYPES: Final = {0: "directory", 1: "file"}
 LAST_BLOCK: Final = 1 << 31
 FILE: Final = 70
+FILE_AUTHENTICATION: Final = 2
 FILE_COMMAND: Final = 3
 FILE_STATUS_OBJECT: Final = 4
 FILE_BLOCK_STATUS: Final = 6
