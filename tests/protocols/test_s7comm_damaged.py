@@ -86,12 +86,29 @@ def test_every_cut_of_real_pdus_has_its_function() -> None:
 
 def test_a_password_is_in_no_damaged_record_either() -> None:
     login = b"\x28\0\0\0\0\0\0\xfd\xff\xff\x02aa\0\x06SUNRIS\x09_N_LOGIN_"
-    for pdu in (s7(1, login), s7(7, b"\0\1\x12\4\x11\x45\1\0", b"\xff\x09\0\x08SUNRISE1")[:-1]):
+    whole = b"\x28\0\0\0\0\0\0\xfd\0\x0c\x02aa\0\x06SUNRIS\0\x09_N_LOGIN_"
+    cut = [s7(1, whole)[:-n] for n in range(1, 17)]
+    for pdu in (s7(1, login), s7(7, b"\0\1\x12\4\x11\x45\1\0", b"\xff\x09\0\x08SUNRISE1")[:-1], *cut):
         message = read(pdu)
         assert message is not None
         assert "SUNRIS" not in json.dumps(message.body)
         assert b"SUNRIS".hex() not in json.dumps(message.body)
         assert message.body["raw"] is None
+    start = read(s7(1, b"\x28\0\0\0\0\0\0\xfd\0\0\x09P_PROGRAM\0")[:-1])
+    assert start is not None
+    assert "raw" not in start.body, "all of it is shown"
+
+
+@pytest.mark.parametrize("kind", [0, 4, 8])
+@pytest.mark.parametrize("more", [b"", b"\0\0\0\0", b"\1\1\0\0", b"\1\0\0\0"])
+def test_a_password_is_not_shown_whichever_way_it_goes(kind: int, more: bytes) -> None:
+    """Pushed, asked or answered, in one part or in several."""
+    param = bytes([0, 1, 0x12, 4 + len(more), 0x11, kind << 4 | 5, 1, 0]) + more
+    asked = s7(7, bytes.fromhex("000112081245010100000000"), b"\x0a\0\0\0")
+    for request in (None, asked):
+        shown = json.dumps(S7COMM.decode(s7(7, param, b"\xff\x09\0\x08SUNRISE1"), True, request).body)
+        assert "SUNRIS" not in shown
+        assert b"SUNRIS".hex() not in shown
 
 
 BYTE = any_item(2, 1, 1, 0x84, 0)

@@ -15,6 +15,7 @@ from otmon.protocols.s7comm.tables import (
     FAMILY_S7,
     JOB,
     PI_SERVICE,
+    PI_SERVICES,
     ROSCTR,
     USERDATA,
     job_function,
@@ -22,6 +23,7 @@ from otmon.protocols.s7comm.tables import (
 )
 
 _SECURITY = 5
+_WITHOUT_PASSWORD = (b"P_PROGRAM", *(name.encode() for name in PI_SERVICES))
 _USERDATA_KINDS: dict[int, Kind] = {4: "request", 8: "response"}
 
 
@@ -64,7 +66,8 @@ def _s7(data: bytes) -> Message | None:
             return None
         kind = "request" if rosctr == JOB else "response"
         number, function = param[0], job_function(param[0])
-        secret = number == PI_SERVICE and b"_N_" in data
+        # Behind the argument stands what it is for: where that is cut off, it may have been a login.
+        secret = number == PI_SERVICE and (b"_N_" in data or not any(name in data for name in _WITHOUT_PASSWORD))
     if secret:
         body |= {"raw": None, "raw_bytes": len(data)}  # passwords are in no record
     return Message(kind, None, number, function.name, function.access, (), body, (), extra)

@@ -69,7 +69,7 @@ def decode_userdata(
         _push(group, subfunction, payload, body, flags)
     elif not refused and payload:
         body["data_bytes"] = len(payload)
-        if middle:
+        if middle and group != _SECURITY:
             # It begins somewhere in a record, and what came before is with another message.
             body |= {"data": payload.hex(), "sha256": hashlib.sha256(payload).hexdigest()}
         else:
@@ -99,8 +99,7 @@ def _request(
     elif group == _PROGRAMMER:
         programmer(subfunction, payload, False, body, flags)
     elif group == _SECURITY:
-        # Eight bytes that anybody can turn back into the password: they stay out of every record.
-        body |= {"password_present": bool(payload.strip(b"\0")), "password_bytes": len(payload)}
+        body |= _password(payload)
     elif group == _TIME and subfunction in _SET_CLOCK:
         body["clock"] = clock(payload)
     else:
@@ -117,8 +116,15 @@ def _push(group: int, subfunction: int, payload: bytes, body: dict[str, Any], fl
         cpu_request(subfunction, payload, body, flags)
     elif group == _PROGRAMMER:
         programmer(subfunction, payload, True, body, flags)
+    elif group == _SECURITY:
+        body |= _password(payload)
     else:
         _other(group, payload, body)
+
+
+def _password(payload: bytes) -> dict[str, Any]:
+    """Eight bytes that anybody can turn back into the password: they stay out of every record."""
+    return {"password_present": bool(payload.strip(b"\0")), "password_bytes": len(payload)}
 
 
 def _response(
