@@ -130,7 +130,7 @@ def triples(protocol: str) -> frozenset[Triple]:
         return frozenset(jobs | {(None, *function) for function in others} | {(None, "pbc_bsend", "write")})
     out = {(code, *tables.function_of(code)) for code in range(256)}
     if protocol == "modbus":
-        out |= {(8, *function) for function in tables.DIAGNOSTICS.values()}
+        out |= {(8, *function) for function in (*tables.DIAGNOSTICS.values(), tables.RESERVED_DIAGNOSTIC)}
         out |= {(43, *function) for function in tables.INTERFACES.values()}
         out |= {(tables.UMAS, *tables.function_of(tables.UMAS, code)) for code in range(256)}
         out |= {(code, name, "read") for code, name, _ in out if name in TWO_SIDED}

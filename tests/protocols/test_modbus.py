@@ -44,6 +44,8 @@ def key(code: int, data: str, from_client: int = 1) -> tuple[np.ndarray, tuple[O
         (8, "0001 0000", Function("diagnostics_restart", "control"), [None]),
         (8, "0004 0000", Function("diagnostics_force_listen_only", "control"), [None]),
         (8, "000a 0000", Function("diagnostics_clear_counters", "diagnose"), [None]),
+        (8, "0013 0000", Function("diagnostics_reserved", "control"), [None]),
+        (8, "0100 0000", Function("diagnostics_reserved", "control"), [None]),
         (11, "", Function("get_comm_event_counter", "diagnose"), [None]),
         (12, "", Function("get_comm_event_log", "diagnose"), [None]),
         (15, "0013 000a 02 cd01", Function("write_multiple_coils", "write"), [Target("coil", 19, 28)]),

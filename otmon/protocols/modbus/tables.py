@@ -47,7 +47,9 @@ DIAGNOSTICS: Final[dict[int, Function]] = {
     10: Function("diagnostics_clear_counters", "diagnose"),
     20: Function("diagnostics_clear_overrun", "diagnose"),
 }
-"""Sub-functions of 8 that change something; the others read a counter or echo."""
+"""Sub-functions of 8 that change something; the others with a name read a counter or echo."""
+RESERVED_DIAGNOSTIC: Final = Function("diagnostics_reserved", "control")
+"""Of sub-functions without a name nobody knows what they do: no right to read or diagnose covers them."""
 RETURN_QUERY_DATA: Final = 0
 MODBUS_PLUS: Final = 21
 COUNTERS: Final[dict[int, str]] = {
@@ -218,6 +220,8 @@ def function_of(code: int, sub: int | None = None) -> Function:
 
     Codes without a name are `function_<n>` and count as control: nothing that merely permits reading may let them pass.
     """
+    if code == 8 and sub is not None and sub not in DIAGNOSTIC_NAMES:
+        return RESERVED_DIAGNOSTIC
     if code == 8 and sub in DIAGNOSTICS:
         return DIAGNOSTICS[sub]
     if code == 43 and sub in INTERFACES:
