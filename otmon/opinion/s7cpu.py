@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from otmon.opinion.rows import Record, Row, bcd_time, has, number, octets, plain
-from otmon.protocols.s7comm.szl_records import EVENT_CLASSES, FLASHING, LEDS, MODES, STARTS
+from otmon.protocols.s7comm.szl_records import FLASHING, LEDS, MODES, STARTS
 from otmon.protocols.s7comm.tables import userdata_function
 
 _ALARM_TYPES: Final = {1: "scan", 2: "alarm_8", 4: "alarm_s"}
@@ -246,7 +246,6 @@ LISTS: Final = (
         for theirs, ours in names.items()
     ),
 )
-_EVENT_CLASSES: Final = {name: code for code, name in EVENT_CLASSES.items()}
 _EVENT_BITS: Final = {
     "entleave": "coming", "diagbuf": "in_buffer", "interr": "internal_error", "exterr": "external_error",
 }  # fmt: skip
@@ -272,11 +271,7 @@ _DIAGNOSIS: Final = {
 }  # fmt: skip
 DIAGNOSES: Final = (
     Row("s7comm.cpu.diag_msg.eventid", _diagnosis("event", "id"), as_ours=number),
-    Row(
-        "s7comm.cpu.diag_msg.eventid.class",
-        _diagnosis("event", "class"),
-        as_ours=lambda name: _EVENT_CLASSES.get(name) or int(name),
-    ),
+    Row("s7comm.cpu.diag_msg.eventid.class", _diagnosis("event", "id"), as_ours=lambda text: number(text) >> 12),
     Row("s7comm.cpu.diag_msg.eventid.nr", _diagnosis("event", "number")),
     *(
         Row(f"s7comm.cpu.diag_msg.eventid.ident.{theirs}", _diagnosis("event", ours))

@@ -110,7 +110,7 @@ def test_s7_items_pushes_and_lists(tmp_path: Path) -> None:
         (False, s7(7, pushed, b"\xff\0\0\0")),
         (False, userdata(0, 4, 3, entry)),
         (True, userdata(4, 4, 1, b"\0\xa0\0\0")),
-        (False, _list(0xA0, 0, entry, entry)),
+        (False, _list(0xA0, 0, entry, b"\xa1" + entry[1:])),
         (False, _list(0x424, 0, mode)),
         (False, _list(0x74, 0, b"\0\1\1\0", b"\1\5\0\1")),
         (False, _list(0x131, 9, times)),

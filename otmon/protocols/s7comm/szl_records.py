@@ -99,7 +99,7 @@ LEDS: Final = {
     20: "BUS3F", 21: "MAINT", 22: "DC24V", 128: "IF", 129: "UF", 130: "MF", 131: "CF", 132: "TF",
 }  # fmt: skip
 FLASHING: Final = {0: "no", 1: "2 Hz", 2: "0.5 Hz"}
-EVENT_CLASSES: Final = {
+_EVENT_CLASSES: Final = {
     1: "standard_ob",
     2: "synchronous_error",
     3: "asynchronous_error",
@@ -171,7 +171,7 @@ def event(raw: bytes) -> Shown:
     word = _number(raw)
     return {
         "id": f"0x{word:04x}",
-        "class": EVENT_CLASSES.get(word >> 12, str(word >> 12)),
+        "class": _EVENT_CLASSES.get(word >> 12, str(word >> 12)),
         "coming": bool(word & 0x100),
         "in_buffer": bool(word & 0x200),
         "internal_error": bool(word & 0x400),
