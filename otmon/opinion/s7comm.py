@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from otmon.opinion.rows import Record, Row, bit, iso_ms, moment_ms, number, octets, plain
 from otmon.protocols.s7comm.blocks import block_kind, language
-from otmon.protocols.s7comm.tables import BLOCK_TYPES, DATA_TRANSPORT, FILE_SYSTEMS
+from otmon.protocols.s7comm.tables import BLOCK_TYPES, DATA_TRANSPORT, FILE_SYSTEMS, READ_VAR
 
 _TPDUS: Final = {
     "cotp_expedited_data": 1, "cotp_expedited_ack": 2, "cotp_reject": 5, "cotp_data_ack": 6, "cotp_error": 7,
@@ -14,6 +14,8 @@ _TPDUS: Final = {
 }  # fmt: skip
 """Function -> upper half of the TPDU code (ISO 8073, 13); all else is data, 15."""
 _BSEND: Final = 0x13
+_WITH_TRANSPORT: Final = (0x00, 0x0A, 0xFF)
+"""Return codes after which tshark looks at the transport size and the length."""
 _SYNTAXES: Final = {"s7any": 0x10, "db_read": 0xB0}
 _CODES: Final = {name: code for code, name in BLOCK_TYPES.items()}
 _SYSTEMS: Final = {name: code for code, name in FILE_SYSTEMS.items()}
@@ -71,8 +73,14 @@ def _return_codes(record: Record) -> list[int]:
 
 
 def _transports(record: Record) -> list[str]:
-    """transport of the same, where there is one."""
-    return [one["transport"] for one in _data(record) if one.get("transport") and "return_code" in one]
+    """transport of the same, where there is one; of an item that was not read tshark repeats that of the one before."""
+    found: list[str] = []
+    read = record["function_code"] == READ_VAR and record["kind"] == "response"
+    for one in _data(record):
+        if one.get("transport") and "return_code" in one:
+            stale = read and found and one["return_code"] not in _WITH_TRANSPORT
+            found.append(found[-1] if stale else one["transport"])
+    return found
 
 
 def _raw(record: Record) -> list[str]:

@@ -107,6 +107,8 @@ def test_s7_items_pushes_and_lists(tmp_path: Path) -> None:
     pushed = bytes([0, 1, 0x12, 4, 0x11, 0, 2, 0])
     sent = [
         (True, s7(1, b"\4\5" + any_item(4, 1, 1, 0x84, 0) + nck + drive + in_block + in_memory)),
+        (True, s7(1, b"\4\4" + any_item(4, 1, 1, 0x84, 0) * 4, reference=9)),
+        (False, s7(3, b"\4\4", bytes.fromhex("05000000 ff0400101234 05000000 0a000000"), reference=9)),
         (False, s7(7, pushed, b"\xff\0\0\0")),
         (False, userdata(0, 4, 3, entry)),
         (True, userdata(4, 4, 1, b"\0\xa0\0\0")),
