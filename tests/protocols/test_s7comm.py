@@ -248,6 +248,13 @@ def test_a_read_is_shown_with_its_addresses() -> None:
     assert "asked" not in decode(response, False, s7(1, b"\4\1" + any_item(5, 2, 9, 0x84, 32))).body["items"][0]
 
 
+def test_a_bit_is_a_whole_number() -> None:
+    """As every other number that is none with a fraction."""
+    request = s7(1, b"\4\1" + any_item(1, 1, 1, 0x84, 3))
+    (item,) = decode(s7(3, b"\4\1", bytes.fromhex("ff03000101")), False, request).body["items"]
+    assert repr(item["values"]) == "[1]"
+
+
 def test_timers_and_counters_are_read_as_their_digits() -> None:
     """A timer is an S5TIME, a counter three digits BCD: 0x2123 is 123 s, 0x0123 is 123, and 0x000a is no number."""
     request = s7(1, b"\4\2" + any_item(28, 3, 0, 0x1C, 5) + any_item(29, 2, 0, 0x1D, 3))

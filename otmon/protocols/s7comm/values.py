@@ -152,7 +152,7 @@ def _numbers(item: Item, content: bytes) -> tuple[Sequence[float], int]:
         return (), 1
     transport, count = item["transport_raw"], item["count"]
     if transport == BIT:
-        return ((float(content[0] & 1),) if size == 1 else ()), 1
+        return ((content[0] & 1,) if size == 1 else ()), 1
     if transport in (2, 3) and size == count:
         return ((int.from_bytes(content, "big"),) if size in _WHOLE else ()), size
     form, step = _FORMATS.get(transport, ("", 0))
