@@ -311,7 +311,7 @@ class Habit(NamedTuple):
     address: str
     protocol: str
     kind: str
-    """stack: of the machine; numbering: of the program."""
+    """stack: of the machine; numbering, order: of the program."""
     signatures: dict[str, Sighting]
 
 

@@ -1,4 +1,6 @@
-"""Signatures of clients from connection rows: how a stack says hello, how a program numbers its requests."""
+"""Signatures of clients from connection rows: how a stack says hello, how a program numbers its requests, and which two
+it begins with.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -12,9 +14,10 @@ from otmon.limits import MAX_HABITS
 from otmon.model import Habit, Sighting
 from otmon.protocols import PROTOCOLS
 from otmon.protocols.modbus import MODBUS_RTU
-from otmon.site.habits import ESTABLISHED, add_habits
+from otmon.site.habits import ESTABLISHED, ORDER, add_habits
 from otmon.wire import columns as c
 from otmon.wire.compact import moved_rows
+from otmon.wire.contract import FUNC_SLOTS
 from otmon.wire.net import K1_TRANSPORT
 
 _HOPS: Final = (32, 64, 128, 255)
@@ -40,6 +43,9 @@ def stack(hello: int, options: int) -> str:
 
 _NUMBERS: Final = 0xFFFF_FFFF
 """Of C_TOKENS: the numbers of the first two requests."""
+_NO_FUNCTION: Final = FUNC_SLOTS - 1
+"""What S7comm-plus has in place of a function."""
+_SEEN: Final = c.TOKEN_FIRST | c.TOKEN_SECOND | c.TOKEN_NONE
 
 
 def _step(tokens: int) -> str:
@@ -55,6 +61,12 @@ def _s7(reference: int, tokens: int) -> str:
     cotp = f"COTP reference {reference}, " if reference else ""
     # TLS has none, and who never counts has none to tell from it.
     return f"{cotp}PDU reference {_step(tokens)}" if tokens & _NUMBERS else f"{cotp}no PDU reference"
+
+
+def _order(protocol: str, tokens: int) -> str:
+    names = next(p for p in PROTOCOLS if p.name == protocol).count_names
+    functions = tokens >> c.TOKEN_FUNCTION, tokens >> c.TOKEN_FUNCTION + c.TOKEN_FUNCTION_BITS
+    return ", ".join(names(function & _NO_FUNCTION)[2] for function in functions)
 
 
 NUMBERING: Final[dict[str, Callable[[int, int], str]]] = {"modbus": _modbus, "s7comm": _s7}
@@ -112,8 +124,12 @@ class Habits:
         rows, flows = rows[opened], flows[opened]
         self._room()[rows] = 1
         self._group("stack", rows, flows, (c.C_STACK, c.C_OPTIONS), lambda protocol, *words: stack(*words))
-        known = conns[rows, c.C_TOKENS] >> 32 == (c.TOKEN_FIRST | c.TOKEN_SECOND) >> 32
-        rows, flows = (of[known & np.isin(conns[rows, c.C_PROTO], _NUMBERED)] for of in (rows, flows))
+        known = conns[rows, c.C_TOKENS] & _SEEN == c.TOKEN_FIRST | c.TOKEN_SECOND
+        rows, flows = rows[known], flows[known]
+        named = (conns[rows, c.C_TOKENS] >> c.TOKEN_FUNCTION & _NO_FUNCTION) != _NO_FUNCTION
+        self._group(ORDER, rows[named], flows[named], (c.C_TOKENS,), _order)
+        numbered = np.isin(conns[rows, c.C_PROTO], _NUMBERED)
+        rows, flows = rows[numbered], flows[numbered]
         columns = c.C_REFERENCE, c.C_TOKENS
         self._group("numbering", rows, flows, columns, lambda protocol, *words: NUMBERING[protocol](*words))
 

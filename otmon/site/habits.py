@@ -16,6 +16,8 @@ ESTABLISHED: Final = 8
 STRANGE: Final = 3
 """Connections of another one that are no accident."""
 VARIOUS: Final = "various"
+ORDER: Final = "order"
+"""Kind of what a client begins with. Evidence alone: who shows another screen begins otherwise, and is no stranger."""
 
 
 def _seen_twice(left: Sighting, right: Sighting) -> Sighting:
@@ -61,6 +63,8 @@ def strangers(habits: Iterable[Habit], known: Mapping[Hashable, Habit]) -> list[
     """Of whole records those that became strange since `known`, which are by their place; by time."""
     found = []
     for habit in habits:
+        if habit.kind == ORDER:
+            continue
         before = known.get(habit[:4])
         for other, sighting in habit.signatures.items():
             told = before is not None and other in before.signatures and _strange(before.signatures[other])

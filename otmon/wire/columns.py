@@ -94,9 +94,8 @@ C_OPTIONS: Final = 29
 C_REFERENCE: Final = 30
 """Reference that the client gave its end of the session (COTP); 0: none."""
 C_TOKENS: Final = 31
-"""Low 16 bits of the tokens of the first two requests, the second << 16, and TOKEN_* flags; 0: no message came yet.
-Of what began with a request, C_SHAPE is SHAPE_SECOND until the next one.
-"""
+"""Of the first two requests: low 16 bits of the token, the second << 16; TOKEN_* flags; OUT_FUNC << TOKEN_FUNCTION, the
+second TOKEN_FUNCTION_BITS higher; 0: none yet. Of what began with one, C_SHAPE is SHAPE_SECOND until the next."""
 C_WORDS: Final = 32
 
 HINT_ENCRYPTED: Final = 1 << 8
@@ -106,6 +105,8 @@ TOKEN_FIRST: Final = 1 << 32
 TOKEN_SECOND: Final = 1 << 33
 TOKEN_NONE: Final = 1 << 34
 """It begins with something else, or behind a hole."""
+TOKEN_FUNCTION: Final = 35
+TOKEN_FUNCTION_BITS: Final = 13
 SHAPE_SECOND: Final = -2
 
 PROTO_UNDECIDED: Final = -1

@@ -46,6 +46,8 @@ from otmon.wire.columns import (
     S_WIDE,
     SHAPE_SECOND,
     TOKEN_FIRST,
+    TOKEN_FUNCTION,
+    TOKEN_FUNCTION_BITS,
     TOKEN_NONE,
     TOKEN_SECOND,
     VERDICT_ALERT,
@@ -53,7 +55,7 @@ from otmon.wire.columns import (
     VERDICT_INSPECT,
     VERDICT_PASS,
 )
-from otmon.wire.contract import KIND_REQUEST, OUT_FUNC, OUT_TOKEN, OUT_UNIT, OUT_VMAX, OUT_VMIN, OUT_WORDS
+from otmon.wire.contract import FUNC_SLOTS, KIND_REQUEST, OUT_FUNC, OUT_TOKEN, OUT_UNIT, OUT_VMAX, OUT_VMIN, OUT_WORDS
 from otmon.wire.far import far
 from otmon.wire.histograms import histogram
 from otmon.wire.loads import jit, join32, mix
@@ -203,18 +205,19 @@ far_find = far("find_shape", "i(siiiii)", _find)
 
 @jit
 def _begun(state: Any, conn: int, kind: int, row: int) -> int:
-    """Note the tokens of the first two requests; gives the connection's C_SHAPE."""
+    """Note tokens and functions of the first two requests; gives the connection's C_SHAPE."""
     conns = state.conns
     known, token = conns[conn, C_TOKENS], state.out[OUT_TOKEN] & 0xFFFF
-    if known >> 33:
+    function = (state.out[OUT_FUNC] & (FUNC_SLOTS - 1)) << TOKEN_FUNCTION
+    if known & (TOKEN_SECOND | TOKEN_NONE):
         return row
     if kind != KIND_REQUEST or conns[conn, C_GAPS] > 0:
         conns[conn, C_TOKENS] = known | TOKEN_NONE
         return row
     if known == 0:
-        conns[conn, C_TOKENS] = token | TOKEN_FIRST
+        conns[conn, C_TOKENS] = token | TOKEN_FIRST | function
         return SHAPE_SECOND
-    conns[conn, C_TOKENS] = known | token << 16 | TOKEN_SECOND
+    conns[conn, C_TOKENS] = known | token << 16 | TOKEN_SECOND | function << TOKEN_FUNCTION_BITS
     return row
 
 

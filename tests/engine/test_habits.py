@@ -101,7 +101,7 @@ def test_what_has_no_numbers_is_said_to_have_none() -> None:
     def of(name: str) -> dict[str, list[str]]:
         return {habit.kind: list(habit.signatures) for habit in analyze([str(OWN / name)]).part.habits}
 
-    assert set(of("modbus_rtu.pcap")) == {"stack"}
+    assert set(of("modbus_rtu.pcap")) == {"stack", "order"}
     assert of("s7_plus_tls.pcap")["numbering"] == ["COTP reference 1, no PDU reference"]
 
 
@@ -114,6 +114,30 @@ def test_programs_on_real_stacks_differ() -> None:
     assert native["10.0.2.30", "s7comm", "numbering"] == ["COTP reference 1, PDU reference first 0, step 256"]
     assert python["10.0.2.10", "s7comm", "numbering"] == ["COTP reference 1, PDU reference first 1, step 1"]
     assert native["10.0.2.30", "s7comm", "stack"] == ["hops 64, window 64240, mss 1460 sack time nop scale 10"]
+
+
+def test_what_a_client_begins_with() -> None:
+    """The functions of its first two requests, in all protocols; another beginning is evidence and no alert."""
+
+    def begins(name: str) -> dict[tuple[str, str], list[str]]:
+        part = analyze([str(OWN / name)]).part
+        return {habit[1:3]: list(habit.signatures) for habit in part.habits if habit.kind == "order"}
+
+    assert begins("plant.pcap")["10.0.2.30", "s7comm"] == ["setup_communication, read_szl"]
+    assert begins("dnp3_points.pcap") == {("10.0.2.10", "dnp3"): ["read, confirm"]}
+    assert begins("modbus_tcp.pcap") == {("10.0.2.10", "modbus"): ["read_coils, read_coils"]}
+    assert begins("s7_plus.pcap") == {}
+    frames = [frame for second in range(ESTABLISHED) for frame in poll(second)]
+    read, write_one = adu(3, b"\0\0\0\1", transaction=2), adu(6, b"\0\0\0\1", transaction=2)
+    other = [frame._replace(data=frame.data.replace(read[:8], write_one[:8])) for frame in frames]
+    later = [frame._replace(ts_ns=frame.ts_ns + 100 * 10**9) for frame in other]
+    seen = see(frames + later)
+    (order,) = (habit for habit in seen.picture["habits"] if habit["kind"] == "order")
+    assert list(order["signatures"]) == [
+        "read_holding_registers, read_holding_registers",
+        "read_holding_registers, write_single_register",
+    ]
+    assert seen.alerts("asset") == []
 
 
 def test_they_are_evidence_of_the_asset() -> None:
