@@ -144,9 +144,9 @@ class Run:
         state.frames[c.FB_INTERNAL] += 1
         return int(state.ctl[c.CTL_FRAME]) - first_frame + 1
 
-    def _take_slow(self, data: Any) -> None:
+    def _take_slow(self, data: Any, *, fragments: bool = False) -> None:
         ctl = self.state.ctl
-        self._slow.take(self.state, take_segment(self.state.seg, data, int(ctl[c.CTL_FRAME])))
+        self._slow.take(self.state, take_segment(self.state.seg, data, int(ctl[c.CTL_FRAME]), fragments))
         if ctl[c.CTL_EVENTS] > c.EVENTS_CAP // 2 or ctl[c.CTL_EV_BYTES] > c.EV_BYTES_CAP // 2:
             self._drain()
         if ctl[c.CTL_FREE_PENDING] < 0 or ctl[c.CTL_FREE_SLOT] < 0:
@@ -166,9 +166,10 @@ class Run:
             return
         counted = state.frames.copy()
         l3, end, wire_end, family = self._inner(packet, family)
-        if LOOP.packet(state, packet, l3, end, wire_end, family, ts_ns) == c.STOP_SLOW:
-            self._take_slow(packet)
+        stop = LOOP.packet(state, packet, l3, end, wire_end, family, ts_ns)
         state.frames[:] = counted  # its frames are counted as fragments
+        if stop == c.STOP_SLOW:
+            self._take_slow(packet, fragments=True)
 
     def _inner(self, packet: Any, family: int) -> tuple[int, int, int, int]:
         """The innermost IP packet of a reassembled one, which may be a tunnel's: (l3, end, wire end, family)."""

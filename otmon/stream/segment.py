@@ -24,6 +24,8 @@ class Segment(NamedTuple):
     payload: Any
     packet: Any
     """With its IP header; the payload is its end."""
+    fragments: bool
+    """Put together from fragments, as which its frames are counted already."""
 
     @property
     def bucket(self) -> int:
@@ -31,13 +33,13 @@ class Segment(NamedTuple):
         return c.FB_TRUNCATED if self.cut > 0 else c.FB_OT
 
 
-def take_segment(seg: Any, buf: Any, frame: int) -> Segment:
+def take_segment(seg: Any, buf: Any, frame: int, fragments: bool) -> Segment:
     """The segment in work, copied: the buffer is reused by the next batch."""
     w = seg.tolist()
     packet = np.array(buf[w[c.G_L3] : w[c.G_END]], dtype=np.uint8)
     return Segment(
         w[c.G_FLOW], w[c.G_SEQ], w[c.G_ACK], w[c.G_FLAGS], w[c.G_LENGTH], w[c.G_TS], w[c.G_TRANSPORT], w[c.G_CUT],
-        w[c.G_SIG], frame, packet[w[c.G_START] - w[c.G_L3] :], packet,
+        w[c.G_SIG], frame, packet[w[c.G_START] - w[c.G_L3] :], packet, fragments,
     )  # fmt: skip
 
 
@@ -48,5 +50,5 @@ def held_segment(state: Any, flow: int) -> Segment:
     packet = state.pool[slot * c.SLOT_BYTES :][: w[held.END]].copy()
     return Segment(
         flow, w[held.SEQ], w[held.ACK], w[held.FLAGS], w[held.LENGTH], w[held.TS], c.TRANSPORT_TCP, 0, w[held.SIG],
-        w[held.FRAME], packet[w[held.START] :], packet,
+        w[held.FRAME], packet[w[held.START] :], packet, False,
     )  # fmt: skip

@@ -32,6 +32,9 @@ from otmon.wire.history import far_remember, far_same_datagram, serial_diff
 from otmon.wire.identify import ports_of
 from otmon.wire.loop import Loop
 
+_OWN = [c.FB_COPY, c.FB_TCP_CONTROL]
+"""Buckets in which only the segment at hand is counted, never one that was held."""
+
 
 class SlowPath:
     """Held segments by flow, and what is not identified yet.
@@ -56,10 +59,13 @@ class SlowPath:
         """Process one segment or datagram."""
         conn = s.flow >> 1
         self._take_over(state, conn)
+        own = state.frames[_OWN]
         if s.transport == c.TRANSPORT_UDP:
             self._datagram(state, s)
         else:
             self._segment(state, s)
+        if s.fragments:
+            state.frames[_OWN] = own
         busy = self._held.get(2 * conn) or self._held.get(2 * conn + 1) or self._identifier.held(conn)
         state.conns[conn, c.C_SLOW] = 1 if busy or self._force else 0
 
@@ -163,7 +169,7 @@ class SlowPath:
             elif proto == c.PROTO_NONE:
                 self._foreign(state, s)
             else:
-                state.frames[s.bucket] += 1
+                state.frames[s.bucket] += not s.fragments
                 self._data(state, s)
             flows[s.flow, c.F_BITS] |= c.FLOW_PAYLOAD
 
@@ -308,7 +314,7 @@ class SlowPath:
         acked = state.flows[[flow, flow ^ 1], c.F_ACKED]
         state.flows[[flow, flow ^ 1], c.F_ACKED] = -1  # a later acknowledgement must not make holes of what follows
         for segment in held:
-            state.frames[segment.bucket] += 1
+            state.frames[segment.bucket] += not segment.fragments
             if segment.transport == c.TRANSPORT_UDP:
                 self._ot_datagram(state, segment)
             else:
@@ -340,7 +346,7 @@ class SlowPath:
         for s in held:
             size = len(s.payload)
             if pending and hint >= 0 and self._begun(state, hint, s.payload):
-                state.frames[s.bucket] += 1
+                state.frames[s.bucket] += not s.fragments
                 state.bytes[c.BB_SEEN] += size
                 state.bytes[c.BB_PENDING] += size
             else:
@@ -353,10 +359,13 @@ class SlowPath:
 
     @staticmethod
     def _foreign(state: Any, s: Segment) -> None:
+        counted = state.frames.copy()
         if s.transport == c.TRANSPORT_UDP:
             foreign_datagram(state, s.payload, 0, len(s.payload), s.flow, s.cut)
         else:
             foreign(state, s.flow >> 1, len(s.payload), s.cut)
+        if s.fragments:
+            state.frames[:] = counted
 
     # --- UDP ---------------------------------------------------------------------------------------------------------
 
@@ -372,7 +381,7 @@ class SlowPath:
         elif proto == c.PROTO_NONE:
             self._foreign(state, s)
         else:
-            state.frames[s.bucket] += 1
+            state.frames[s.bucket] += not s.fragments
             self._ot_datagram(state, s)
         state.flows[s.flow, c.F_BITS] |= c.FLOW_PAYLOAD
         sign(state, s.flow, s.sig, s.ts_ns)

@@ -26,6 +26,22 @@ WRITE = [("request", "write_single_register")]
 FAMILIES = pytest.mark.parametrize("ends", [(CLIENT, SERVER), SIX], ids=["ipv4", "ipv6"])
 
 
+@pytest.mark.parametrize("broken", [[0], [1], [0, 1], [2], [0, 2]], ids=str)
+@pytest.mark.parametrize("data", [FORBIDDEN, b"GET / HTTP/1.1\r\n"], ids=["ours", "foreign"])
+@pytest.mark.parametrize("port", [502, 4000])
+@pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
+def test_each_frame_counts_once_while_nobody_knows_what_it_is(
+    broken: list[int], data: bytes, port: int, udp: bool
+) -> None:
+    """Of a stream's first segments some come in fragments: which bucket they are in is not decided twice."""
+    session = Session(CLIENT, SERVER, 49152, port, udp=udp)
+    opening = [] if udp else session.handshake()
+    sent = [session.send(data[:5]), session.send(data[5:]), session.send(data, from_client=False)]
+    parts = [fragments(frame, 8) if n in broken else [frame] for n, frame in enumerate(sent)]
+    seen = survive([*opening, *(part for several in parts for part in several)])
+    assert seen.frames["fragment"] == sum(map(len, parts)) - sum(n not in broken for n in range(3))
+
+
 @FAMILIES
 @pytest.mark.parametrize("size", [8, 16, 24])
 @pytest.mark.parametrize("order", ["forward", "backward", "shuffled", "doubled"])
