@@ -140,9 +140,8 @@ class SlowPath:
 
     def _segment(self, state: Any, s: Segment) -> None:
         flows, conns, conn = state.flows, state.conns, s.flow >> 1
-        syn_seq, expected = int(conns[conn, c.C_SYN_SEQ]), int(flows[s.flow, c.F_SEQ])
-        if syn_seq >= 0 and ((s.length and s.seq == syn_seq != expected) or _answers(s, syn_seq)):
-            self._reopen(state, s)
+        if (syn := _answered(state, s)) >= 0:
+            self._reopen(state, s, syn)
         proto = int(conns[conn, c.C_PROTO])
         first = self._head(state, s, copies=True)
         if first == HEAD_COPY:
@@ -208,25 +207,23 @@ class SlowPath:
         copied(state, conn, size)
         return True
 
-    def _reopen(self, state: Any, s: Segment) -> None:
-        """The same addresses and ports begin a new connection."""
+    def _reopen(self, state: Any, s: Segment, syn: int = -1) -> None:
+        """The same addresses and ports begin a new connection; `syn`: with the SYN that this segment answers."""
         conn = s.flow >> 1
         self.close(state, conn, s.ts_ns)
         self._reopened(conn)
-        slow = int(state.conns[conn, c.C_SLOW])
-        syn_seq, vlan = int(state.conns[conn, c.C_SYN_SEQ]), int(state.conns[conn, c.C_VLAN])
-        answered = _answers(s, syn_seq)
-        opener = s.flow
-        if answered or state.flows[s.flow, c.F_BITS] & (c.FLOW_SYN | c.FLOW_SYNACK) == c.FLOW_SYNACK:
-            opener = s.flow ^ 1
+        kept = state.conns[conn, [c.C_SLOW, c.C_VLAN]]
+        begun = 2 * conn + (syn >> 32)
+        both = int(state.flows[begun, c.F_BITS]) & (c.FLOW_SYN | c.FLOW_SYNACK) if syn >= 0 else 0
         far_reset_conn(state, conn, s.ts_ns)
-        state.conns[conn, c.C_SLOW], state.conns[conn, c.C_VLAN] = slow, vlan
+        state.conns[conn, [c.C_SLOW, c.C_VLAN]] = kept
         for flow in (2 * conn, 2 * conn + 1):
             state.flows[flow, [c.F_FRAMES, c.F_BYTES]] = 0
         state.flows[s.flow, [c.F_FRAMES, c.F_BYTES]] = 1, s.length
-        if answered or (syn_seq == s.seq and not s.flags & 2):
-            state.flows[opener if answered else s.flow, c.F_SEQ] = syn_seq
-            state.conns[conn, c.C_CLIENT], state.conns[conn, c.C_ROLE] = opener & 1, c.ROLE_SYN
+        if syn >= 0:
+            opener = begun ^ (both == c.FLOW_SYNACK)
+            state.flows[begun, c.F_SEQ] = syn & 0xFFFFFFFF
+            state.conns[conn, [c.C_CLIENT, c.C_ROLE]] = opener & 1, c.ROLE_SYN
             state.flows[opener, c.F_BITS] |= c.FLOW_SYN
 
     def _data(self, state: Any, s: Segment) -> None:
@@ -237,7 +234,7 @@ class SlowPath:
         if not self._tcp_data(state, s):
             self._hold(state, s)
         elif self._held:
-            self._release(state, s.flow, s.ts_ns)
+            self._release(state, s.flow, 0)  # where a hole begins is another place now: nobody gave that up yet
 
     def _hold(self, state: Any, s: Segment) -> None:
         held = self._held.setdefault(s.flow, [])
@@ -260,12 +257,18 @@ class SlowPath:
             if self._tcp_data(state, first):
                 held.pop(0)
                 continue
-            if ts_ns - min(h.ts_ns for h in held) <= HOLE_TIMEOUT_NS:
+            if ts_ns - min(h.ts_ns for h in held) <= HOLE_TIMEOUT_NS or self._waits(state, first):
                 break
             self._give_up(state, flow, ts_ns)
         if not self._held.get(flow):
             self._held.pop(flow, None)
         state.ctl[c.CTL_FRAME] = frame
+
+    @staticmethod
+    def _waits(state: Any, held: Segment) -> bool:
+        """Whether the receiver has spoken since this segment, and never acknowledged what is before it."""
+        acked, spoke = int(state.flows[held.flow, c.F_ACKED]), int(state.flows[held.flow ^ 1, c.F_LAST_TS])
+        return acked >= 0 and serial_diff(acked, held.seq) < 0 and spoke > held.ts_ns
 
     def _give_up(self, state: Any, flow: int, ts_ns: int) -> None:
         """The first held segment's hole will not be filled: a loss, or bytes that nobody accepted."""
@@ -394,6 +397,15 @@ class SlowPath:
         self._loop.datagram(state, s.payload, 0, size, s.flow, s.ts_ns)
 
 
-def _answers(s: Segment, syn_seq: int) -> bool:
-    """Whether this is the SYN+ACK to the SYN whose stream begins at `syn_seq`."""
-    return syn_seq >= 0 and s.flags & 18 == 18 and s.ack == syn_seq
+def _answered(state: Any, s: Segment) -> int:
+    """C_SYN_SEQ if this segment shows that its receiver's SYN has begun another connection, else -1.
+
+    It is the SYN+ACK, or carries data and acknowledges what is behind that SYN and far from what was before.
+    """
+    syn = int(state.conns[s.flow >> 1, c.C_SYN_SEQ])
+    if syn < 0 or s.flow & 1 == syn >> 32 or not s.flags & 16:
+        return -1
+    behind, usual = serial_diff(s.ack, syn & 0xFFFFFFFF), serial_diff(s.ack, int(state.flows[s.flow ^ 1, c.F_SEQ]))
+    if s.flags & 2:
+        return syn if behind == 0 else -1
+    return syn if s.length and 0 <= behind <= MAX_HELD_BYTES < abs(usual) else -1

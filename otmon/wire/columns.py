@@ -75,7 +75,7 @@ C_NUMBER: Final = 21
 C_SAMPLED: Final = 22
 """What the fragments to come stand for, if they go on with a response that was sampled: its count; else 0."""
 C_SYN_SEQ: Final = 2
-"""Sequence number of a SYN that came inside a live connection, -1."""
+"""Of a SYN that came inside a live connection: its direction << 32 | the sequence number behind it; -1."""
 C_PORT_HINT: Final = 7
 """Protocol registered for one of the ports, -1."""
 C_ASM_WIRE: Final = 13

@@ -229,11 +229,11 @@ def control(state: Any, flow: int, flags: int, seq: int, ts: int) -> int:
         if conns[conn, begun] == first and not conns[conn, C_CLOSED] and ts - conns[conn, C_FIRST_TS] <= COPY_TCP_NS:
             return 0  # the SYN of this connection, late by way of a mirror: it begins no other one
         if flows[flow, F_SEQ] >= 0 and flows[flow, F_SEQ] != (seq + 1) & 0xFFFFFFFF:
-            used = (flows[flow, F_BITS] | flows[flow ^ 1, F_BITS]) & FLOW_PAYLOAD
-            if conns[conn, C_CLOSED] or not used:
+            if flows[flow ^ 1, F_SEQ] < 0 or flows[flow ^ 1, F_BITS] & (FLOW_FIN | FLOW_RST):
                 return 1
+            # Whom it is for has not closed the connection, and may not have got what did: the answer tells.
             if not flags & 16 or conns[conn, C_SYN_SEQ] < 0:
-                conns[conn, C_SYN_SEQ] = (seq + 1) & 0xFFFFFFFF
+                conns[conn, C_SYN_SEQ] = ((seq + 1) & 0xFFFFFFFF) | (flow & 1) << 32
                 flows[flow, F_BITS] |= FLOW_SYNACK if flags & 16 else FLOW_SYN
             return 0
         said = (flows[flow, F_BITS] | flows[flow ^ 1, F_BITS]) & FLOW_PAYLOAD

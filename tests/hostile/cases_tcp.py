@@ -126,6 +126,15 @@ def syn_again() -> list[bytes]:
     return [session.send(flags=SYN, seq=77_000), *session.handshake(), session.send(FORBIDDEN)]
 
 
+def syn_live() -> list[bytes]:
+    session, before = opened()
+    forged = [
+        session.send(flags=SYN, seq=session.seq[0] + (1 << 30)),
+        session.send(READ, seq=session.seq[0] + (1 << 30) + 1),
+    ]
+    return [*before, *forged, *session.send_cut(FORBIDDEN, [5]), session.send(FORBIDDEN, from_client=False)]
+
+
 def odd_flags(flags: int) -> list[bytes]:
     session = Session(CLIENT, SERVER)
     odd = [session.send(b"", seq=123, flags=flags), session.send(READ, seq=124, flags=flags)]
@@ -335,6 +344,10 @@ CASES = [
     Case("H27-syn-again", "a SYN with another number before the true one", "the answer says which one counts",
          syn_again, {WRITES: 1, "connect": 1}, (WRITES,), {"ot_bytes.gap": 0},
          more="test_tcp.py::test_a_syn_sent_again_with_another_number"),
+    Case("H27-syn-live", "a SYN with another number in a live connection, a read behind it, the write in two segments",
+         "only its answer would begin another connection: the write is decoded", syn_live,
+         SURE | {"malformed": 1}, (*ANSWERED, *WRITTEN), {"ot_bytes.malformed": 12},
+         more="test_desync.py::test_a_syn_in_a_live_connection_begins_nothing"),
     Case("H27-syn-fin", "SYN and FIN in one segment, and with a read; then the write on another port",
          "the write is decoded", lambda: odd_flags(SYN | FIN), None, check=lambda seen: alerted(seen, WRITES),
          more="test_frames.py::test_flags_that_make_no_sense"),
