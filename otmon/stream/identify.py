@@ -39,10 +39,19 @@ LATE_STARTS = 8
 class _Held:
     segments: list[Segment] = field(default_factory=list)
     bytes: list[int] = field(default_factory=lambda: [0, 0])
+    contradicted: bool = False
+    """Two segments have other bytes at one place: what came first may have reached nobody."""
+
+    def add(self, segment: Segment) -> None:
+        """One more, in order of arrival."""
+        self.contradicted = self.contradicted or any(_contradict(s, segment) for s in self.segments)
+        self.segments.append(segment)
+        self.bytes[segment.flow & 1] += len(segment.payload)
 
     def moved(self, conn: int) -> "_Held":
         """The same for a connection in another row."""
-        return _Held([s._replace(flow=2 * conn + (s.flow & 1)) for s in self.segments], self.bytes)
+        segments = [s._replace(flow=2 * conn + (s.flow & 1)) for s in self.segments]
+        return _Held(segments, self.bytes, self.contradicted)
 
 
 class Identifier:
@@ -60,6 +69,10 @@ class Identifier:
     def streams(self, state: Any, conn: int, direction: int) -> list[Any]:
         """What is held of one direction, as far as it is contiguous: one stream, or the datagrams."""
         return _streams(state, self._held[conn], direction)
+
+    def contradicted(self, conn: int) -> bool:
+        """Whether what is held of a connection has two readings."""
+        return self._held[conn].contradicted
 
     def encrypted(self, state: Any, conn: int) -> bool:
         """Whether what is held of a connection on a registered port is TLS, as far as it goes."""
@@ -89,8 +102,7 @@ class Identifier:
             self.shed += 1
             return c.PROTO_NONE, None
         held = self._held.setdefault(conn, _Held())
-        held.segments.append(segment)
-        held.bytes[segment.flow & 1] += len(segment.payload)
+        held.add(segment)
         hint = int(state.conns[conn, c.C_PORT_HINT])
         midstream = bool(state.flows[held.segments[0].flow, c.F_BITS] & c.FLOW_MIDSTREAM)
         candidates: Sequence[int] = range(len(self._protocols))
@@ -100,7 +112,10 @@ class Identifier:
         first = streams
         if midstream and segment.transport == c.TRANSPORT_TCP:  # a later start is believed on a registered port alone
             first = [found[:1] for found in streams]
-        possible = framed = False
+        if held.contradicted:
+            for direction in (0, 1):
+                first[direction] = streams[direction] = [*streams[direction], *_latest(state, held, direction)]
+        possible, framed = False, hint >= 0 and held.contradicted
         for proto in sorted(candidates, key=lambda p: p != hint):
             verdict, evidence = self._look(state, proto, held, streams if proto == hint else first, proto == hint)
             if verdict == SURE:
@@ -137,12 +152,14 @@ class Identifier:
         exchanges: list[dict[tuple[int, int], Segment]] = [{}, {}]
         best, possible = NOTHING, True
         for direction in (0, 1):
+            most = NOTHING
             for data in streams[direction]:
                 verdict, sure = self._walk(state, proto, held, direction, data, exchanges[direction], registered)
                 if verdict == SURE and registered:
                     return SURE, sure
-                best = max(best, verdict)
-                possible = possible and verdict > NOTHING
+                most = max(most, verdict)
+            best = max(best, most)
+            possible = possible and (most > NOTHING or not streams[direction])
         for key, unit in exchanges[0].items():
             if key in exchanges[1]:
                 return SURE, unit
@@ -197,6 +214,27 @@ def _encrypted(held: _Held, streams: list[list[Any]], midstream: bool) -> int:
             return NOTHING
         found.append(max(levels, default=NOTHING))
     return SURE if min(found) == PLAUSIBLE else max(found)
+
+
+def _contradict(one: Segment, two: Segment) -> bool:
+    """Whether two segments of a direction have other bytes at one place of its stream."""
+    if one.flow != two.flow or one.transport != c.TRANSPORT_TCP:
+        return False
+    ahead = serial_diff(two.seq, one.seq)
+    low, high = max(0, ahead), min(len(one.payload), ahead + len(two.payload))
+    return low < high and not np.array_equal(one.payload[low:high], two.payload[low - ahead : high - ahead])
+
+
+def _latest(state: Any, held: _Held, direction: int) -> list[Any]:
+    """The stream from its beginning to its first hole, if of two bytes at one place the later one counts."""
+    stream = np.full(IDENTIFY_BYTES, -1, np.int16)
+    for s in held.segments:
+        at = serial_diff(s.seq, int(state.flows[s.flow, c.F_SEQ]))
+        if s.flow & 1 == direction and -len(s.payload) < at < len(stream):
+            piece = s.payload[max(0, -at) : len(stream) - at]
+            stream[max(0, at) : max(0, at) + len(piece)] = piece
+    known = int(np.argmin(stream)) if stream.min() < 0 else len(stream)
+    return [stream[:known].astype(np.uint8)] if known else []
 
 
 def _contiguous(segments: list[Segment], at: int) -> Any:

@@ -112,7 +112,9 @@ class SlowPath:
             (flow, data) for flow in both for data in self._identifier.streams(state, conn, flow & 1) if len(data)
         ]
         tells = self._obeyed if held and held[0].transport == c.TRANSPORT_UDP else self._framed
-        if hint < 0 or not streams or not all(tells(state, hint, data) for _, data in streams):
+        if hint < 0 or not streams:
+            return False
+        if not self._identifier.contradicted(conn) and not all(tells(state, hint, data) for _, data in streams):
             return False
         self._identifier.forget(conn)
         flow, data = streams[0]

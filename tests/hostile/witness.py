@@ -53,4 +53,5 @@ def opened(*ports: int) -> tuple[Session, list[bytes]]:
 
 
 def conflicts(seen: Seen) -> int:
-    return sum(a["count"] for a in seen.alerts("protocol") if a["operation"]["function"] == "overlap_conflict")
+    alerts = (a for a in seen.alerts("protocol") if a["operation"])
+    return sum(a["count"] for a in alerts if a["operation"]["function"] == "overlap_conflict")
