@@ -315,9 +315,10 @@ class SlowPath:
 
     def _deliver(self, state: Any, held: list[Segment]) -> None:
         """Held segments of a connection that is identified now, in order of arrival."""
-        frame, flow = int(state.ctl[c.CTL_FRAME]), held[0].flow
-        acked = state.flows[[flow, flow ^ 1], c.F_ACKED]
-        state.flows[[flow, flow ^ 1], c.F_ACKED] = -1  # a later acknowledgement must not make holes of what follows
+        frame, both = int(state.ctl[c.CTL_FRAME]), [held[0].flow, held[0].flow ^ 1]
+        acked = state.flows[both, c.F_ACKED]
+        # A later acknowledgement must not make holes of what follows.
+        state.flows[both, c.F_ACKED] = np.where(acked < 0, -1, state.flows[both, c.F_SEQ])
         for segment in held:
             state.frames[segment.bucket] += not segment.fragments
             if segment.transport == c.TRANSPORT_UDP:
@@ -327,8 +328,8 @@ class SlowPath:
                 acknowledge(state, segment.flow, segment.flags, segment.ack)
                 self._release(state, back, segment.ts_ns)
                 self._data(state, segment)
-        state.flows[[flow, flow ^ 1], c.F_ACKED] = acked
-        for direction in (flow, flow ^ 1):
+        state.flows[both, c.F_ACKED] = acked
+        for direction in both:
             self._release(state, direction, held[-1].ts_ns)
         state.ctl[c.CTL_FRAME] = frame
 

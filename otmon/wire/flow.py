@@ -290,8 +290,10 @@ def make_tcp_data(deliver: Callable[..., None]) -> Callable[..., int]:
                 if -ahead > FAR_BEHIND:
                     bad(state, flow >> 1, old)
                     return 0
-                if ahead == -1 and length == 1:
-                    state.bytes[BB_COPY] += old  # a keep-alive's byte is garbage by custom (RFC 9293 3.8.4)
+                acked = flows[flow, F_ACKED]
+                if ahead == -1 and length == 1 and (acked < 0 or serial_diff(acked, seq) > 0):
+                    # A keep-alive's byte is garbage by custom, and an acknowledged one (RFC 9293 3.8.4).
+                    state.bytes[BB_COPY] += old
                 else:
                     far_repeated(state, buf, head, a, a + old, e, flow, seq, ts)
                 if -ahead >= length:

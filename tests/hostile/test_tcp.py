@@ -387,3 +387,18 @@ def test_edges_of_a_carried_pdu() -> None:
         seen = survive([*before, *parts])
         assert reported(seen) == 1
         assert functions(seen)[-1] == WRITING
+
+
+@pytest.mark.parametrize("place", range(12))
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_single_byte_before_the_true_one_is_no_keep_alive(place: int, before: int) -> None:
+    """Of the write one byte came as another before, and reached nobody: the device has not acknowledged it."""
+    session, frames = opened() if before else ((fresh := Session(CLIENT, SERVER)), fresh.handshake())
+    forged = bytes([FORBIDDEN[place] ^ 5])
+    frames += [session.send(FORBIDDEN[:place])] if place else []
+    frames += [session.send(from_client=False), session.send(forged, seq=session.seq[0], ttl=1)]
+    frames += [session.send(FORBIDDEN[place : place + 1]), session.send(from_client=False)]
+    frames += [session.send(FORBIDDEN[place + 1 :])] if place < 11 else []
+    seen = survive([*frames, session.send(FORBIDDEN, from_client=False)])
+    assert conflicts(seen) >= 1
+    assert reported(seen) >= 1
