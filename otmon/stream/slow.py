@@ -108,9 +108,7 @@ class SlowPath:
         """A connection that ends undecided on a registered port is what its port says if all of it is framed so."""
         held, hint = self._identifier.held(conn), int(state.conns[conn, c.C_PORT_HINT])
         both = (2 * conn, 2 * conn + 1)
-        streams = [
-            (flow, data) for flow in both for data in self._identifier.streams(state, conn, flow & 1) if len(data)
-        ]
+        streams = [(way, data) for way in both for data in self._identifier.streams(state, conn, way & 1) if len(data)]
         tells = self._obeyed if held and held[0].transport == c.TRANSPORT_UDP else self._framed
         if hint < 0 or not streams:
             return False
@@ -230,10 +228,11 @@ class SlowPath:
 
     def _data(self, state: Any, s: Segment) -> None:
         """Payload of an identified connection: on through the compiled path, or held behind a hole."""
+        behind = not self._tcp_data(state, s)
         if s.flags & 32:
             end = len(s.packet)
             far_urgent(state, s.packet, 0, end - len(s.payload), end, s.flow, s.seq, s.ts_ns)
-        if not self._tcp_data(state, s):
+        if behind:
             self._hold(state, s)
         elif self._held:
             self._release(state, s.flow, 0)  # where a hole begins is another place now: nobody gave that up yet

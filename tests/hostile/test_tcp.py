@@ -7,7 +7,7 @@ import pytest
 
 from otmon.limits import MAX_PENDING_PER_CONNECTION
 from tests.engine.traffic import Shot, conversation, frames
-from tests.engine.world import START_NS, Frame
+from tests.engine.world import START_NS, Frame, same
 from tests.hostile.kit import ACK, FIN, PSH, RST, SYN, Session
 from tests.hostile.witness import (
     CLIENT,
@@ -213,6 +213,15 @@ def test_urgent_data_is_delivered_in_line() -> None:
         frame[52:54] = pointer.to_bytes(2, "big")
         seen = survive([*before, bytes(frame)])
         assert reported(seen) == 1
+
+
+@pytest.mark.parametrize("pointer", [0, 1, 7, 13, 24, 60_000])
+@pytest.mark.parametrize("cuts", [[], [6]], ids=str)
+def test_urgent_data_says_the_same_on_both_paths(pointer: int, cuts: list[int]) -> None:
+    session, frames = opened()
+    for frame in session.send_cut(FORBIDDEN + READ, cuts):
+        frames.append(frame[:47] + bytes([ACK | PSH | URG]) + frame[48:52] + pointer.to_bytes(2, "big") + frame[54:])
+    same(survive(frames), survive(frames, force_slow=True), "all on the slow path")
 
 
 # --- holes -----------------------------------------------------------------------------------------------------------
