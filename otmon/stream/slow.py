@@ -12,6 +12,7 @@ import numpy as np
 from otmon.limits import HOLE_TIMEOUT_NS, MAX_HELD_BYTES, MAX_HELD_SEGMENTS
 from otmon.stream.identify import Identifier
 from otmon.stream.segment import Segment, held_segment
+from otmon.stream.signs import answered, keeps_alive, waits
 from otmon.wire import columns as c
 from otmon.wire.accounts import bad, copied, foreign, without_stream
 from otmon.wire.carriers import foreign_datagram
@@ -140,7 +141,7 @@ class SlowPath:
 
     def _segment(self, state: Any, s: Segment) -> None:
         flows, conns, conn = state.flows, state.conns, s.flow >> 1
-        if (syn := _answered(state, s)) >= 0:
+        if (syn := answered(state, s)) >= 0:
             self._reopen(state, s, syn)
         proto = int(conns[conn, c.C_PROTO])
         first = self._head(state, s, copies=True)
@@ -159,7 +160,7 @@ class SlowPath:
         else:
             proto = int(conns[conn, c.C_PROTO])
             s = s._replace(seq=seq)
-            if proto == c.PROTO_UNDECIDED and self._keeps_alive(state, s):
+            if proto == c.PROTO_UNDECIDED and keeps_alive(state, s):
                 state.frames[c.FB_TCP_CONTROL] += 1
                 return
             if proto == c.PROTO_UNDECIDED:
@@ -181,17 +182,6 @@ class SlowPath:
         end = len(s.packet)
         begin = end - len(s.payload)
         return not self._loop.tcp_data(state, s.packet, 0, begin, end, s.length, s.flow, s.seq, s.ts_ns, s.frame)
-
-    def _keeps_alive(self, state: Any, s: Segment) -> bool:
-        """Whether a single byte before all others is a keep-alive's garbage (RFC 9293 3.8.4), no beginning of a PDU."""
-        bits, expected, frames = state.flows[s.flow, [c.F_BITS, c.F_SEQ, c.F_FRAMES]].tolist()
-        if s.length != 1 or bits & c.FLOW_PAYLOAD:
-            return False
-        # The capture begins with it: then it may be one. A second byte behind it is none, and was sent.
-        if bits & c.FLOW_MIDSTREAM and s.seq == expected and frames == 1:
-            state.flows[s.flow, c.F_SEQ] = (s.seq + 1) & 0xFFFFFFFF
-            return True
-        return serial_diff(s.seq, expected) == -1
 
     def _copy(self, state: Any, s: Segment, proto: int) -> bool:
         """Whether the mirror showed this frame twice: then it is accounted for here."""
@@ -258,18 +248,12 @@ class SlowPath:
             if self._tcp_data(state, first):
                 held.pop(0)
                 continue
-            if ts_ns - min(h.ts_ns for h in held) <= HOLE_TIMEOUT_NS or self._waits(state, first):
+            if ts_ns - min(h.ts_ns for h in held) <= HOLE_TIMEOUT_NS or waits(state, first):
                 break
             self._give_up(state, flow, ts_ns)
         if not self._held.get(flow):
             self._held.pop(flow, None)
         state.ctl[c.CTL_FRAME] = frame
-
-    @staticmethod
-    def _waits(state: Any, held: Segment) -> bool:
-        """Whether the receiver has spoken since this segment, and never acknowledged what is before it."""
-        acked, spoke = int(state.flows[held.flow, c.F_ACKED]), int(state.flows[held.flow ^ 1, c.F_LAST_TS])
-        return acked >= 0 and serial_diff(acked, held.seq) < 0 and spoke > held.ts_ns
 
     def _give_up(self, state: Any, flow: int, ts_ns: int) -> None:
         """The first held segment's hole will not be filled: a loss, or bytes that nobody accepted."""
@@ -397,17 +381,3 @@ class SlowPath:
         state.bytes[c.BB_SEEN] += size
         far_remember(state, s.payload, 0, 0, size, s.flow, 0)
         self._loop.datagram(state, s.payload, 0, size, s.flow, s.ts_ns)
-
-
-def _answered(state: Any, s: Segment) -> int:
-    """C_SYN_SEQ if this segment shows that its receiver's SYN has begun another connection, else -1.
-
-    It is the SYN+ACK, or carries data and acknowledges what is behind that SYN and far from what was before.
-    """
-    syn = int(state.conns[s.flow >> 1, c.C_SYN_SEQ])
-    if syn < 0 or s.flow & 1 == syn >> 32 or not s.flags & 16:
-        return -1
-    behind, usual = serial_diff(s.ack, syn & 0xFFFFFFFF), serial_diff(s.ack, int(state.flows[s.flow ^ 1, c.F_SEQ]))
-    if s.flags & 2:
-        return syn if behind == 0 else -1
-    return syn if s.length and 0 <= behind <= MAX_HELD_BYTES < abs(usual) else -1
