@@ -1,6 +1,7 @@
 """From the compiled tables to records: operations, counters, identity; connections and hosts by `conversations`."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,20 @@ from otmon.engine.judge import Judge
 from otmon.engine.names import Names, frame_ref, mac_text
 from otmon.engine.permitted import Permitted
 from otmon.engine.transfers import Transfers
-from otmon.limits import FACTS_ANEW_NS, MAX_FACTS
+from otmon.limits import FACTS_ANEW_NS, MAX_ENDPOINTS_PER_ASSET, MAX_FACTS
 from otmon.model import Binding, Fact, OperationKey, OperationRecord
 from otmon.protocols import PROTOCOLS
+from otmon.site.evidence import Place
 from otmon.site.part import Part, add_operations
+from otmon.site.units import NO_DEVICE
 from otmon.wire import columns as c
 from otmon.wire import linknames
 from otmon.wire.compact import moved_rows
 from otmon.wire.contract import FUNC_SLOTS
 from otmon.wire.histograms import far_settle_marks
 
+LINK_ADDRESSED = 0.5
+"""Confidence in a link address that somebody else used for the device; its own word is sure."""
 AT_ONCE = 2000
 """Plain connections judged in one turn: a tenth of a second."""
 
@@ -46,6 +51,8 @@ class Collector:
         self._bindings: list[Binding] = []
         self._facts: list[Fact] = []
         self._known_facts: set[Any] = set()
+        self._links: dict[Place, set[int]] = {}
+        """Link addresses that were told of each place."""
         self._facts_since_ns = 0
         self.shed = 0
         """Facts for which there was no room before the next harvest."""
@@ -85,16 +92,39 @@ class Collector:
             message = message._replace(ops=tuple(self._judge.ops(shape)))
             pair = self._names.pair(int(self._state.shapes[shape, c.S_K0]) >> 24)
         address = pair.client if event[c.E_FROM_CLIENT] == 1 else pair.server
-        frame = frames_of(self._state, event)[-1]
+        frame, ts_ns = frames_of(self._state, event)[-1], event[c.E_TS]
         for name, value, confidence in protocol.identity(message):
-            key = (pair.realm, address, message.unit, name, value, protocol.name)
-            if key in self._known_facts:
-                continue
-            if len(self._known_facts) >= MAX_FACTS:
-                self.shed += 1
-                continue
-            self._known_facts.add(key)
-            self._facts.append(Fact(*key, frame, event[c.E_TS], confidence))
+            self._fact(Fact(pair.realm, address, message.unit, name, value, protocol.name, frame, ts_ns, confidence))
+
+    def _fact(self, fact: Fact) -> None:
+        if fact[:6] in self._known_facts:
+            return
+        if len(self._known_facts) >= MAX_FACTS:
+            self.shed += 1
+            return
+        self._known_facts.add(fact[:6])
+        self._facts.append(fact)
+
+    def _note_links(self, operations: Iterable[OperationRecord]) -> None:
+        """Link addresses of DNP3: the master's in what it asks, the outstation's in how it is asked or what it says."""
+        for operation in operations:
+            key = operation.key
+            if isinstance(key.unit, tuple):
+                master, outstation = key.unit
+                if key.initiated_by == "client":
+                    self._link(operation, key.client, master, 1.0)
+                    self._link(operation, key.server, outstation, LINK_ADDRESSED)
+                else:
+                    self._link(operation, key.server, outstation, 1.0)
+
+    def _link(self, seen: OperationRecord, address: str, link: int, confidence: float) -> None:
+        links = self._links.setdefault((seen.key.realm, address), set())
+        if link >= NO_DEVICE or (link not in links and len(links) >= MAX_ENDPOINTS_PER_ASSET):
+            return
+        links.add(link)
+        # Of no unit: link addresses that differ are no evidence of several devices.
+        place, value = (seen.key.realm, address, None), ("link_address", str(link), "dnp3")
+        self._fact(Fact(*place, *value, seen.first_frame, seen.first_ts_ns, confidence))
 
     def close_connection(self, conn: int) -> None:
         """Keep the record of a connection whose row will be used again."""
@@ -153,7 +183,9 @@ class Collector:
             ready = set(self._conversations.waiting(now_ns))
             plain = [(row, r) for row, r in changed if r.protocol or row in ready or self._connects.knows(row)]
         self._conversations.judged([row for row, record in plain if record.protocol is None])
-        operations = self._operations() + self._early + self._connects.take(plain)
+        operations = self._operations()
+        self._note_links(operations)
+        operations += self._early + self._connects.take(plain)
         self._early = []
         frames = dict(zip(c.FRAME_BUCKETS, state.frames.tolist(), strict=True))
         self._judge.count_hits()
@@ -185,6 +217,7 @@ class Collector:
         since_ns = self._facts_since_ns or now_ns
         if len(self._known_facts) >= MAX_FACTS or now_ns - since_ns > FACTS_ANEW_NS:
             self._known_facts.clear()
+            self._links.clear()
             self._state.shapes[: int(self._state.ctl[c.CTL_SHAPES]), c.S_IDENTITY] = 0  # the first answer is looked at
             since_ns = now_ns
         self._facts_since_ns = since_ns

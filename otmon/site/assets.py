@@ -13,7 +13,7 @@ from otmon.site.habits import ESTABLISHED
 from otmon.site.oui import vendor_of
 from otmon.site.part import Part, outline
 from otmon.site.roles import OT_SERVER_ROLES, PLAIN, Behaviour, observe, roles_of
-from otmon.site.units import Served, ServedUnit, Span, devices_behind, note_unit, server_unit
+from otmon.site.units import NO_DEVICE, Served, ServedUnit, Span, devices_behind, note_unit, server_unit
 
 VENDOR_PROVEN = 0.6
 """Confidence of a vendor by a MAC that ARP or ND proved; the network card's maker need not be the device's."""
@@ -245,7 +245,7 @@ class _Builder:
         for operation in outline(part.operations):  # once: there may be a million, read from a database
             observe(self.behaviour, operation)
             note_unit(self.units, operation)
-            if isinstance(operation.key.unit, tuple):
+            if isinstance(operation.key.unit, tuple) and operation.key.unit[0] < NO_DEVICE:
                 self.masters[operation.key.realm, operation.key.client].add(operation.key.unit[0])
         self.facts: dict[Place, list[Fact]] = defaultdict(list)
         for fact in part.facts:

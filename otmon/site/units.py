@@ -6,6 +6,7 @@ device must not create 247 assets.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 from otmon.limits import MAX_ENDPOINTS_PER_ASSET
 from otmon.model import Fact, OperationRecord, Unit
@@ -16,6 +17,8 @@ ServedUnit = tuple[str, int]
 """(protocol, Modbus unit or DNP3 link address)."""
 Served = tuple[str, int | None]
 """The same; None: of a protocol without (S7)."""
+NO_DEVICE: Final = 0xFFF0
+"""DNP3 link addresses from here on are no device's: reserved, self-address, broadcasts (IEEE 1815-2012, clause 9)."""
 Span = tuple[int, int]
 """First and last time, ns."""
 
@@ -29,6 +32,8 @@ def note_unit(found: dict[Place, dict[Served, Span]], operation: OperationRecord
     """Note the protocol and sub-address a server answered for (or, seen from one side only, may have), and when."""
     key, counts = operation.key, operation.counts
     unit = server_unit(key.unit)
+    if isinstance(key.unit, tuple) and key.unit[1] >= NO_DEVICE:
+        return
     if key.protocol not in PLAIN and counts.accepted + counts.partial + counts.unseen:
         units, served = found.setdefault((key.realm, key.server), {}), (key.protocol, unit)
         first, last = units.get(served, (operation.first_ts_ns, operation.last_ts_ns))

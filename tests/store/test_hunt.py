@@ -248,7 +248,7 @@ def test_hunting_in_a_result_folder(tmp_path, capsys):
         code, out, err = hunt(words)
         assert (code, out) == (2, "")
         assert error in err
-    assert hunt("fact firmware V9*")[1].startswith("Never seen: nothing of 14 facts that are remembered fits, from")
+    assert hunt("fact firmware V9*")[1].startswith("Never seen: nothing of 16 facts that are remembered fits, from")
     assert hunt("fact firm* V9*", "--json")[:2] == (0, "[]\n")
     assert hunt("fact")[0] == hunt("bloc OB1")[0] == 2
 
@@ -280,7 +280,7 @@ def test_every_fact_that_a_device_can_tell_has_a_name():
     told = {name for name, _ in (*DNP3_IDENTITY.values(), *MODBUS_IDENTITY.values())} | {NEED_TIME, SESSION}
     told |= {name for name, _ in (*_COMPONENTS.values(), *_CLIENT.values())}
     told |= {umas.VENDOR[0], *(name for facts in umas._FACTS.values() for _, name, _ in facts)}
-    told |= {"rack_slot", "firmware", "hardware", "order_code", "vendor", "serial", "model"}
+    told |= {"link_address", "rack_slot", "firmware", "hardware", "order_code", "vendor", "serial", "model"}
     assert told == set(FACTS)
     assert list(FACTS) == sorted(FACTS)
 
