@@ -21,9 +21,14 @@ def keeps_alive(state: Any, s: Segment) -> bool:
 
 
 def waits(state: Any, held: Segment) -> bool:
-    """Whether the receiver has spoken since this segment, and never acknowledged what is before it."""
-    acked, spoke = int(state.flows[held.flow, c.F_ACKED]), int(state.flows[held.flow ^ 1, c.F_LAST_TS])
-    return acked >= 0 and serial_diff(acked, held.seq) < 0 and spoke > held.ts_ns
+    """Whether the receiver has spoken since this segment, and never acknowledged what is before it.
+
+    What is far ahead waits for nobody: a garbled acknowledgement would take the stream there.
+    """
+    acked, expected = state.flows[held.flow, [c.F_ACKED, c.F_SEQ]].tolist()
+    spoke = state.flows.item(held.flow ^ 1, c.F_LAST_TS) > held.ts_ns
+    unacknowledged = acked >= 0 and serial_diff(acked, held.seq) < 0
+    return spoke and unacknowledged and serial_diff(held.seq, expected) <= MAX_HELD_BYTES
 
 
 def answered(state: Any, s: Segment) -> int:

@@ -148,6 +148,7 @@ DEVICE_OBJECTS: Final[dict[int, str]] = {
 IDENTITY: Final[dict[str, tuple[str, float]]] = {
     "vendor_name": ("vendor", 0.9),
     "product_code": ("model", 0.8),
+    "vendor_url": ("vendor_url", 0.9),
     "major_minor_revision": ("firmware", 0.9),
     "product_name": ("model", 0.6),
     "model_name": ("model", 0.9),
