@@ -27,6 +27,7 @@ from otmon.stream.slow import SlowPath
 from otmon.wire import columns as c
 from otmon.wire.finish import far_finish_all, far_finish_conn
 from otmon.wire.link import L_END, L_FAMILY, L_L3, L_WIRE_END, LINK_IP, tunnel
+from otmon.wire.room import full, room
 from otmon.wire.state import State, grow, new_state
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Run:
             self.points = Points(self.state, self._names, self._judge, points_per_s / share)
         self._followed = Followed(self.state, self._judge, policy)
         self._collector = Collector(self.state, self._names, self._judge)
-        self._slow = SlowPath(LOOP, PROTOCOLS, self._reopened, force=force_slow)
+        self._slow = SlowPath(LOOP, PROTOCOLS, self._reopened, self._make_room, force=force_slow)
         self._defrag = Defragmenter()
         self._ageing = Ageing(self.state, self._names, self._judge, self._collector, self._slow, self._drain)
         self._told = 0, 0
@@ -147,10 +148,18 @@ class Run:
     def _take_slow(self, data: Any, *, fragments: bool = False) -> None:
         ctl = self.state.ctl
         self._slow.take(self.state, take_segment(self.state.seg, data, int(ctl[c.CTL_FRAME]), fragments))
-        if ctl[c.CTL_EVENTS] > c.EVENTS_CAP // 2 or ctl[c.CTL_EV_BYTES] > c.EV_BYTES_CAP // 2:
-            self._drain()
         if ctl[c.CTL_FREE_PENDING] < 0 or ctl[c.CTL_FREE_SLOT] < 0:
             grow(self.state)
+
+    def _make_room(self, octets: int) -> None:
+        """For a step outside the loop over frames, which asks itself, that may send on so many octets at once."""
+        state, need = self.state, (octets >> 3) + 8
+        if full(state):
+            self._drain()
+        if not room(state, need):
+            state.ctl[c.CTL_NEED] = need
+            grow(state)
+            state.ctl[c.CTL_CREDIT] = 0  # the loop asks for its frames
 
     def _take_fragment(self, data: Any, ts_ns: int) -> None:
         state, seg = self.state, self.state.seg
@@ -164,6 +173,7 @@ class Run:
             self._judge.fragments(self._names.realms[realm], source, destination, ts_ns, int(state.ctl[c.CTL_FRAME]))
         if packet is None:
             return
+        self._make_room(len(packet))
         counted = state.frames.copy()
         l3, end, wire_end, family = self._inner(packet, family)
         stop = LOOP.packet(state, packet, l3, end, wire_end, family, ts_ns)

@@ -33,6 +33,7 @@ from otmon.wire.history import far_remember, far_same_datagram, serial_diff
 from otmon.wire.identify import ports_of
 from otmon.wire.loop import Loop
 
+_Ask = Callable[[int], None]
 _OWN = [c.FB_COPY, c.FB_TCP_CONTROL]
 """Buckets in which only the segment at hand is counted, never one that was held."""
 
@@ -40,13 +41,12 @@ _OWN = [c.FB_COPY, c.FB_TCP_CONTROL]
 class SlowPath:
     """Held segments by flow, and what is not identified yet.
 
-    `reopened(conn)` is called before a connection's row is used anew, so that the old one is recorded.
+    `reopened(conn)` is called before a connection's row is used anew, so that the old one is recorded; `room(octets)`
+    before so many are sent on at once.
     """
 
-    def __init__(
-        self, loop: Loop, protocols: tuple[Protocol, ...], reopened: Callable[[int], None], *, force: bool
-    ) -> None:
-        self._loop, self._protocols, self._reopened, self._force = loop, protocols, reopened, force
+    def __init__(self, loop: Loop, protocols: tuple[Protocol, ...], reopened: _Ask, room: _Ask, *, force: bool) -> None:
+        self._loop, self._protocols, self._reopened, self._room, self._force = loop, protocols, reopened, room, force
         self._identifier = Identifier(loop, protocols)
         self._held: dict[int, list[Segment]] = {}
         self._ports = {port: index for index, p in reversed(list(enumerate(protocols))) for port in p.ports + p.secured}
@@ -60,6 +60,7 @@ class SlowPath:
         """Process one segment or datagram."""
         conn = s.flow >> 1
         self._take_over(state, conn)
+        self._room(len(s.packet) + self._octets(conn))
         own = state.frames[_OWN]
         if s.transport == c.TRANSPORT_UDP:
             self._datagram(state, s)
@@ -73,6 +74,10 @@ class SlowPath:
     def close(self, state: Any, conn: int, ts_ns: int) -> None:
         """A connection ends: what is held of it is settled."""
         self._take_over(state, conn)
+        self._room(self._octets(conn))
+        self._close(state, conn, ts_ns)
+
+    def _close(self, state: Any, conn: int, ts_ns: int) -> None:
         for flow in (2 * conn, 2 * conn + 1):
             while self._held.get(flow):
                 self._give_up(state, flow, ts_ns)
@@ -88,11 +93,13 @@ class SlowPath:
     def finish(self, state: Any) -> None:
         """The capture ends: undecided connections are settled, holes are given up."""
         for conn in self._identifier.connections():
+            self._room(self._octets(conn))
             if not self._adopt_framed(state, conn):
                 self._settle_unknown(state, conn, pending=True)
         for conn in np.flatnonzero(state.conns[: int(state.ctl[c.CTL_CONNS]), c.C_SLOW] == c.SLOW_HELD).tolist():
             self._take_over(state, conn)
         for flow in sorted(self._held):
+            self._room(self._octets(flow >> 1))
             while self._held.get(flow):
                 self._give_up(state, flow, self._held[flow][-1].ts_ns)
 
@@ -104,6 +111,11 @@ class SlowPath:
             if state.flows.item(flow, c.F_HELD) >= 0:
                 self._held[flow] = [held_segment(state, flow)]
                 forget_held(state, flow)
+
+    def _octets(self, conn: int) -> int:
+        """What is held of a connection."""
+        held = *self._held.get(2 * conn, ()), *self._held.get(2 * conn + 1, ()), *self._identifier.held(conn)
+        return sum(len(s.payload) for s in held)
 
     def _adopt_framed(self, state: Any, conn: int) -> bool:
         """A connection that ends undecided on a registered port is what its port says if all of it is framed so."""
@@ -200,7 +212,7 @@ class SlowPath:
     def _reopen(self, state: Any, s: Segment, syn: int = -1) -> None:
         """The same addresses and ports begin a new connection; `syn`: with the SYN that this segment answers."""
         conn = s.flow >> 1
-        self.close(state, conn, s.ts_ns)
+        self._close(state, conn, s.ts_ns)
         self._reopened(conn)
         kept = state.conns[conn, [c.C_SLOW, c.C_VLAN]]
         begun = 2 * conn + (syn >> 32)

@@ -24,6 +24,7 @@ from otmon.wire.columns import (
     E_TS,
     E_TYPE,
     EV_BINDING,
+    EV_FRAMES_CAP,
     EV_OUTCOME,
     EV_PDU,
     SLOT_FRAMES,
@@ -78,7 +79,7 @@ def emit_pdu(
     copy(state.ev_bytes, at, buf, x, y - x)
     ctl[CTL_EV_BYTES] = at + y - x
     ev[row, E_NFRAMES] = 0
-    if slot >= 0:
+    if slot >= 0 and ctl[CTL_EV_FRAMES] + SLOT_FRAMES < EV_FRAMES_CAP:  # else the last one stands for all of them
         first = ctl[CTL_EV_FRAMES]
         used = state.slots[slot, 1]
         for i in range(used):

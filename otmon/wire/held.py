@@ -6,11 +6,7 @@ from typing import Any, Final
 
 from otmon.wire.columns import (
     C_SLOW,
-    CTL_EV_BYTES,
-    CTL_EVENTS,
     CTL_FRAME,
-    EV_BYTES_CAP,
-    EVENTS_CAP,
     F_BITS,
     F_HELD,
     F_SEQ,
@@ -88,12 +84,10 @@ far_hold = far("hold", "i(sbii)", hold)
 @jit
 def fills(state: Any, flow: int, ts: int) -> int:
     """Whether the segment in work is just what the one that is held has overtaken, and there is room for both."""
-    slot, seg, ctl = state.flows[flow, F_HELD], state.seg, state.ctl
+    slot, seg = state.flows[flow, F_HELD], state.seg
     if slot < 0 or seg[G_SEQ] != state.flows[flow, F_SEQ] or not _plain(state, flow, ts):
         return 0
     if (seg[G_SEQ] + seg[G_LENGTH]) & 0xFFFFFFFF != state.slots[slot, SEQ]:
-        return 0
-    if ctl[CTL_EVENTS] > EVENTS_CAP // 2 or ctl[CTL_EV_BYTES] > EV_BYTES_CAP // 2:
         return 0
     return room(state, ((seg[G_LENGTH] + state.slots[slot, END]) >> 3) + 16)
 

@@ -13,9 +13,6 @@ from otmon.wire.columns import (
     C_VLAN,
     CTL_ASKED,
     CTL_CREDIT,
-    CTL_EV_BYTES,
-    CTL_EV_FRAMES,
-    CTL_EVENTS,
     CTL_EXPRESS,
     CTL_FRAME,
     CTL_HORIZON,
@@ -25,9 +22,6 @@ from otmon.wire.columns import (
     CTL_REALM,
     CTL_TICK_TS,
     CTL_TICKS,
-    EV_BYTES_CAP,
-    EV_FRAMES_CAP,
-    EVENTS_CAP,
     F_BITS,
     F_BYTES,
     F_FRAMES,
@@ -105,7 +99,7 @@ from otmon.wire.net import (
     packet4,
 )
 from otmon.wire.pdu import make_pdu
-from otmon.wire.room import room
+from otmon.wire.room import full, room
 from otmon.wire.segments import make_segments
 
 TICK_NS = 1_000_000_000
@@ -335,12 +329,7 @@ def make_loop(protocols: Sequence[Protocol]) -> Loop:
                 headroom = 0
                 if room(state, 64 * need):
                     headroom = 64 * need
-            if (
-                ctl[CTL_EVENTS] + (caplen >> 1) + 128 > EVENTS_CAP
-                or ctl[CTL_EV_BYTES] + 2 * caplen + 32768 > EV_BYTES_CAP
-                or ctl[CTL_EV_FRAMES] + 256 > EV_FRAMES_CAP
-                or ctl[CTL_ASKED] > ASKED_AT_ONCE
-            ):
+            if ctl[CTL_ASKED] > ASKED_AT_ONCE or full(state):
                 return STOP_FULL, i
             ctl[CTL_FRAME] = first_frame + i
             ctl[CTL_LAST_TS] = ts

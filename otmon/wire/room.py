@@ -1,4 +1,6 @@
-"""Whether the tables that can grow have room: asked before a frame is begun, so that none is left half done."""
+"""Whether the tables that can grow, and what waits to be handed up, have room: asked before a frame is begun, so that
+none is left half done.
+"""
 
 from typing import Any
 
@@ -6,6 +8,9 @@ from otmon.wire.columns import (
     CTL_ARENA,
     CTL_BINDINGS,
     CTL_CONNS,
+    CTL_EV_BYTES,
+    CTL_EV_FRAMES,
+    CTL_EVENTS,
     CTL_FOLDS,
     CTL_FREE_PENDING,
     CTL_FREE_SLOT,
@@ -13,6 +18,9 @@ from otmon.wire.columns import (
     CTL_HOSTS6,
     CTL_PAIRS,
     CTL_SHAPES,
+    EV_BYTES_CAP,
+    EV_FRAMES_CAP,
+    EVENTS_CAP,
 )
 from otmon.wire.loads import jit
 
@@ -30,3 +38,14 @@ def room(state: Any, need: int) -> int:
     if ctl[CTL_HOSTS6] + need >= len(state.hosts6) or ctl[CTL_BINDINGS] + need >= len(state.bindings):
         return 0
     return 0 if ctl[CTL_FREE_PENDING] < 0 or ctl[CTL_FREE_SLOT] < 0 else 1
+
+
+@jit
+def full(state: Any) -> int:
+    """1 if more than a quarter of the room for events is used: the rest is more than one frame can fill, the longest of
+    a capture file, or what the slow path sends on at once.
+    """
+    ctl = state.ctl
+    if ctl[CTL_EVENTS] > EVENTS_CAP // 4 or ctl[CTL_EV_BYTES] > EV_BYTES_CAP // 4:
+        return 1
+    return 1 if ctl[CTL_EV_FRAMES] > EV_FRAMES_CAP // 4 else 0
