@@ -20,7 +20,7 @@ def find2(rows: Any, index: Any, seed: int, k0: int, k1: int) -> int:
     mask = len(index) - 1
     s = hash2(seed, k0, k1) & mask
     while True:
-        row = index[s]
+        row = int(index[s])  # of 32 bits, in which interpreted code would go on counting
         if row == 0:
             return -1 - s
         if rows[row - 1, 0] == k0 and rows[row - 1, 1] == k1:
@@ -34,7 +34,7 @@ def find3(rows: Any, index: Any, seed: int, k0: int, k1: int, k2: int) -> int:
     mask = len(index) - 1
     s = hash2(mix(seed, k2), k0, k1) & mask
     while True:
-        row = index[s]
+        row = int(index[s])  # of 32 bits, in which interpreted code would go on counting
         if row == 0:
             return -1 - s
         if rows[row - 1, 0] == k0 and rows[row - 1, 1] == k1 and rows[row - 1, 2] == k2:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from otmon.engine import cache
 from otmon.policy import load_policy
 from tests.effort import examples
 from tests.engine.scenes import captures, policies
-from tests.engine.traffic import PORTS, conversation, exchanges, frames
+from tests.engine.traffic import PORTS, Shot, conversation, exchanges, frames
 from tests.engine.world import START_NS, Frame, digest, same, scratch, see, see_files, write
-from tests.hostile.kit import Session, fragments
+from tests.hostile.kit import ACK, SYN, Session, fragments
 
 ROOT = Path(__file__).parents[2]
 RELAXED = settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
@@ -100,6 +101,22 @@ def test_compiled() -> None:
     files.append(write(scratch() / "everything.pcap", everything()))
     files += [write(scratch() / f"spoilt{n}.pcap", capture) for n, capture in enumerate(some(15))]
     assert digests(files, interpreted=False) == digests(files, interpreted=True)
+
+
+def test_numbers_of_rows_are_whole_in_interpreted_code() -> None:
+    """More than 128 pairs, each twice; and a connection whose server is seen first begins anew."""
+    shots: list[Shot] = []
+    for host, again in product(range(1, 134), (0, 1)):
+        session = Session(f"10.0.2.{host}", "10.0.1.1", 40000 + again, 502)
+        start_ns = START_NS + len(shots) * 1000
+        shots += conversation(session, exchanges("modbus", (0,)), opening=False, start_ns=start_ns)[
+            not again and host < 2 :
+        ]
+    session, last_ns = shots[0].session, shots[-1].ts_ns
+    shots.append(Shot(session, last_ns + 10**9, True, 2000, 5000, SYN, ip_id=3000))
+    shots.append(Shot(session, last_ns + 2 * 10**9, False, 7_000_000, 2001, SYN | ACK, ip_id=3001))
+    path = write(scratch() / "rows.pcap", frames(shots))
+    assert digests([path], interpreted=True) == [digest(see_files([path], force_slow=True))]
 
 
 def some(count: int) -> list[list[Frame]]:
