@@ -34,7 +34,8 @@ def waits(state: Any, held: Segment) -> bool:
 def answered(state: Any, s: Segment) -> int:
     """C_SYN_SEQ if this segment shows that its receiver's SYN has begun another connection, else -1.
 
-    It is the SYN+ACK, or carries data and acknowledges what is behind that SYN and far from what was before.
+    It is the SYN+ACK, or carries data and acknowledges what is behind that SYN and far from what was before. Data that
+    go on just where their direction was are the old connection's, as the compiled path takes them.
     """
     syn = int(state.conns[s.flow >> 1, c.C_SYN_SEQ])
     if syn < 0 or s.flow & 1 == syn >> 32 or not s.flags & 16:
@@ -42,4 +43,6 @@ def answered(state: Any, s: Segment) -> int:
     behind, usual = serial_diff(s.ack, syn & 0xFFFFFFFF), serial_diff(s.ack, int(state.flows[s.flow ^ 1, c.F_SEQ]))
     if s.flags & 2:
         return syn if behind == 0 else -1
+    if s.seq == int(state.flows[s.flow, c.F_SEQ]):
+        return -1
     return syn if s.length and 0 <= behind <= MAX_HELD_BYTES < abs(usual) else -1

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.engine.world import START_NS, Frame
+from tests.engine.world import START_NS, Frame, same, see
 from tests.hostile.kit import ACK, FIN, RST, SYN, Session
 from tests.hostile.witness import CLIENT, FORBIDDEN, READ, SERVER, VALUES, opened, reported, survive
 
@@ -93,3 +93,14 @@ def test_of_one_direction_alone_a_syn_begins_a_new_connection() -> None:
     session.seq[0] -= 1 << 25
     seen = survive([*sent, session.send(flags=SYN), session.send(), *session.send_cut(FORBIDDEN, [5])])
     assert reported(seen) == 1
+
+
+def test_data_in_their_order_are_the_old_connections() -> None:
+    """A SYN in the server's name comes before its own SYN+ACK, which the client's data acknowledge."""
+    session = Session(CLIENT, SERVER)
+    forged = session.send(flags=SYN, from_client=False, seq=1 << 29)
+    opening = session.handshake()
+    frames = [opening[0], forged, *opening[1:], session.send(READ)]
+    found = see(frames)
+    same(found, see(frames, force_slow=True), "in the slow path")
+    assert [record["client"] for record in found.picture["connections"]] == [CLIENT]
