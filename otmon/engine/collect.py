@@ -118,8 +118,10 @@ class Collector:
                     self._link(operation, key.server, outstation, 1.0)
 
     def _link(self, seen: OperationRecord, address: str, link: int, confidence: float) -> None:
+        if link >= NO_DEVICE:
+            return
         links = self._links.setdefault((seen.key.realm, address), set())
-        if link >= NO_DEVICE or (link not in links and len(links) >= MAX_ENDPOINTS_PER_ASSET):
+        if link not in links and len(links) >= MAX_ENDPOINTS_PER_ASSET:
             return
         links.add(link)
         # Of no unit: link addresses that differ are no evidence of several devices.

@@ -57,7 +57,7 @@ def _plain(state: Any, flow: int, ts: int) -> int:
 
 @jit
 def hold(state: Any, buf: Any, flow: int, ts: int) -> int:
-    """The segment in work is behind a hole. 1: it is kept; 0: the slow path must take it, and nothing was changed."""
+    """The segment in work is behind a hole. 1: it is kept; 0: the slow path must take it as it came."""
     seg = state.seg
     first, end = seg[G_L3], seg[G_END]
     if end - first > SLOT_BYTES or not _plain(state, flow, ts):
