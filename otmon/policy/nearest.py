@@ -75,7 +75,8 @@ def _differences(candidate: Candidate, op: OperationKey, is_open: Callable[[Row]
         if ranges is not None and (number is None or not covers(ranges, number, number)):
             found.add(name)
     if not fits_port(row, op):
-        found.add("port")
+        # What is allowed on some ports is no scan, which is one of all.
+        found |= {"port", "function"} if op.function == "scan" else {"port"}
     return frozenset(found)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from otmon.model import OperationKey
 from otmon.policy.asked import Asked, permits
 from otmon.policy.difference import difference
 from otmon.policy.edit import smallest
@@ -174,6 +175,25 @@ def test_the_row_that_an_alert_names_is_the_nearest(case):
             weights = [near.weight for near in answer.near if joins(near.row, key)]
             assert weights == sorted(weights), "those of the protocol come first, the nearest of them first"
             assert all(joins(near.row, key) for near in answer.near[: len(weights)])
+
+
+def test_of_a_scan_that_some_ports_are_allowed_brings_no_row_nearer():
+    """Alerts and explain name the same row: a scan is no connection, and is one of all ports."""
+    engineers = {"role": "engineers"}
+    spec = {
+        "conduits": [
+            {"from": engineers, "to": "any", "allow": [{"protocol": "tcp", "ports": [80]}]},
+            {"from": "any", "to": engineers, "allow": [{"protocol": "tcp"}], "during": {"days": ["tue"]}},
+        ],
+        "never": [],
+        "office": False,
+        "cell": None,
+    }
+    host = "10.0.0.1"
+    scan = OperationKey("default", host, host, "tcp", None, "tcp", None, None, "scan", "connect", None, "client")
+    answer = Explainer(load(spec)).why(Asked(scan, NOON, None))
+    assert [near.row.id for near in answer.near] == ["c1", "c0"]
+    assert answer.verdict.nearest == "c1"
 
 
 PERMITS = TEXT.replace(

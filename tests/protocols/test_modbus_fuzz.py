@@ -114,7 +114,7 @@ def check(pdu: bytes) -> None:
         assert all(text == safe_text(text, 1000) for text in texts([message.body, message.ops, message.function]))
         orjson.dumps([[*value.target, value.value] for value in MODBUS.points(message)])
         for name, value, confidence in MODBUS.identity(message):
-            assert name in ("vendor", "model", "firmware", "name", "serial")
+            assert name in ("vendor", "vendor_url", "model", "firmware", "name", "serial")
             assert value == safe_text(value)
             assert 0 < confidence < 1
 
